@@ -1,0 +1,90 @@
+import type { EntryBatch, LogPosition } from "./entry-batch.js";
+import type { ErrorCode, QuorateError } from "./errors.js";
+import type { Identity, IdentityTable, NodeId, Standing } from "./ids.js";
+import type { PeerStatus, RequestMsg, SnapshotInfo } from "./messages.js";
+import type { QuorumVerifier } from "./quorum.js";
+import type { SnapshotSource, StagedSnapshot, Ticket } from "./ports/durable-store.js";
+import type { Prepared } from "./ports/state-machine.js";
+import type { Epoch, Txnid } from "./txnid.js";
+
+export interface ActionEvents {
+  /** Every ticket up to `upTo` is durable, and so is the log up to `lastLogged`. */
+  onPersisted(upTo: Ticket, lastLogged: LogPosition): void;
+  onStoreFailed(error: QuorateError): void;
+}
+
+/**
+ * The host's port, and the only state port that the protocol drivers know.
+ *
+ * Reads are answered from memory, at once; `lastLogged` and the epochs are *durable* values only,
+ * because they go into votes and acknowledgements (Invariant 4). Writes join one FIFO, return a
+ * rising ticket at once and complete through `attach`; they never throw for the disk.
+ *
+ * Deviation from seed: the original's calls returned when done. A group commit answers later, so
+ * writes return tickets; {@link syncActionHandler} in @quorate/server adapts a blocking host.
+ */
+export interface ActionHandler {
+  // Environment.
+  getEnsembleSize(): number;
+  getFollowerId(): string;
+  getNodeId(): NodeId;
+  getStatus(): PeerStatus;
+  getQuorumVerifier(): QuorumVerifier;
+  /** This directory's identity, and how its node counts. */
+  getIdentity(): Identity;
+  getStanding(): Standing;
+  /** Identities by node id: as committed, and as logged (a founding table counts once logged). */
+  getIdentityTable(): IdentityTable;
+
+  // Election, discovery: durable values.
+  getLastLogged(): LogPosition;
+  getLastLoggedTxid(): Txnid;
+  /** The commit mark, as far as this node's own log reaches. */
+  getLastCommittedTxid(): Txnid;
+  getCurrentEpoch(): Epoch;
+  getAcceptedEpoch(): Epoch;
+  /** To whom the accepted epoch was promised; 0 before the first promise. */
+  getAcceptedLeader(): NodeId | 0;
+  /** The first txnid of the current epoch that no entry has. */
+  getNextTxnId(): Txnid;
+
+  // History.
+  /** The end of the log, appends on their way included: where the next batch must continue. */
+  getLogEnd(): LogPosition;
+  /** See DurableStore.findPosition. */
+  findLogPosition(atOrBelow: Txnid): Promise<LogPosition | null>;
+  /** Batches of the log in order; named as in the original though it also serves the tail. */
+  getCommittedEntries(
+    after: Txnid,
+    upTo: Txnid,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<readonly EntryBatch[]>;
+  openSnapshot(): Promise<SnapshotSource | null>;
+
+  // Writes: one FIFO.
+  logProposal(batch: EntryBatch): Ticket;
+  /** History received during sync: logged now, committed up to the mark. */
+  logAndCommit(batch: EntryBatch, commitUpTo: Txnid): Ticket;
+  notifyNewAcceptedEpoch(epoch: Epoch, leader: NodeId): Ticket;
+  notifyNewCurrentEpoch(epoch: Epoch): Ticket;
+  truncateAfter(position: LogPosition): Ticket;
+  stageSnapshot(info: SnapshotInfo): StagedSnapshot;
+  /** Makes the staged state the only one, durable and in memory, when the ticket completes. */
+  installSnapshot(staged: StagedSnapshot): Ticket;
+  discardStaged(staged: StagedSnapshot): void;
+  /** At most one receiver; null detaches it (an old role hears nothing more). */
+  attach(events: ActionEvents | null): void;
+
+  // Normal execution.
+  /**
+   * The leader's seam: turns a request into a deterministic transaction judged against the newest
+   * prepared state, or refuses it before it draws a txnid. `txnid` is the one it will have.
+   */
+  prepare(request: RequestMsg, txnid: Txnid): Prepared;
+  /** Forgets what was prepared and not committed: the role ended. */
+  discardPrepared(): void;
+  /** Applies every logged entry up to the mark, in order, and answers those that asked here. */
+  commit(upTo: Txnid): void;
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void;
+  respond(fid: string, reqId: bigint, error: string, content: Uint8Array): void;
+}

@@ -1,0 +1,23 @@
+/**
+ * The vocabulary and the ports of Quorate (L0). No runtime dependency, no I/O.
+ * @packageDocumentation
+ */
+export * from "./action-handler.js";
+export * from "./assert.js";
+export * from "./entry-batch.js";
+export * from "./errors.js";
+export * from "./ids.js";
+export * from "./limits.js";
+export * from "./messages.js";
+export * from "./op-code.js";
+export * from "./ports/clock.js";
+export * from "./ports/durable-store.js";
+export * from "./ports/logger.js";
+export * from "./ports/meter.js";
+export * from "./ports/peer.js";
+export * from "./ports/random.js";
+export * from "./ports/state-machine.js";
+export * from "./quorum.js";
+export * from "./request.js";
+export * from "./timings.js";
+export * from "./txnid.js";

@@ -1,0 +1,65 @@
+/**
+ * Every bound of the system, with its unit. Invariant 11: each queue, buffer, batch, datagram,
+ * frame and retry has a named bound, and reaching it has the effect named here.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const EPOCH_MAX = 0xffff_ffff;
+export const TXN_COUNTER_MAX = 0xffff_ffff;
+/** Node ids are ZooKeeper's `myid`: they are the high byte of session ids, and 255 is reserved. */
+export const NODE_ID_MIN = 1;
+export const NODE_ID_MAX = 254;
+
+/** Bytes of a cluster name in UTF-8. Longer: ERR_CONFIG_VALUE. */
+export const CLUSTER_NAME_BYTES_MAX = 64;
+/** Bytes of a ballot datagram. Larger datagrams are dropped unread. */
+export const DATAGRAM_BYTES_MAX = 1000;
+/** A vote whose round lies further ahead than this is refused (a stray or forged round). */
+export const ROUND_JUMP_MAX = 2 ** 20;
+
+/** Content bytes of one request or entry (ZooKeeper's jute.maxbuffer). Larger: ERR_ARG_TOO_LARGE. */
+export const CONTENT_BYTES_MAX = 0xfffff;
+/** Bytes of a key (a path) in UTF-8. */
+export const KEY_BYTES_MAX = 64 * KIB;
+/** Entries in one batch: bounds the time to apply it on the event loop. */
+export const BATCH_ENTRIES_MAX = 1000;
+/** A batch is closed when its bytes reach this; one entry may exceed it, up to its own limits. */
+export const BATCH_BYTES_SOFT_MAX = 256 * KIB;
+/** Bytes of one batch as read from a peer or the disk. */
+export const BATCH_BYTES_MAX = 2 * MIB;
+
+/** Bytes of one peer frame. A larger one closes the pipe. */
+export const FRAME_BYTES_MAX = 4 * MIB;
+/** Messages in one peer frame. */
+export const FRAME_MESSAGES_MAX = 10_000;
+/** Bytes queued towards one peer. Beyond it the pipe is closed and the peer syncs again. */
+export const PIPE_QUEUE_BYTES_MAX = 64 * MIB;
+/** Pipes that wait for a role before any has taken them. The oldest is closed. */
+export const PENDING_PIPES_MAX = 64;
+
+/** Bytes of one chunk of history (entries or snapshot rows) during sync. */
+export const HISTORY_CHUNK_BYTES_MAX = 256 * KIB;
+/** Chunks of history sent and not yet answered: with the size above, 1 MiB in flight. */
+export const HISTORY_CHUNKS_IN_FLIGHT_MAX = 4;
+/** Bytes that the leader's queue for one synchronising peer may hold. Beyond it: pipe closed. */
+export const OBSERVER_QUEUE_BYTES_MAX = 64 * MIB;
+/** A peer further behind than this is streamed from the log before live registration. */
+export const OBSERVER_QUEUE_LAG_BYTES = 1 * MIB;
+
+/** Requests waiting in the leader for a batch. Beyond it: ERR_SERVER_BUSY. */
+export const LEADER_QUEUE_REQUESTS_MAX = 20_000;
+/** Bytes of requests waiting in the leader for a batch. Beyond it: ERR_SERVER_BUSY. */
+export const LEADER_QUEUE_BYTES_MAX = 64 * MIB;
+/** Proposed, uncommitted entries. At the bound the queue above fills. */
+export const OUTSTANDING_ENTRIES_MAX = 50_000;
+/** Proposed batches whose local append is not answered; later requests gather meanwhile. */
+export const BATCHES_IN_FLIGHT_MAX = 4;
+/** Requests of this node's clients that wait for their outcome. Beyond it: ERR_SERVER_BUSY. */
+export const PENDING_REQUESTS_MAX = 50_000;
+/** Linearizable reads that wait for a round. Beyond it: ERR_SERVER_BUSY. */
+export const PENDING_READS_MAX = 50_000;
+
+export const ENSEMBLE_SIZE_MAX = 50;
+export const WATCHERS_PER_NODE_MAX = 100;

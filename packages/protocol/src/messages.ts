@@ -1,0 +1,312 @@
+import type { EntryBatch, LogEntryMsg, LogPosition } from "./entry-batch.js";
+import type { ErrorCode } from "./errors.js";
+import type { Identity, NodeId, Standing } from "./ids.js";
+import type { Epoch, Txnid } from "./txnid.js";
+
+/** The version of the peer protocol. Every frame and datagram carries it. */
+export const PROTOCOL_VERSION = 1;
+
+export type PeerStatus = "electing" | "leading" | "following" | "watching";
+export type PeerRole = "leader" | "follower" | "watcher";
+
+/** One peer's current choice in an election. All of its numbers are durable at the sender's candidate. */
+export interface VoteMsg {
+  readonly kind: "vote";
+  /** Election attempt; comparable only while electing. */
+  readonly round: number;
+  /** The sender's status. */
+  readonly status: PeerStatus;
+  /** The candidate's current epoch; from a leading or following sender the winning epoch. */
+  readonly epoch: Epoch;
+  readonly candidate: NodeId;
+  readonly candidateLoggedTxnid: Txnid;
+  readonly candidateCommittedTxnid: Txnid;
+  /** The sender only asks who leads; it never counts. */
+  readonly solicit: boolean;
+  /** How the *sender* counts (section 3 of docs/architecture.md). */
+  readonly standing: Standing;
+}
+
+/** The envelope of every ballot datagram. The transport adds and checks the HMAC. */
+export interface BallotDatagram {
+  readonly cluster: string;
+  readonly sender: NodeId;
+  /** Random per start of the sender's site. */
+  readonly bootId: bigint;
+  /** Rises with every datagram of one boot id, per receiver or overall. */
+  readonly sequence: bigint;
+  /** The receiver's boot id as the sender last saw it; 0 when unknown. */
+  readonly echo: bigint;
+  readonly vote: VoteMsg;
+}
+
+// ---- discovery and sync (Zab phases 1 and 2) ----
+
+/** Follower → leader, first message: what was promised, and who asks. */
+export interface FollowerInfoMsg {
+  readonly kind: "followerInfo";
+  readonly acceptedEpoch: Epoch;
+  readonly fid: string;
+  /** False for watchers. */
+  readonly voting: boolean;
+  readonly standing: Standing;
+  readonly identity: Identity;
+}
+
+/** Leader → follower after the first gate: the epoch to promise. */
+export interface LeaderInfoMsg {
+  readonly kind: "leaderInfo";
+  readonly epoch: Epoch;
+}
+
+/** Follower → leader: the promise is durable; this is the history behind it. */
+export interface EpochAckMsg {
+  readonly kind: "epochAck";
+  readonly lastLogged: LogPosition;
+  readonly currentEpoch: Epoch;
+  /** True when this epoch was promised to another leader: a report, not a consent (G21). */
+  readonly uncounted: boolean;
+}
+
+/** Leader → follower: remove every entry after this one, which you hold. */
+export interface TruncateMsg {
+  readonly kind: "truncate";
+  readonly after: LogPosition;
+}
+
+/** Leader → follower: entries follow that continue from this one, which you hold. */
+export interface StreamBeginMsg {
+  readonly kind: "streamBegin";
+  readonly after: LogPosition;
+}
+
+/** Leader → follower: one batch of history. Answered by {@link SyncProgressMsg}. */
+export interface HistoryMsg {
+  readonly kind: "history";
+  readonly batch: EntryBatch;
+}
+
+/** Leader → follower: the state at `position` follows as rows, then entries above it. */
+export interface SnapshotBeginMsg {
+  readonly kind: "snapshotBegin";
+  readonly snapshot: SnapshotInfo;
+}
+
+export interface SnapshotInfo {
+  readonly position: LogPosition;
+  /** The state machine's digest at the position. */
+  readonly digest: bigint;
+  /** The identity table at the position. */
+  readonly members: readonly (readonly [NodeId, Identity])[];
+}
+
+/** One key and value of the state machine's checkpoint; both opaque. Null: the key is gone. */
+export interface StateRow {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+}
+
+/** Leader → follower: rows of the snapshot. Answered by {@link SyncProgressMsg}. */
+export interface SnapshotChunkMsg {
+  readonly kind: "snapshotChunk";
+  readonly index: number;
+  readonly rows: readonly StateRow[];
+}
+
+/** Leader → follower: the snapshot's rows are complete. */
+export interface SnapshotEndMsg {
+  readonly kind: "snapshotEnd";
+  readonly rowCount: number;
+}
+
+/** Follower → leader: that many history messages of this stream were taken. Flow control only. */
+export interface SyncProgressMsg {
+  readonly kind: "syncProgress";
+  readonly received: number;
+}
+
+/** Follower → leader: I do not hold the entry that your plan continues from. */
+export interface SnapshotRequestMsg {
+  readonly kind: "snapshotRequest";
+}
+
+/** Leader → follower: your history now equals mine up to `last`. */
+export interface NewLeaderMsg {
+  readonly kind: "newLeader";
+  readonly epoch: Epoch;
+  readonly last: LogPosition;
+}
+
+/** Follower → leader: all of that history and then the current epoch are durable. */
+export interface NewLeaderAckMsg {
+  readonly kind: "newLeaderAck";
+  readonly epoch: Epoch;
+}
+
+// ---- broadcast (Zab phase 3) ----
+
+/** Leader → follower: log these. */
+export interface ProposalBatchMsg {
+  readonly kind: "proposal";
+  readonly batch: EntryBatch;
+}
+
+/** Follower → leader: every entry up to this one is durable here. Cumulative. */
+export interface AcceptMsg {
+  readonly kind: "accept";
+  readonly txnid: Txnid;
+  readonly fid: string;
+}
+
+/** Leader → follower: every entry up to this one is committed. Carries no body. */
+export interface CommitMsg {
+  readonly kind: "commit";
+  readonly txnid: Txnid;
+}
+
+/** Upstream → watcher: these entries are committed (ZooKeeper's INFORM). */
+export interface InformMsg {
+  readonly kind: "inform";
+  readonly batch: EntryBatch;
+}
+
+/** Leader → origin: the request was refused and left no entry. */
+export interface AbortMsg {
+  readonly kind: "abort";
+  readonly fid: string;
+  readonly reqId: bigint;
+  readonly code: ErrorCode;
+  readonly error: string;
+}
+
+/** A client's intent, forwarded to the leader. */
+export interface RequestMsg {
+  readonly kind: "request";
+  readonly reqId: bigint;
+  readonly op: number;
+  readonly key: string;
+  readonly content: Uint8Array;
+}
+
+/** Leader → origin: the answer of a custom request handler. */
+export interface ResponseMsg {
+  readonly kind: "response";
+  readonly fid: string;
+  readonly reqId: bigint;
+  /** Empty on success. */
+  readonly error: string;
+  readonly content: Uint8Array;
+}
+
+/** Both ways. The leader numbers its rounds; the follower returns the number it heard. */
+export interface HeartbeatMsg {
+  readonly kind: "heartbeat";
+  /** The leader's round. In an answer: the latest round heard. */
+  readonly round: number;
+  /** True in a follower's answer. */
+  readonly answer: boolean;
+}
+
+/** Follower → leader: what must I have applied before I answer a read that arrived by now? */
+export interface ReadIndexRequestMsg {
+  readonly kind: "readIndexRequest";
+  readonly readId: number;
+}
+
+/** Leader → follower: apply up to this mark first. */
+export interface ReadIndexReplyMsg {
+  readonly kind: "readIndexReply";
+  readonly readId: number;
+  readonly txnid: Txnid;
+}
+
+/** Leader → followers: I am about to leave, everything is committed; elect at once. */
+export interface HandoverMsg {
+  readonly kind: "handover";
+}
+
+export type PeerMsg =
+  | FollowerInfoMsg
+  | LeaderInfoMsg
+  | EpochAckMsg
+  | TruncateMsg
+  | StreamBeginMsg
+  | HistoryMsg
+  | SnapshotBeginMsg
+  | SnapshotChunkMsg
+  | SnapshotEndMsg
+  | SyncProgressMsg
+  | SnapshotRequestMsg
+  | NewLeaderMsg
+  | NewLeaderAckMsg
+  | ProposalBatchMsg
+  | AcceptMsg
+  | CommitMsg
+  | InformMsg
+  | AbortMsg
+  | RequestMsg
+  | ResponseMsg
+  | HeartbeatMsg
+  | ReadIndexRequestMsg
+  | ReadIndexReplyMsg
+  | HandoverMsg;
+
+export type PeerMsgKind = PeerMsg["kind"];
+
+/**
+ * The original's thirteen creators and those that Quorate adds. A host that wants its own message
+ * objects supplies this; {@link defaultMsgFactory} makes plain ones.
+ */
+export interface MsgFactory {
+  createVote(fields: Omit<VoteMsg, "kind">): VoteMsg;
+  createFollowerInfo(fields: Omit<FollowerInfoMsg, "kind">): FollowerInfoMsg;
+  createLeaderInfo(epoch: Epoch): LeaderInfoMsg;
+  createEpochAck(fields: Omit<EpochAckMsg, "kind">): EpochAckMsg;
+  createNewLeader(epoch: Epoch, last: LogPosition): NewLeaderMsg;
+  createNewLeaderAck(epoch: Epoch): NewLeaderAckMsg;
+  createLogEntry(batch: EntryBatch): HistoryMsg;
+  createProposal(batch: EntryBatch): ProposalBatchMsg;
+  createAccept(txnid: Txnid, fid: string): AcceptMsg;
+  createCommit(txnid: Txnid): CommitMsg;
+  createAbort(fid: string, reqId: bigint, code: ErrorCode, error: string): AbortMsg;
+  createRequest(reqId: bigint, op: number, key: string, content: Uint8Array): RequestMsg;
+  createResponse(fid: string, reqId: bigint, error: string, content: Uint8Array): ResponseMsg;
+  createTruncate(after: LogPosition): TruncateMsg;
+  createStreamBegin(after: LogPosition): StreamBeginMsg;
+  createSnapshotBegin(snapshot: SnapshotInfo): SnapshotBeginMsg;
+  createSnapshotChunk(index: number, rows: readonly StateRow[]): SnapshotChunkMsg;
+  createSnapshotEnd(rowCount: number): SnapshotEndMsg;
+  createHeartbeat(round: number, answer: boolean): HeartbeatMsg;
+  createInform(batch: EntryBatch): InformMsg;
+}
+
+export const defaultMsgFactory: MsgFactory = {
+  createVote: (fields) => ({ kind: "vote", ...fields }),
+  createFollowerInfo: (fields) => ({ kind: "followerInfo", ...fields }),
+  createLeaderInfo: (epoch) => ({ kind: "leaderInfo", epoch }),
+  createEpochAck: (fields) => ({ kind: "epochAck", ...fields }),
+  createNewLeader: (epoch, last) => ({ kind: "newLeader", epoch, last }),
+  createNewLeaderAck: (epoch) => ({ kind: "newLeaderAck", epoch }),
+  createLogEntry: (batch) => ({ kind: "history", batch }),
+  createProposal: (batch) => ({ kind: "proposal", batch }),
+  createAccept: (txnid, fid) => ({ kind: "accept", txnid, fid }),
+  createCommit: (txnid) => ({ kind: "commit", txnid }),
+  createAbort: (fid, reqId, code, error) => ({ kind: "abort", fid, reqId, code, error }),
+  createRequest: (reqId, op, key, content) => ({ kind: "request", reqId, op, key, content }),
+  createResponse: (fid, reqId, error, content) => ({
+    kind: "response",
+    fid,
+    reqId,
+    error,
+    content,
+  }),
+  createTruncate: (after) => ({ kind: "truncate", after }),
+  createStreamBegin: (after) => ({ kind: "streamBegin", after }),
+  createSnapshotBegin: (snapshot) => ({ kind: "snapshotBegin", snapshot }),
+  createSnapshotChunk: (index, rows) => ({ kind: "snapshotChunk", index, rows }),
+  createSnapshotEnd: (rowCount) => ({ kind: "snapshotEnd", rowCount }),
+  createHeartbeat: (round, answer) => ({ kind: "heartbeat", round, answer }),
+  createInform: (batch) => ({ kind: "inform", batch }),
+};
+
+export type { LogEntryMsg };

@@ -1,0 +1,29 @@
+/**
+ * Operation codes. 1..7 are the original's; 8..49 belong to Quorate; custom codes are above 50
+ * and go to the host's CustomRequestHandler.
+ */
+export const OpCode = {
+  add: 1,
+  set: 2,
+  delete: 3,
+  get: 4,
+  streamBegin: 5,
+  streamEnd: 6,
+  broadcast: 7,
+  /** Internal: the identity table, whole, as the founding leader saw it. */
+  foundEnsemble: 40,
+  /** Internal: one node id and the identity that is admitted under it. */
+  admitVoter: 41,
+} as const;
+
+export const CUSTOM_OP_CODE_MIN = 51;
+export const OP_CODE_MAX = 255;
+
+/** Entries that the ensemble itself writes; they never reach the state machine. */
+export function isInternalOpCode(op: number): boolean {
+  return op === OpCode.foundEnsemble || op === OpCode.admitVoter;
+}
+
+export function isCustomOpCode(op: number): boolean {
+  return op >= CUSTOM_OP_CODE_MIN && op <= OP_CODE_MAX;
+}

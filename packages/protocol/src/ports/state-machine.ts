@@ -1,0 +1,58 @@
+import type { LogEntryMsg } from "../entry-batch.js";
+import type { ErrorCode } from "../errors.js";
+import type { StateRow } from "../messages.js";
+import type { Txnid } from "../txnid.js";
+
+/** What a request became: a deterministic, idempotent transaction, or a refusal. */
+export type Prepared =
+  | { readonly ok: true; readonly op: number; readonly key: string; readonly content: Uint8Array }
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
+
+export interface PrepareContext {
+  /** The txnid that the transaction will have if it is not refused. */
+  readonly txnid: Txnid;
+  /** The leader's wall clock, ms since 1970. The only time that a transaction knows. */
+  readonly wallTimeMs: number;
+}
+
+export type ReadResult =
+  | { readonly ok: true; readonly content: Uint8Array }
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
+
+/** A consistent image of what changed, read in slices while the state goes on changing. */
+export interface StateChanges {
+  /** About `bytesMax` of rows; empty at the end. Synchronous and short. */
+  next(bytesMax: number): readonly StateRow[];
+  /** Ends it early; the rows count as unchanged-since again. */
+  abandon(): void;
+}
+
+/**
+ * The replicated state machine. Deterministic: the same entries in the same order give the same
+ * digest everywhere. No ambient input. Called from the event loop only.
+ */
+export interface StateMachine {
+  /**
+   * On the leader, in arrival order: judges a request against the newest state, prepared and not
+   * yet committed transactions included, and records its effects there.
+   */
+  prepare(op: number, key: string, content: Uint8Array, context: PrepareContext): Prepared;
+  /** The role ended: what was prepared and not applied is forgotten. */
+  discardPrepared(): void;
+  /**
+   * Applies one committed entry. Entries come in txnid order, each once; contents are views that
+   * must be copied to be kept. Returns the answer for the client that asked. Throwing is fatal:
+   * a state machine that cannot apply has diverged.
+   */
+  apply(entry: LogEntryMsg): Uint8Array;
+  /** Answers from the applied state. Never throws for bad input. */
+  read(op: number, key: string, content: Uint8Array): ReadResult;
+  /** Over all state in a fixed byte form; kept incrementally. u64. */
+  digest(): bigint;
+  /** Starts an image as of now, of the rows changed since the last image was read to its end (or all). */
+  beginChanges(options: { readonly full: boolean }): StateChanges;
+  /** Back to the empty state. */
+  reset(): void;
+  /** Loads rows of a checkpoint into an empty state, in any number of calls. */
+  restore(rows: readonly StateRow[]): void;
+}

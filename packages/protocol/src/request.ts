@@ -1,0 +1,41 @@
+import type { QuorateError } from "./errors.js";
+import type { RequestMsg, ResponseMsg } from "./messages.js";
+import type { PeerPipe } from "./ports/peer.js";
+import type { Txnid } from "./txnid.js";
+
+/** What became of a request of this node's own clients. */
+export type RequestOutcome =
+  | { readonly ok: true; readonly txnid: Txnid; readonly content: Uint8Array }
+  | { readonly ok: false; readonly error: QuorateError };
+
+/** A request that waits, and whom to tell. Called exactly once, on the event loop. */
+export interface RequestHandle {
+  readonly request: RequestMsg;
+  complete(outcome: RequestOutcome): void;
+}
+
+/** The requests of this node's own clients. */
+export interface RequestMgr {
+  /**
+   * The role that serves takes requests here, in arrival order; null when it ends. Requests that
+   * come while nobody takes them wait or are refused, as the manager decides.
+   */
+  onRequest(receiver: ((request: RequestMsg) => void) | null): void;
+  /** Registers a request before it is handed on. False when PENDING_REQUESTS_MAX is reached. */
+  addPendingRequest(handle: RequestHandle): boolean;
+  /** Completes one and forgets it; unknown numbers are ignored. */
+  completeRequest(reqId: bigint, outcome: RequestOutcome): void;
+  /** The leader is lost: what was handed on has an unknown outcome. */
+  cleanupOnError(error: QuorateError): void;
+}
+
+/** The host's own operations, op codes above 50. They are not logged; the host answers them. */
+export interface CustomRequestHandler {
+  /** On the leader. Must not block; a throw becomes an error response. */
+  onNewRequest(fid: string, request: RequestMsg): void;
+  /** Where answers go, for as long as this node leads; null afterwards. */
+  attach(respond: ((response: ResponseMsg) => void) | null): void;
+}
+
+/** Runs on a freshly opened pipe to a leader before anything else; a rejection closes the pipe. */
+export type ClientAuthFunction = (pipe: PeerPipe) => Promise<void>;
