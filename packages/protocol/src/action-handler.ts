@@ -59,7 +59,8 @@ export interface ActionHandler {
     upTo: Txnid,
     options: { readonly signal: AbortSignal },
   ): AsyncIterable<readonly EntryBatch[]>;
-  openSnapshot(): Promise<SnapshotSource | null>;
+  /** The newest finished checkpoint, or the empty state before the first entry. */
+  openSnapshot(): Promise<SnapshotSource>;
 
   // Writes: one FIFO.
   logProposal(batch: EntryBatch): Ticket;

@@ -1,0 +1,149 @@
+import {
+  assert,
+  HISTORY_CHUNK_BYTES_MAX,
+  HISTORY_CHUNKS_IN_FLIGHT_MAX,
+  OBSERVER_QUEUE_LAG_BYTES,
+  QuorateError,
+} from "@quorate/protocol";
+import type {
+  ActionHandler,
+  LogPosition,
+  MsgFactory,
+  PeerMsg,
+  PeerPipe,
+  SnapshotSource,
+  Txnid,
+} from "@quorate/protocol";
+import type { HistoryPlan } from "./plan-history.js";
+
+/** After so many passes over a log that grows as fast as it is sent, the live queue takes over. */
+const PASSES_MAX = 8;
+
+export interface HistorySenderDeps {
+  readonly pipe: PeerPipe;
+  readonly handler: ActionHandler;
+  readonly factory: MsgFactory;
+  /** Live proposals are queued for this follower from the next one on. Called once, in one step. */
+  startLiveQueue(): void;
+}
+
+/**
+ * Sends one follower the history that it lacks.
+ *
+ * The plan is cut over the log plus the proposals on their way to disk, in one step with the
+ * registration of the live queue (ZOOKEEPER-4785, G23): it ends at the last *proposed* entry and
+ * the live stream starts with the next one. A long history is sent in passes first, so that the
+ * live queue stays short. Chunks in flight are bounded, so heartbeats never wait behind more.
+ */
+export class HistorySender {
+  readonly #deps: HistorySenderDeps;
+  readonly #abort = new AbortController();
+  #sent = 0;
+  #answered = 0;
+  #wake: (() => void) | null = null;
+
+  constructor(deps: HistorySenderDeps) {
+    this.#deps = deps;
+  }
+
+  /** The follower took that many history messages. */
+  credit(received: number): void {
+    if (received < this.#answered || received > this.#sent) {
+      throw new QuorateError("ERR_PROTOCOL_ORDER", "progress beyond what was sent");
+    }
+    this.#answered = received;
+    this.#wake?.();
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    this.#wake?.();
+  }
+
+  /**
+   * Resolves with the end of what was sent; undefined when stopped.
+   * @throws (rejects) what the store reports.
+   */
+  async send(plan: HistoryPlan): Promise<LogPosition | undefined> {
+    assert(plan.kind !== "diverged", "a diverged history cannot be sent");
+    const { pipe, factory, handler } = this.#deps;
+    if (plan.kind !== "snapshot") {
+      if (plan.kind === "truncate") pipe.send(factory.createTruncate(plan.after));
+      pipe.send(factory.createStreamBegin(plan.after));
+      return this.#sendEntries(plan.after.txnid);
+    }
+    const source = await handler.openSnapshot();
+    try {
+      if (this.#isStopped() || !(await this.#sendSnapshot(source))) return undefined;
+      // The open source pins the log above the snapshot until that, too, is sent.
+      return await this.#sendEntries(source.info.position.txnid);
+    } finally {
+      source.close();
+    }
+  }
+
+  async #sendEntries(from: Txnid): Promise<LogPosition | undefined> {
+    const { handler, startLiveQueue } = this.#deps;
+    let at = from;
+    for (let pass = 1; ; pass += 1) {
+      const before = handler.getLogEnd();
+      const bytes = await this.#sendPass(at, before.txnid);
+      if (bytes === undefined) return undefined;
+      at = before.txnid;
+      if (bytes > OBSERVER_QUEUE_LAG_BYTES && pass < PASSES_MAX) continue;
+      // One step: no proposal can come between the cut and the registration.
+      const end = handler.getLogEnd();
+      startLiveQueue();
+      return (await this.#sendPass(at, end.txnid)) === undefined ? undefined : end;
+    }
+  }
+
+  /** The bytes sent; undefined when stopped. */
+  async #sendPass(after: Txnid, upTo: Txnid): Promise<number | undefined> {
+    const { handler, factory } = this.#deps;
+    let bytes = 0;
+    if (after === upTo) return this.#isStopped() ? undefined : bytes;
+    const signal = this.#abort.signal;
+    for await (const batches of handler.getCommittedEntries(after, upTo, { signal })) {
+      for (const batch of batches) {
+        if (!(await this.#sendWithinWindow(factory.createLogEntry(batch)))) return undefined;
+        bytes += batch.bytes.length;
+      }
+    }
+    return this.#isStopped() ? undefined : bytes;
+  }
+
+  async #sendSnapshot(source: SnapshotSource): Promise<boolean> {
+    const { pipe, factory } = this.#deps;
+    pipe.send(factory.createSnapshotBegin(source.info));
+    let rowCount = 0;
+    for (let index = 0; ; index += 1) {
+      const rows = await source.read(HISTORY_CHUNK_BYTES_MAX);
+      if (rows.length === 0) break;
+      rowCount += rows.length;
+      const chunk = factory.createSnapshotChunk(index, rows);
+      if (!(await this.#sendWithinWindow(chunk))) return false;
+    }
+    if (this.#isStopped()) return false;
+    pipe.send(factory.createSnapshotEnd(rowCount));
+    pipe.send(factory.createStreamBegin(source.info.position));
+    return true;
+  }
+
+  async #sendWithinWindow(message: PeerMsg): Promise<boolean> {
+    while (this.#sent - this.#answered >= HISTORY_CHUNKS_IN_FLIGHT_MAX && !this.#isStopped()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = null;
+    }
+    if (this.#isStopped()) return false;
+    this.#deps.pipe.send(message);
+    this.#sent += 1;
+    return true;
+  }
+
+  #isStopped(): boolean {
+    return this.#abort.signal.aborted;
+  }
+}
