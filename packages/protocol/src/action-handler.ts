@@ -51,6 +51,8 @@ export interface ActionHandler {
   // History.
   /** The end of the log, appends on their way included: where the next batch must continue. */
   getLogEnd(): LogPosition;
+  /** The end of what is committed and applied here. */
+  getCommittedPosition(): LogPosition;
   /** See DurableStore.findPosition. */
   findLogPosition(atOrBelow: Txnid): Promise<LogPosition | null>;
   /** Batches of the log in order; named as in the original though it also serves the tail. */

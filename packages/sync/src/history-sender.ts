@@ -23,7 +23,9 @@ export interface HistorySenderDeps {
   readonly pipe: PeerPipe;
   readonly handler: ActionHandler;
   readonly factory: MsgFactory;
-  /** Live proposals are queued for this follower from the next one on. Called once, in one step. */
+  /** Where the history ends now: the last proposed entry, for a watcher the last committed one. */
+  historyEnd(): LogPosition;
+  /** What comes after `historyEnd` is queued from now on. Called once, in one step with it. */
   startLiveQueue(): void;
 }
 
@@ -83,16 +85,16 @@ export class HistorySender {
   }
 
   async #sendEntries(from: Txnid): Promise<LogPosition | undefined> {
-    const { handler, startLiveQueue } = this.#deps;
+    const { historyEnd, startLiveQueue } = this.#deps;
     let at = from;
     for (let pass = 1; ; pass += 1) {
-      const before = handler.getLogEnd();
+      const before = historyEnd();
       const bytes = await this.#sendPass(at, before.txnid);
       if (bytes === undefined) return undefined;
       at = before.txnid;
       if (bytes > OBSERVER_QUEUE_LAG_BYTES && pass < PASSES_MAX) continue;
       // One step: no proposal can come between the cut and the registration.
-      const end = handler.getLogEnd();
+      const end = historyEnd();
       startLiveQueue();
       return (await this.#sendPass(at, end.txnid)) === undefined ? undefined : end;
     }

@@ -116,8 +116,7 @@ export class LeaderSyncMachine {
         return this.#offerEpoch();
       case "gateOpened":
         this.#open.add(event.gate);
-        if (event.gate === "epochAck") return this.#plan();
-        return event.gate === "newLeaderAck" ? this.#join() : [];
+        return [...this.#plan(), ...this.#join()];
       case "floorFound":
         return this.#floorFound(event.floor);
       case "historySent":
@@ -199,6 +198,10 @@ export class LeaderSyncMachine {
 
   #plan(): LeaderSyncEffect[] {
     if (this.#ack === null || this.#stage !== "updateCurrentEpochAfterQuorum") return [];
+    // A watcher hears of committed entries only: nothing of the initial history is, until the
+    // leader is established.
+    const gate = this.#info?.voting === true ? "epochAck" : "newLeaderAck";
+    if (!this.#open.has(gate)) return [];
     this.#stage = "syncSend";
     return [{ kind: "findFloor", atOrBelow: this.#ack.lastLogged.txnid }];
   }

@@ -181,7 +181,11 @@ export class LeaderSyncProxy {
     }
     this.#deps.onPlan(plan.kind);
     const { pipe, handler, factory, startLiveQueue } = this.#deps;
-    const sender = new HistorySender({ pipe, handler, factory, startLiveQueue });
+    // A watcher receives committed entries only.
+    const isVoting = this.#profile?.voting === true;
+    const historyEnd = (): LogPosition =>
+      isVoting ? handler.getLogEnd() : handler.getCommittedPosition();
+    const sender = new HistorySender({ pipe, handler, factory, historyEnd, startLiveQueue });
     this.#sender = sender;
     sender.send(plan).then(
       (last) => {

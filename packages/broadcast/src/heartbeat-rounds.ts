@@ -1,0 +1,74 @@
+import { QuorateError } from "@quorate/protocol";
+import type { NodeId, QuorumVerifier } from "@quorate/protocol";
+
+/** Rounds whose sending time is remembered; older answers prove nothing newer. */
+const ROUNDS_REMEMBERED_MAX = 256;
+
+/**
+ * Heartbeat rounds: which quorum was proven to follow, and as of when.
+ *
+ * A round counts from the time it was *sent*, since that is the moment the answer speaks of. The
+ * lease makes a deposed leader stop; it proves nothing about reads. A read needs a round that was
+ * sent after the read arrived (Deviation from seed, G15: the original had neither).
+ */
+export class HeartbeatRounds {
+  readonly #self: NodeId;
+  readonly #quorum: QuorumVerifier;
+  readonly #sentAt = new Map<number, number>();
+  /** Per counted voter: the latest round answered and when it was sent. */
+  readonly #heard = new Map<NodeId, { round: number; sentAt: number }>();
+  #round = 0;
+
+  constructor(self: NodeId, quorum: QuorumVerifier) {
+    this.#self = self;
+    this.#quorum = quorum;
+  }
+
+  get round(): number {
+    return this.#round;
+  }
+
+  /** Opens a round that is being sent now. */
+  begin(now: number): number {
+    this.#round += 1;
+    this.#sentAt.set(this.#round, now);
+    this.#sentAt.delete(this.#round - ROUNDS_REMEMBERED_MAX);
+    return this.#round;
+  }
+
+  /** A voter that has just acknowledged this leader; its answers count from now on. */
+  addVoter(voter: NodeId, now: number): void {
+    this.#heard.set(voter, { round: 0, sentAt: now });
+  }
+
+  removeVoter(voter: NodeId): void {
+    this.#heard.delete(voter);
+  }
+
+  /** @throws ERR_PROTOCOL_ORDER on an answer to a round never sent. */
+  answer(voter: NodeId, round: number): void {
+    if (round > this.#round) {
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `node ${voter} answers round ${round}`);
+    }
+    const heard = this.#heard.get(voter);
+    const sentAt = this.#sentAt.get(round);
+    if (heard === undefined || sentAt === undefined || round <= heard.round) return;
+    this.#heard.set(voter, { round, sentAt });
+  }
+
+  /** Whether a quorum, the leader included, answered this round or a later one. */
+  isProven(round: number): boolean {
+    const voters = [this.#self];
+    for (const [voter, heard] of this.#heard) if (heard.round >= round) voters.push(voter);
+    return this.#quorum.hasQuorumOf(voters);
+  }
+
+  /** Whether a quorum was proven within the last `leaseMs`. */
+  isLeaseValid(now: number, leaseMs: number): boolean {
+    const voters = [this.#self];
+    for (const [voter, heard] of this.#heard) {
+      if (now - heard.sentAt <= leaseMs) voters.push(voter);
+    }
+    return this.#quorum.hasQuorumOf(voters);
+  }
+}

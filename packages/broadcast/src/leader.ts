@@ -1,0 +1,504 @@
+import {
+  assert,
+  BATCHES_IN_FLIGHT_MAX,
+  fidOf,
+  isCustomOpCode,
+  isInternalOpCode,
+  OUTSTANDING_ENTRIES_MAX,
+  PENDING_READS_MAX,
+  QuorateError,
+} from "@quorate/protocol";
+import type {
+  ActionHandler,
+  ChainHash,
+  Clock,
+  CustomRequestHandler,
+  EntryBatch,
+  Epoch,
+  Identity,
+  Logger,
+  LogPosition,
+  MsgFactory,
+  NodeId,
+  PeerMsg,
+  PeerPipe,
+  QuorumVerifier,
+  RequestMsg,
+  ResponseMsg,
+  Timer,
+  Timings,
+  Txnid,
+} from "@quorate/protocol";
+import { CommitTracker } from "./commit-tracker.js";
+import { HeartbeatRounds } from "./heartbeat-rounds.js";
+import { ObserverQueue } from "./observer-queue.js";
+import { ProposalMaker } from "./proposal-maker.js";
+
+export interface LeaderOptions {
+  readonly nodeId: NodeId;
+  readonly epoch: Epoch;
+  readonly quorum: QuorumVerifier;
+  /** The end of the initial history: durable on a quorum, committed by the owner already. */
+  readonly initialEnd: LogPosition;
+  readonly timings: Timings;
+}
+
+export interface LeaderDeps {
+  readonly handler: ActionHandler;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly factory: MsgFactory;
+  readonly chainHash: ChainHash;
+  readonly customHandler?: CustomRequestHandler;
+  /** A follower or watcher joined or left. */
+  onEnsembleChange(): void;
+  /** This leader must not go on. Once. */
+  onStepDown(error: QuorateError): void;
+}
+
+export interface JoiningFollower {
+  readonly pipe: PeerPipe;
+  readonly identity: Identity;
+  /** Whether its accepts count at once; a voter that had forgotten counts after re-admission. */
+  readonly isCounted: boolean;
+  /** The end of the history that it acknowledged. */
+  readonly upTo: LogPosition;
+}
+
+interface Member {
+  readonly id: NodeId;
+  readonly pipe: PeerPipe;
+  readonly isWatcher: boolean;
+  readonly identity: Identity | null;
+  readonly upTo: Txnid;
+}
+
+interface Observer {
+  readonly queue: ObserverQueue;
+  readonly isWatcher: boolean;
+}
+
+interface PendingRead {
+  readonly mark: Txnid;
+  readonly done: (mark: Txnid | QuorateError) => void;
+}
+
+/**
+ * The leader in normal operation (Zab phase 3): one order of proposals, commits in that order.
+ *
+ * All that waits at the end of an event-loop turn is prepared, logged and sent as one batch. The
+ * own disk and the followers work in parallel; the own accept counts when the disk has answered.
+ */
+export class Leader {
+  readonly #options: LeaderOptions;
+  readonly #deps: LeaderDeps;
+  readonly #tracker: CommitTracker;
+  readonly #rounds: HeartbeatRounds;
+  readonly #maker: ProposalMaker;
+  readonly #members = new Map<number, Member>();
+  readonly #observers = new Map<string, Observer>();
+  /** Proposed and not committed, in order. */
+  #outstanding: EntryBatch[] = [];
+  #outstandingEntries = 0;
+  #isFlushScheduled = false;
+  #announcedMark: Txnid;
+  #readsWaiting: PendingRead[] = [];
+  #readsInRound: PendingRead[] = [];
+  #readRound = 0;
+  #heartbeatTimer: Timer | null = null;
+  #isTerminated = false;
+  #isDraining = false;
+  #onDrained: (() => void) | null = null;
+
+  constructor(options: LeaderOptions, deps: LeaderDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    const { nodeId, quorum, initialEnd, epoch } = options;
+    this.#tracker = new CommitTracker(quorum, initialEnd.txnid);
+    this.#rounds = new HeartbeatRounds(nodeId, quorum);
+    this.#maker = new ProposalMaker(epoch, initialEnd, {
+      handler: deps.handler,
+      chainHash: deps.chainHash,
+      onRefused: (fid, request, code, message) => {
+        this.#refuse(fid, request, new QuorateError(code, message));
+      },
+    });
+    this.#announcedMark = initialEnd.txnid;
+    this.#tracker.count(nodeId, initialEnd.txnid);
+    deps.customHandler?.attach((response) => {
+      this.queueResponse(response);
+    });
+    this.#scheduleHeartbeat();
+  }
+
+  getFollowerId(): string {
+    return fidOf(this.#options.nodeId);
+  }
+
+  /** Followers connected and synchronised, and the leader. */
+  getActiveEnsembleSize(): number {
+    let size = 1;
+    for (const member of this.#members.values()) if (!member.isWatcher) size += 1;
+    return size;
+  }
+
+  getCommitMark(): Txnid {
+    return this.#tracker.mark;
+  }
+
+  // ---- membership ----
+
+  /**
+   * A synchronised follower: what was queued for it leaves at once, then the newest commit mark
+   * (Zab text, issue 3). The owner has removed an older pipe of the same node before.
+   */
+  addFollower(follower: JoiningFollower): void {
+    const { pipe, identity, isCounted, upTo } = follower;
+    const { peer } = pipe;
+    this.#join({ id: peer, pipe, isWatcher: false, identity, upTo: upTo.txnid });
+    if (isCounted) this.#count(peer, upTo.txnid);
+    this.#deps.onEnsembleChange();
+  }
+
+  /** A synchronised watcher: hears of committed entries only, after the history it was sent. */
+  addWatcher(pipe: PeerPipe, upTo: LogPosition): void {
+    this.#join({ id: pipe.peer, pipe, isWatcher: true, identity: null, upTo: upTo.txnid });
+    this.#deps.onEnsembleChange();
+  }
+
+  /** From now on this follower's accepts count: its re-admission is committed. */
+  admit(voter: NodeId, identity: Identity): void {
+    for (const member of this.#members.values()) {
+      if (member.id === voter && member.identity === identity && !this.#tracker.isCounted(voter)) {
+        this.#count(voter, member.upTo);
+      }
+    }
+  }
+
+  removeMember(pipe: PeerPipe): void {
+    const member = this.#members.get(pipe.pipeId);
+    if (member === undefined) return;
+    this.#members.delete(pipe.pipeId);
+    if (!member.isWatcher) {
+      this.#tracker.uncount(member.id);
+      this.#rounds.removeVoter(member.id);
+      this.#scheduleFlush(); // Where a lost quorum is noticed, unless another pipe joins first.
+    }
+    this.#deps.onEnsembleChange();
+  }
+
+  /**
+   * Starts the live stream of a synchronising peer: proposals and marks for a follower, committed
+   * entries for a watcher. `id` is {@link observerIdOf} its pipe.
+   */
+  addObserver(id: string, queue: ObserverQueue, isWatcher: boolean): void {
+    this.#observers.set(id, { queue, isWatcher });
+  }
+
+  removeObserver(id: string): void {
+    this.#observers.delete(id);
+  }
+
+  // ---- requests ----
+
+  /** Takes a request into the order. Refusals are answered through `abort`. */
+  queueRequest(fid: string, request: RequestMsg): void {
+    if (this.#isTerminated) return;
+    const isLocal = fid === this.getFollowerId();
+    if (isCustomOpCode(request.op)) {
+      this.#custom(fid, request);
+    } else if (isInternalOpCode(request.op) && !isLocal) {
+      this.#refuse(fid, request, new QuorateError("ERR_SERVER_UNSUPPORTED", "internal operation"));
+    } else if (this.#isDraining) {
+      this.#refuse(fid, request, new QuorateError("ERR_SERVER_NOT_READY", "leader is leaving"));
+    } else if (!this.#maker.add(fid, request)) {
+      this.#refuse(fid, request, new QuorateError("ERR_SERVER_BUSY", "leader's queue is full"));
+    } else {
+      this.#scheduleFlush();
+    }
+  }
+
+  /** The answer of the custom request handler, on its way to the node that asked. */
+  queueResponse(response: ResponseMsg): void {
+    if (this.#isTerminated) return;
+    if (response.fid === this.getFollowerId()) {
+      this.#deps.handler.respond(response.fid, response.reqId, response.error, response.content);
+      return;
+    }
+    this.#toOrigin(response.fid, response);
+  }
+
+  /** A read index: calls back with the mark that the reader must have applied (one shared round). */
+  readIndex(done: (mark: Txnid | QuorateError) => void): void {
+    if (this.#readsWaiting.length + this.#readsInRound.length >= PENDING_READS_MAX) {
+      done(new QuorateError("ERR_SERVER_BUSY", "too many reads wait", { retryable: true }));
+      return;
+    }
+    this.#readsWaiting.push({ mark: this.#tracker.mark, done });
+    this.#scheduleFlush();
+  }
+
+  /** One message of a joined follower or watcher. @throws ERR_PROTOCOL_* when it makes no sense. */
+  onMessage(pipe: PeerPipe, message: PeerMsg): void {
+    const member = this.#members.get(pipe.pipeId);
+    if (member === undefined || this.#isTerminated) return;
+    switch (message.kind) {
+      case "accept":
+        this.#accept(member, message.txnid);
+        return;
+      case "request":
+        this.queueRequest(fidOf(member.id), message);
+        return;
+      case "heartbeat":
+        if (!member.isWatcher) this.#rounds.answer(member.id, message.round);
+        this.#completeReads();
+        return;
+      case "readIndexRequest":
+        this.readIndex((mark) => {
+          if (typeof mark !== "bigint") return;
+          pipe.send({ kind: "readIndexReply", readId: message.readId, txnid: mark });
+        });
+        return;
+      case "syncProgress":
+        return; // The last answers of the history stream.
+      default:
+        throw new QuorateError("ERR_PROTOCOL_ORDER", `${message.kind} to a serving leader`);
+    }
+  }
+
+  /** The own log is durable up to here. */
+  onPersisted(lastLogged: LogPosition): void {
+    if (this.#isTerminated) return;
+    const { nodeId, initialEnd } = this.#options;
+    if (lastLogged.txnid <= initialEnd.txnid) return;
+    if (this.#tracker.accept(nodeId, lastLogged.txnid)) this.#committed();
+  }
+
+  // ---- ending ----
+
+  /** Refuses new requests; calls back when nothing is outstanding and all know the mark. */
+  drain(onDrained: () => void): void {
+    this.#isDraining = true;
+    this.#onDrained = onDrained;
+    this.#scheduleFlush();
+  }
+
+  /** Tells everybody to elect at once. After a drain. */
+  handOver(): void {
+    this.#sendToFollowers({ kind: "handover" });
+  }
+
+  /** Ends the role: nothing is sent or committed any more. Idempotent. */
+  terminate(): void {
+    if (this.#isTerminated) return;
+    this.#isTerminated = true;
+    this.#heartbeatTimer?.cancel();
+    this.#deps.customHandler?.attach(null);
+    const error = new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
+      retryable: true,
+    });
+    for (const { done } of [...this.#readsInRound, ...this.#readsWaiting]) done(error);
+    this.#readsInRound = [];
+    this.#readsWaiting = [];
+    // These drew no txnid and left no trace: they are refused, not unknown.
+    for (const { fid, request } of this.#maker.takeWaiting()) this.#refuse(fid, request, error);
+  }
+
+  // ---- internals ----
+
+  #join(member: Member): void {
+    const { pipe } = member;
+    const observerId = observerIdOf(pipe);
+    const queue = this.#observers.get(observerId)?.queue;
+    this.#observers.delete(observerId);
+    if (queue?.isOverflown === true) {
+      pipe.close(new QuorateError("ERR_PROTOCOL_OVERFLOW", "fell behind while synchronising"));
+      return;
+    }
+    this.#members.set(pipe.pipeId, member);
+    for (const message of queue?.drain() ?? []) pipe.send(message);
+    pipe.send(this.#deps.factory.createCommit(this.#announcedMark));
+    // A first round at once: the lease and waiting reads need not wait for the timer.
+    pipe.send(this.#deps.factory.createHeartbeat(this.#rounds.round, false));
+  }
+
+  #count(voter: NodeId, upTo: Txnid): void {
+    this.#rounds.addVoter(voter, this.#deps.clock.now());
+    if (this.#tracker.count(voter, upTo)) this.#committed();
+  }
+
+  #accept(member: Member, txnid: Txnid): void {
+    if (member.isWatcher) {
+      throw new QuorateError("ERR_PROTOCOL_ORDER", "an accept from a watcher");
+    }
+    if (this.#tracker.accept(member.id, txnid)) this.#committed();
+  }
+
+  #custom(fid: string, request: RequestMsg): void {
+    const { customHandler } = this.#deps;
+    if (customHandler === undefined) {
+      const error = new QuorateError("ERR_SERVER_NO_CUSTOM_HANDLER", "no custom request handler");
+      this.#refuse(fid, request, error);
+      return;
+    }
+    try {
+      customHandler.onNewRequest(fid, request);
+    } catch (error) {
+      this.#deps.logger.warn("custom request handler threw", { op: request.op }, error);
+      const text = error instanceof Error ? error.message : String(error);
+      this.queueResponse(
+        this.#deps.factory.createResponse(fid, request.reqId, text, new Uint8Array()),
+      );
+    }
+  }
+
+  #refuse(fid: string, request: RequestMsg, error: QuorateError): void {
+    if (fid === this.getFollowerId()) {
+      this.#deps.handler.abort(fid, request.reqId, error.code, error.message);
+      return;
+    }
+    const { factory } = this.#deps;
+    this.#toOrigin(fid, factory.createAbort(fid, request.reqId, error.code, error.message));
+  }
+
+  #toOrigin(fid: string, message: PeerMsg): void {
+    for (const { id, pipe } of this.#members.values()) {
+      if (fidOf(id) === fid) pipe.send(message);
+    }
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled || this.#isTerminated) return;
+    this.#isFlushScheduled = true;
+    this.#deps.clock.defer(() => {
+      this.#isFlushScheduled = false;
+      if (!this.#isTerminated) this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (!this.#tracker.hasQuorum()) {
+      this.#stepDown(new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected"));
+      return;
+    }
+    try {
+      this.#propose();
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.#stepDown(error);
+      return;
+    }
+    this.#startReadRound();
+    this.#announce();
+    if (this.#isDraining && this.#outstanding.length === 0 && this.#maker.waiting === 0) {
+      const onDrained = this.#onDrained;
+      this.#onDrained = null;
+      onDrained?.();
+    }
+  }
+
+  /** A few batches in flight, the rest gathers: the batch grows with the load by itself. */
+  #propose(): void {
+    const { handler, factory } = this.#deps;
+    while (
+      this.#maker.waiting > 0 &&
+      this.#outstanding.length < BATCHES_IN_FLIGHT_MAX &&
+      this.#outstandingEntries < OUTSTANDING_ENTRIES_MAX
+    ) {
+      const batch = this.#maker.next();
+      if (batch === undefined) continue;
+      this.#tracker.propose(batch.last);
+      this.#outstanding.push(batch);
+      this.#outstandingEntries += batch.count;
+      handler.logProposal(batch);
+      this.#sendToFollowers(factory.createProposal(batch), batch.bytes.length);
+    }
+  }
+
+  #sendToFollowers(message: PeerMsg, bytes = 0): void {
+    for (const { pipe, isWatcher } of this.#members.values()) if (!isWatcher) pipe.send(message);
+    for (const { queue, isWatcher } of this.#observers.values()) {
+      if (!isWatcher) queue.push(message, bytes);
+    }
+  }
+
+  #sendToWatchers(message: PeerMsg, bytes: number): void {
+    for (const { pipe, isWatcher } of this.#members.values()) if (isWatcher) pipe.send(message);
+    for (const { queue, isWatcher } of this.#observers.values()) {
+      if (isWatcher) queue.push(message, bytes);
+    }
+  }
+
+  /** The mark moved: apply, release clients here, tell the others at the end of the turn. */
+  #committed(): void {
+    const { mark } = this.#tracker;
+    const { handler, factory } = this.#deps;
+    let count = 0;
+    for (const batch of this.#outstanding) {
+      if (batch.last > mark) break;
+      count += 1;
+      this.#outstandingEntries -= batch.count;
+      this.#sendToWatchers(factory.createInform(batch), batch.bytes.length);
+    }
+    assert(count > 0, "a mark that moves commits something", { mark });
+    this.#outstanding = this.#outstanding.slice(count);
+    handler.commit(mark);
+    this.#scheduleFlush();
+  }
+
+  /** Carries a txnid and no body; on the same frame as whatever else leaves in this turn. */
+  #announce(): void {
+    const { mark } = this.#tracker;
+    if (mark === this.#announcedMark) return;
+    this.#announcedMark = mark;
+    this.#sendToFollowers(this.#deps.factory.createCommit(mark));
+  }
+
+  #startReadRound(): void {
+    if (this.#readsWaiting.length === 0 || this.#readsInRound.length > 0) return;
+    this.#readsInRound = this.#readsWaiting;
+    this.#readsWaiting = [];
+    this.#readRound = this.#beginRound();
+    this.#completeReads();
+  }
+
+  #completeReads(): void {
+    if (this.#readsInRound.length === 0 || !this.#rounds.isProven(this.#readRound)) return;
+    const reads = this.#readsInRound;
+    this.#readsInRound = [];
+    for (const { mark, done } of reads) done(mark);
+    if (this.#readsWaiting.length > 0) this.#scheduleFlush();
+  }
+
+  #beginRound(): number {
+    const round = this.#rounds.begin(this.#deps.clock.now());
+    const message = this.#deps.factory.createHeartbeat(round, false);
+    for (const { pipe } of this.#members.values()) pipe.send(message);
+    return round;
+  }
+
+  #scheduleHeartbeat(): void {
+    const { clock } = this.#deps;
+    this.#heartbeatTimer = clock.setTimer(this.#options.timings.heartbeatMs, () => {
+      if (this.#isTerminated) return;
+      // The lease is judged before anything else is done on waking from a pause.
+      if (!this.#rounds.isLeaseValid(clock.now(), this.#options.timings.leaseMs)) {
+        const error = new QuorateError("ERR_SERVER_NOT_LEADING", "no quorum within the lease");
+        this.#stepDown(error);
+        return;
+      }
+      this.#beginRound();
+      this.#scheduleHeartbeat();
+    });
+  }
+
+  #stepDown(error: QuorateError): void {
+    this.terminate();
+    this.#deps.onStepDown(error);
+  }
+}
+
+/** The name under which the queue of this pipe's peer is registered. */
+export function observerIdOf(pipe: PeerPipe): string {
+  return `${pipe.peer}/${pipe.pipeId}`;
+}

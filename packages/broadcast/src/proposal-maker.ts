@@ -1,0 +1,118 @@
+import {
+  advanceTxnid,
+  BATCH_BYTES_SOFT_MAX,
+  BATCH_ENTRIES_MAX,
+  BatchBuilder,
+  LEADER_QUEUE_BYTES_MAX,
+  LEADER_QUEUE_REQUESTS_MAX,
+  makeTxnid,
+  positionOf,
+} from "@quorate/protocol";
+import type {
+  ActionHandler,
+  ChainHash,
+  EntryBatch,
+  Epoch,
+  ErrorCode,
+  LogPosition,
+  RequestMsg,
+} from "@quorate/protocol";
+import { nodeIdOfFid } from "@quorate/protocol";
+
+export interface ProposalMakerDeps {
+  readonly handler: ActionHandler;
+  readonly chainHash: ChainHash;
+  /** A request was refused before it drew a txnid. */
+  onRefused(fid: string, request: RequestMsg, code: ErrorCode, message: string): void;
+}
+
+interface Waiting {
+  readonly fid: string;
+  readonly request: RequestMsg;
+}
+
+/**
+ * Turns waiting requests into batches of prepared transactions.
+ *
+ * A request is prepared against the newest state and only then draws its txnid, so a refused one
+ * leaves no hole and never moves the commit mark (Deviation from seed, ADR 0002). The epoch's
+ * first txnid has counter 1.
+ */
+export class ProposalMaker {
+  readonly #deps: ProposalMakerDeps;
+  readonly #epoch: Epoch;
+  readonly #builder: BatchBuilder;
+  #end: LogPosition;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+
+  constructor(epoch: Epoch, end: LogPosition, deps: ProposalMakerDeps) {
+    this.#epoch = epoch;
+    this.#end = end;
+    this.#deps = deps;
+    this.#builder = new BatchBuilder(deps.chainHash);
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** False when the leader's queue is full. */
+  add(fid: string, request: RequestMsg): boolean {
+    const bytes = request.content.length + request.key.length;
+    if (
+      this.#waiting.length >= LEADER_QUEUE_REQUESTS_MAX ||
+      this.#waitingBytes + bytes > LEADER_QUEUE_BYTES_MAX
+    ) {
+      return false;
+    }
+    this.#waiting.push({ fid, request });
+    this.#waitingBytes += bytes;
+    return true;
+  }
+
+  /**
+   * The next batch; undefined when nothing waits or all that waited was refused.
+   * @throws ERR_PROTOCOL_TXNID_EXHAUSTED when the epoch has no txnid left.
+   */
+  next(): EntryBatch | undefined {
+    const { handler } = this.#deps;
+    const builder = this.#builder;
+    const first =
+      this.#end.txnid < makeTxnid(this.#epoch, 1)
+        ? makeTxnid(this.#epoch, 1)
+        : advanceTxnid(this.#end.txnid, 1);
+    let taken = 0;
+    while (
+      taken < this.#waiting.length &&
+      builder.count < BATCH_ENTRIES_MAX &&
+      builder.byteLength < BATCH_BYTES_SOFT_MAX
+    ) {
+      const waiting = this.#waiting[taken];
+      if (waiting === undefined) break;
+      const { fid, request } = waiting;
+      const prepared = handler.prepare(request, advanceTxnid(first, builder.count));
+      taken += 1;
+      this.#waitingBytes -= request.content.length + request.key.length;
+      if (prepared.ok) {
+        const { op, key, content } = prepared;
+        builder.add(nodeIdOfFid(fid), request.reqId, op, key, content);
+      } else {
+        this.#deps.onRefused(fid, request, prepared.code, prepared.message);
+      }
+    }
+    this.#waiting.splice(0, taken);
+    if (builder.count === 0) return undefined;
+    const batch = builder.finish(first, this.#end);
+    this.#end = positionOf(batch);
+    return batch;
+  }
+
+  /** Everything that waits, taken out: the role ends. */
+  takeWaiting(): readonly Waiting[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return waiting;
+  }
+}
