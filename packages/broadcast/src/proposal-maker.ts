@@ -3,9 +3,11 @@ import {
   BATCH_BYTES_SOFT_MAX,
   BATCH_ENTRIES_MAX,
   BatchBuilder,
+  isInternalOpCode,
   LEADER_QUEUE_BYTES_MAX,
   LEADER_QUEUE_REQUESTS_MAX,
   makeTxnid,
+  nodeIdOfFid,
   positionOf,
 } from "@quorate/protocol";
 import type {
@@ -17,7 +19,6 @@ import type {
   LogPosition,
   RequestMsg,
 } from "@quorate/protocol";
-import { nodeIdOfFid } from "@quorate/protocol";
 
 export interface ProposalMakerDeps {
   readonly handler: ActionHandler;
@@ -60,9 +61,11 @@ export class ProposalMaker {
   /** False when the leader's queue is full. */
   add(fid: string, request: RequestMsg): boolean {
     const bytes = request.content.length + request.key.length;
+    // The ensemble's own entries, at most one per node, always find room.
     if (
-      this.#waiting.length >= LEADER_QUEUE_REQUESTS_MAX ||
-      this.#waitingBytes + bytes > LEADER_QUEUE_BYTES_MAX
+      !isInternalOpCode(request.op) &&
+      (this.#waiting.length >= LEADER_QUEUE_REQUESTS_MAX ||
+        this.#waitingBytes + bytes > LEADER_QUEUE_BYTES_MAX)
     ) {
       return false;
     }

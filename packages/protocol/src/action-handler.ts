@@ -11,6 +11,8 @@ export interface ActionEvents {
   /** Every ticket up to `upTo` is durable, and so is the log up to `lastLogged`. */
   onPersisted(upTo: Ticket, lastLogged: LogPosition): void;
   onStoreFailed(error: QuorateError): void;
+  /** A committed record admitted this data directory as a voter. */
+  onVoterAdmitted(voter: NodeId, identity: Identity): void;
 }
 
 /**

@@ -1,0 +1,422 @@
+import { createElectionSite, type ElectionResult, type ElectionSite } from "@quorate/election";
+import {
+  assertNever,
+  PENDING_PIPES_MAX,
+  QuorateError,
+  type NodeId,
+  type PeerPipe,
+  type PeerStatus,
+  type QuorumVerifier,
+  type Txnid,
+} from "@quorate/protocol";
+import { FollowerServer } from "./follower-server.js";
+import { LeaderServer } from "./leader-server.js";
+import { RequestManager } from "./request-manager.js";
+import type { Role, RoleEnd } from "./role.js";
+import { ServerAction } from "./server-action.js";
+import type {
+  ExitReason,
+  NodeStatus,
+  ReadOptions,
+  Server,
+  ServerDeps,
+  ServerOptions,
+} from "./server.js";
+
+/** Pause before the store is opened again after it was full. */
+const REOPEN_PAUSE_MS = 1000;
+/** A read waits this long for a role that serves. */
+const READ_WAIT_MS = 1000;
+/** How often a waiting read looks again. */
+const READ_POLL_MS = 20;
+
+type CoordinatorOptions = ServerOptions & {
+  readonly quorum: QuorumVerifier;
+  readonly trustEmpty: boolean;
+};
+type CoordinatorDeps = ServerDeps & Required<Pick<ServerDeps, "meter" | "factory">>;
+
+/**
+ * The life of a node, one state chart: electing, then leading or following, then electing again.
+ *
+ * Safety: between two roles stands a barrier. No vote, FollowerInfo or EpochAck leaves before
+ * every write of the previous role is answered (G24); a disk that does not answer keeps the node
+ * out of elections.
+ */
+export class Coordinator implements Server {
+  readonly done: Promise<ExitReason>;
+  readonly #options: CoordinatorOptions;
+  readonly #deps: CoordinatorDeps;
+  readonly #requests: RequestManager;
+  readonly #abort = new AbortController();
+  #resolveDone: (reason: ExitReason) => void = () => undefined;
+  #action: ServerAction | null = null;
+  #closeStore: () => Promise<void> = () => Promise.resolve();
+  #site: ElectionSite | null = null;
+  #role: Role | null = null;
+  #leaderServer: LeaderServer | null = null;
+  #leader: NodeId | null = null;
+  #status: PeerStatus = "electing";
+  #waitingPipes: PeerPipe[] = [];
+  #unreachable: NodeId | null = null;
+  #epochFloor = 0;
+  #isStopping = false;
+
+  constructor(options: CoordinatorOptions, deps: CoordinatorDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#requests = new RequestManager(deps);
+    this.done = new Promise((resolve) => {
+      this.#resolveDone = resolve;
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#open();
+    const { listener, logger } = this.#deps;
+    if (this.#options.trustEmpty) {
+      logger.warn("trustEmpty is set: this node counts although it may have forgotten");
+    }
+    listener.onPipe((pipe) => {
+      this.#accept(pipe);
+    });
+    const { nodeId, cluster, quorum, timings } = this.#options;
+    const { clock, random, messenger, factory } = this.#deps;
+    this.#site = createElectionSite(
+      { nodeId, cluster, quorum, timings },
+      { clock, random, logger, messenger, factory, state: () => this.#electionState() },
+    );
+    this.#live(this.#site).then(
+      (reason) => this.#exit(reason),
+      (error: unknown) => {
+        throw error;
+      },
+    );
+  }
+
+  // ---- the service ----
+
+  status(): NodeStatus {
+    const action = this.#openAction();
+    return {
+      id: this.#options.nodeId,
+      role: this.#status,
+      leader: this.#leader,
+      epoch: action.getCurrentEpoch(),
+      lastLogged: action.getLastLoggedTxid(),
+      lastCommitted: action.getLastCommittedTxid(),
+      lastApplied: action.getCommittedPosition().txnid,
+      digest: action.digest(),
+      standing: action.getStanding(),
+      ready: this.#role?.isReady ?? false,
+    };
+  }
+
+  submit(
+    op: number,
+    key: string,
+    content: Uint8Array,
+  ): Promise<{ readonly txnid: Txnid; readonly content: Uint8Array }> {
+    if (this.#isStopping) return Promise.reject(closed());
+    return new Promise((resolve, reject) => {
+      this.#requests.submit(op, key, content, (outcome) => {
+        if (outcome.ok) resolve(outcome);
+        else reject(outcome.error);
+      });
+    });
+  }
+
+  async read(
+    op: number,
+    key: string,
+    content: Uint8Array,
+    options: ReadOptions = {},
+  ): Promise<Uint8Array> {
+    const role = await this.#readyRole();
+    if (options.linearizable === true) await this.#readIndex(role);
+    const result = this.#openAction().read(op, key, content);
+    if (result.ok) return result.content;
+    throw new QuorateError(result.code, result.message);
+  }
+
+  resetConnections(): void {
+    this.#leaderServer?.resetConnections();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      this.#role?.stop();
+      if (this.#role === null) this.#abort.abort();
+    }
+    await this.done;
+  }
+
+  // ---- the loop ----
+
+  async #live(site: ElectionSite): Promise<ExitReason> {
+    const { logger } = this.#deps;
+    while (!this.#isStopping) {
+      this.#becomeElecting();
+      if (!(await this.#barrier())) break;
+      const result = await this.#elect(site);
+      if (result === undefined) break;
+      const end = await this.#serve(site, result);
+      logger.info("role ended", { role: this.#status, end: end.kind });
+      const exit = await this.#afterRole(end);
+      if (exit !== undefined) return exit;
+    }
+    return { kind: "stopped" };
+  }
+
+  #becomeElecting(): void {
+    this.#role = null;
+    this.#leaderServer = null;
+    this.#leader = null;
+    this.#setStatus("electing");
+  }
+
+  /** Every write of the last role is answered. False when the node is told to stop meanwhile. */
+  async #barrier(): Promise<boolean> {
+    const { clock, logger } = this.#deps;
+    let isOver = false;
+    const warning = clock.setTimer(this.#options.timings.diskTimeoutMs, () => {
+      if (!isOver) logger.error("the disk does not answer; this node stays out of elections");
+    });
+    await Promise.race([this.#openAction().quiesce(), this.#stopped()]);
+    isOver = true;
+    warning.cancel();
+    return !this.#abort.signal.aborted;
+  }
+
+  async #elect(site: ElectionSite): Promise<ElectionResult | undefined> {
+    const { signal } = this.#abort;
+    try {
+      const election = site.startElection({ signal });
+      if (this.#unreachable !== null) site.notePeerUnreachable(this.#unreachable);
+      this.#unreachable = null;
+      return await election;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
+  async #serve(site: ElectionSite, result: ElectionResult): Promise<RoleEnd> {
+    if (this.#isStopping) return { kind: "stopped" };
+    this.#leader = result.leader;
+    const isLeader = result.leader === this.#options.nodeId;
+    const action = this.#openAction();
+    const { nodeId, timings } = this.#options;
+    const onEstablished = site.updateWinningEpoch.bind(site);
+    const deps = { ...this.#deps, action, requests: this.#requests, onEstablished };
+    if (isLeader) {
+      this.#setStatus("leading");
+      const server = new LeaderServer({ timings, epochFloor: this.#epochFloor }, deps);
+      this.#role = server;
+      this.#leaderServer = server;
+      server.start();
+      const waiting = this.#waitingPipes;
+      this.#waitingPipes = [];
+      for (const pipe of waiting) server.accept(pipe);
+    } else {
+      this.#setStatus("following");
+      this.#turnAway(new QuorateError("ERR_SERVER_NOT_LEADING", `node ${nodeId} follows`));
+      const server = new FollowerServer(
+        { leader: result.leader, kind: "follower", timings },
+        {
+          ...deps,
+          onPeerUnreachable: (peer) => {
+            this.#unreachable = peer;
+          },
+        },
+      );
+      this.#role = server;
+      server.start();
+    }
+    return this.#role.done;
+  }
+
+  async #afterRole(end: RoleEnd): Promise<ExitReason | undefined> {
+    const { logger, random } = this.#deps;
+    this.#role = null;
+    this.#leaderServer = null;
+    switch (end.kind) {
+      case "stopped":
+        return { kind: "stopped" };
+      case "diverged":
+        logger.error("this node's history contradicts the leader's; it stops", {}, end.error);
+        return { kind: "failed", error: end.error };
+      case "storeFailed":
+        return this.#storeFailed(end.error);
+      case "superseded":
+        this.#epochFloor = Math.max(this.#epochFloor, end.acceptedEpoch);
+        return undefined;
+      case "handover":
+        this.#unreachable = this.#leader;
+        return undefined;
+      case "abdicated":
+        logger.info("abdicated", { reason: end.reason });
+        await this.#pause(this.#options.timings.roleRestartMs * (1 + random.next()));
+        return undefined;
+      case "lost":
+        logger.info("leadership lost", { code: end.error.code, reason: end.error.message });
+        if (!end.isPeerGone) {
+          await this.#pause(this.#options.timings.roleRestartMs * (1 + random.next()));
+        }
+        return undefined;
+      default:
+        return assertNever(end, "role end");
+    }
+  }
+
+  /**
+   * A full disk rolled back: nothing of the open writes is there, so what is durable is loaded
+   * again, as soon as the store can be opened. Any other failure has an unknown outcome.
+   */
+  async #storeFailed(error: QuorateError): Promise<ExitReason | undefined> {
+    const { logger } = this.#deps;
+    if (error.code !== "ERR_STORE_FULL") {
+      logger.error("the store failed; its outcome is unknown", { code: error.code }, error);
+      return { kind: "failed", error };
+    }
+    logger.error("the disk is full; this node is not ready", {}, error);
+    this.#setStatus("electing");
+    await this.#closeStore();
+    while (!this.#isStopping) {
+      try {
+        await this.#open();
+        return undefined;
+      } catch (again) {
+        logger.error("the store cannot be opened", {}, again);
+        await this.#pause(REOPEN_PAUSE_MS);
+      }
+    }
+    return { kind: "stopped" };
+  }
+
+  async #open(): Promise<void> {
+    const { openStore, createStateMachine, clock, logger } = this.#deps;
+    const { nodeId, quorum, trustEmpty, checkpointBytes } = this.#options;
+    const store = await openStore();
+    const { identity, damage, lastLogged, currentEpoch } = store.recovered;
+    if (damage !== null) logger.error("the history was found damaged; recovering", { damage });
+    logger.info("store opened", { identity, lastLogged: lastLogged.txnid, currentEpoch });
+    try {
+      this.#action = await ServerAction.open(
+        { nodeId, quorum, trustEmpty, checkpointBytes },
+        { store, stateMachine: createStateMachine(), requests: this.#requests, clock, logger },
+      );
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    this.#closeStore = () => store.close();
+  }
+
+  async #exit(reason: ExitReason): Promise<void> {
+    this.#isStopping = true;
+    this.#role = null;
+    this.#setStatus("electing");
+    this.#site?.close();
+    this.#deps.listener.onPipe(null);
+    this.#turnAway(closed());
+    this.#requests.close(closed());
+    await this.#closeStore();
+    this.#resolveDone(reason);
+  }
+
+  // ---- pipes ----
+
+  #accept(pipe: PeerPipe): void {
+    if (this.#leaderServer !== null) {
+      this.#leaderServer.accept(pipe);
+    } else if (this.#status === "electing" && !this.#isStopping) {
+      // Elected by that peer, perhaps, before the own ballot is over.
+      this.#waitingPipes.push(pipe);
+      if (this.#waitingPipes.length > PENDING_PIPES_MAX) {
+        this.#waitingPipes.shift()?.close(new QuorateError("ERR_SERVER_BUSY", "too many peers"));
+      }
+    } else {
+      pipe.close(new QuorateError("ERR_SERVER_NOT_LEADING", "this node does not lead"));
+    }
+  }
+
+  #turnAway(reason: QuorateError): void {
+    const waiting = this.#waitingPipes;
+    this.#waitingPipes = [];
+    for (const pipe of waiting) pipe.close(reason);
+  }
+
+  // ---- helpers ----
+
+  #electionState(): {
+    status: PeerStatus;
+    standing: ReturnType<ServerAction["getStanding"]>;
+    currentEpoch: ReturnType<ServerAction["getCurrentEpoch"]>;
+    lastLogged: Txnid;
+    lastCommitted: Txnid;
+  } {
+    const action = this.#openAction();
+    return {
+      status: this.#status,
+      standing: action.getStanding(),
+      currentEpoch: action.getCurrentEpoch(),
+      lastLogged: action.getLastLoggedTxid(),
+      lastCommitted: action.getLastCommittedTxid(),
+    };
+  }
+
+  #openAction(): ServerAction {
+    if (this.#action === null) throw new QuorateError("ERR_SERVER_NOT_READY", "not started");
+    return this.#action;
+  }
+
+  #setStatus(status: PeerStatus): void {
+    this.#status = status;
+    this.#action?.setStatus(status);
+  }
+
+  /** A role that serves, waited for within a bound. */
+  async #readyRole(): Promise<Role> {
+    const deadline = this.#deps.clock.now() + READ_WAIT_MS;
+    for (;;) {
+      const role = this.#role;
+      if (role?.isReady === true) return role;
+      if (this.#isStopping) throw closed();
+      if (this.#deps.clock.now() >= deadline) {
+        throw new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", {
+          retryable: true,
+        });
+      }
+      await this.#pause(READ_POLL_MS);
+    }
+  }
+
+  #readIndex(role: Role): Promise<void> {
+    return new Promise((resolve, reject) => {
+      role.readIndex((mark) => {
+        if (typeof mark === "bigint") this.#openAction().whenApplied(mark, resolve);
+        else reject(mark);
+      });
+    });
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#deps.clock.setTimer(ms, resolve);
+    });
+  }
+
+  #stopped(): Promise<void> {
+    return new Promise((resolve) => {
+      const { signal } = this.#abort;
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+}
+
+function closed(): QuorateError {
+  return new QuorateError("ERR_SERVER_CLOSED", "the server is stopping", { retryable: true });
+}

@@ -1,0 +1,299 @@
+import { Follower } from "@quorate/broadcast";
+import {
+  QuorateError,
+  type ClientAuthFunction,
+  type Clock,
+  type Epoch,
+  type Logger,
+  type MsgFactory,
+  type NodeId,
+  type PeerConnector,
+  type PeerMsg,
+  type PeerPipe,
+  type PeerRole,
+  type RequestMgr,
+  type Timer,
+  type Timings,
+  type Txnid,
+} from "@quorate/protocol";
+import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
+import type { Role, RoleEnd } from "./role.js";
+import type { ServerAction } from "./server-action.js";
+
+export interface FollowerServerOptions {
+  readonly leader: NodeId;
+  readonly kind: Exclude<PeerRole, "leader">;
+  readonly timings: Timings;
+}
+
+export interface FollowerServerDeps {
+  readonly action: ServerAction;
+  readonly requests: RequestMgr;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly factory: MsgFactory;
+  readonly connector: PeerConnector;
+  readonly authenticate?: ClientAuthFunction;
+  /** Synchronised with this epoch's leader: peers that elect may be told. */
+  onEstablished(epoch: Epoch): void;
+  /** The leader was refused or reset: its ballot need not be waited for. */
+  onPeerUnreachable(peer: NodeId): void;
+}
+
+/** One term of following (or watching) one leader: connect, synchronise, follow, end. */
+export class FollowerServer implements Role {
+  readonly done: Promise<RoleEnd>;
+  readonly #options: FollowerServerOptions;
+  readonly #deps: FollowerServerDeps;
+  readonly #abort = new AbortController();
+  readonly #startedAt: number;
+  #resolveDone: (end: RoleEnd) => void = () => undefined;
+  #pipe: PeerPipe | null = null;
+  #proxy: FollowerSyncProxy | null = null;
+  #follower: Follower | null = null;
+  #timer: Timer | null = null;
+  #retryTimer: Timer | null = null;
+  #retryMs: number;
+  #lastHeard: number;
+  #lastProgress: number;
+  #isReady = false;
+  #hasEnded = false;
+  #readers: ((mark: Txnid | QuorateError) => void)[] = [];
+
+  constructor(options: FollowerServerOptions, deps: FollowerServerDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#startedAt = deps.clock.now();
+    this.#lastHeard = this.#startedAt;
+    this.#lastProgress = this.#startedAt;
+    this.#retryMs = options.timings.connectRetryMs;
+    this.done = new Promise((resolve) => {
+      this.#resolveDone = resolve;
+    });
+  }
+
+  get isReady(): boolean {
+    return this.#isReady && !this.#hasEnded;
+  }
+
+  start(): void {
+    const { action } = this.#deps;
+    action.attach({
+      onPersisted: (upTo, lastLogged) => {
+        this.#proxy?.onPersisted(upTo);
+        this.#follower?.onPersisted(lastLogged);
+      },
+      onStoreFailed: (error) => {
+        this.#end({ kind: "storeFailed", error });
+      },
+      onVoterAdmitted: () => undefined,
+    });
+    this.#scheduleTick();
+    this.#connect();
+  }
+
+  /** One question to the leader serves all reads of this turn. */
+  readIndex(done: (mark: Txnid | QuorateError) => void): void {
+    const follower = this.#follower;
+    if (follower === null || !this.isReady) {
+      done(new QuorateError("ERR_SERVER_NOT_READY", "not synchronised", { retryable: true }));
+      return;
+    }
+    this.#readers.push(done);
+    if (this.#readers.length > 1) return;
+    this.#deps.clock.defer(() => {
+      const readers = this.#readers;
+      this.#readers = [];
+      follower.readIndex((mark) => {
+        for (const reader of readers) reader(mark);
+      });
+    });
+  }
+
+  stop(): void {
+    this.#end({ kind: "stopped" });
+  }
+
+  #connect(): void {
+    const { connector, clock, authenticate } = this.#deps;
+    const { leader, timings } = this.#options;
+    connector
+      .connect(leader, { signal: this.#abort.signal })
+      .then(async (pipe) => {
+        if (authenticate !== undefined) await authenticate(pipe);
+        if (this.#hasEnded) {
+          pipe.close(new QuorateError("ERR_SERVER_CLOSED", "the role has ended"));
+          return;
+        }
+        this.#connected(pipe);
+      })
+      .catch((error: unknown) => {
+        if (this.#hasEnded) return;
+        if (clock.now() - this.#startedAt < timings.connectTimeoutMs) {
+          this.#retryConnect();
+          return;
+        }
+        const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", "the leader cannot be reached", {
+          cause: error,
+        });
+        this.#end({ kind: "lost", error: reason, isPeerGone: true });
+      });
+  }
+
+  /** The one that was elected may not know it yet, or finish its last role first. */
+  #retryConnect(): void {
+    const { clock } = this.#deps;
+    this.#retryTimer = clock.setTimer(this.#retryMs, () => {
+      if (!this.#hasEnded) this.#connect();
+    });
+    this.#retryMs = Math.min(this.#retryMs * 2, this.#options.timings.connectRetryMsMax);
+  }
+
+  #connected(pipe: PeerPipe): void {
+    const { action, factory, logger, clock } = this.#deps;
+    const { leader, kind } = this.#options;
+    this.#pipe = pipe;
+    this.#lastHeard = clock.now();
+    this.#proxy = new FollowerSyncProxy(
+      { leader, voting: kind === "follower" },
+      {
+        pipe,
+        handler: action,
+        factory,
+        logger,
+        onDone: (outcome) => {
+          this.#syncDone(pipe, outcome);
+        },
+      },
+    );
+    this.#proxy.start();
+    pipe.attach({
+      onMessages: (messages) => {
+        this.#received(pipe, messages);
+      },
+      onClose: (reason) => {
+        this.#closed(pipe, reason);
+      },
+    });
+  }
+
+  #received(pipe: PeerPipe, messages: readonly PeerMsg[]): void {
+    const now = this.#deps.clock.now();
+    this.#lastHeard = now;
+    try {
+      for (const message of messages) {
+        if (this.#hasEnded || this.#pipe !== pipe) return;
+        if (message.kind === "heartbeat") {
+          pipe.send(this.#deps.factory.createHeartbeat(message.round, true));
+        } else if (message.kind === "handover") {
+          this.#end({ kind: "handover" });
+        } else if (this.#follower !== null) {
+          this.#follower.onMessage(message);
+        } else {
+          this.#lastProgress = now;
+          this.#proxy?.onMessage(message);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.#end({ kind: "lost", error, isPeerGone: false });
+    }
+  }
+
+  #syncDone(pipe: PeerPipe, outcome: FollowerSyncOutcome): void {
+    this.#proxy = null;
+    if (outcome.kind === "failed") {
+      const { error } = outcome;
+      this.#end(
+        error.code === "ERR_SYNC_DIVERGED"
+          ? { kind: "diverged", error }
+          : { kind: "lost", error, isPeerGone: false },
+      );
+      return;
+    }
+    const { action, factory, requests, logger } = this.#deps;
+    const { kind, leader } = this.#options;
+    const follower = new Follower(kind, outcome.received, {
+      pipe,
+      handler: action,
+      factory,
+      onReady: () => {
+        logger.info(kind === "watcher" ? "watching" : "following", {
+          leader,
+          epoch: outcome.epoch,
+        });
+        this.#isReady = true;
+        requests.onRequest((request) => {
+          follower.forwardRequest(request);
+        });
+      },
+    });
+    this.#follower = follower;
+    this.#deps.onEstablished(outcome.epoch);
+  }
+
+  #closed(pipe: PeerPipe, reason: QuorateError): void {
+    if (this.#hasEnded || this.#pipe !== pipe) return;
+    const { clock } = this.#deps;
+    const hasSynced = this.#follower !== null;
+    const isEarly = clock.now() - this.#startedAt < this.#options.timings.connectTimeoutMs;
+    if (!hasSynced && isEarly && this.#proxy?.stage === "receiveUpdateAcceptedEpoch") {
+      // Turned away before anything was promised: it does not lead yet.
+      this.#proxy.terminate();
+      this.#proxy = null;
+      this.#pipe = null;
+      this.#retryConnect();
+      return;
+    }
+    this.#end({ kind: "lost", error: reason, isPeerGone: true });
+  }
+
+  #scheduleTick(): void {
+    this.#timer = this.#deps.clock.setTimer(this.#options.timings.heartbeatMs, () => {
+      if (this.#hasEnded) return;
+      this.#tick();
+      if (!this.#hasEnded) this.#scheduleTick();
+    });
+  }
+
+  #tick(): void {
+    const { clock, action } = this.#deps;
+    const { timings } = this.#options;
+    const now = clock.now();
+    const lose = (
+      code: "ERR_STORE_TIMEOUT" | "ERR_PROTOCOL_TIMEOUT" | "ERR_SYNC_TIMEOUT",
+    ): void => {
+      const error = new QuorateError(code, "the role's bound on waiting is reached");
+      this.#end({ kind: "lost", error, isPeerGone: code === "ERR_PROTOCOL_TIMEOUT" });
+    };
+    if (action.oldestAppendAgeMs() > timings.diskTimeoutMs) lose("ERR_STORE_TIMEOUT");
+    else if (now - this.#lastHeard > timings.followerTimeoutMs) lose("ERR_PROTOCOL_TIMEOUT");
+    else if (!this.#isReady && now - this.#lastProgress > timings.syncTimeoutMs) {
+      lose("ERR_SYNC_TIMEOUT");
+    }
+  }
+
+  #end(end: RoleEnd): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#timer?.cancel();
+    this.#retryTimer?.cancel();
+    this.#abort.abort();
+    const { action, requests } = this.#deps;
+    const reason =
+      "error" in end
+        ? end.error
+        : new QuorateError("ERR_PROTOCOL_CLOSED", `following ended: ${end.kind}`);
+    requests.onRequest(null);
+    this.#proxy?.terminate();
+    this.#follower?.terminate();
+    action.attach(null);
+    action.discardPrepared();
+    requests.cleanupOnError(reason);
+    this.#pipe?.close(reason);
+    if (end.kind === "lost" && end.isPeerGone) {
+      this.#deps.onPeerUnreachable(this.#options.leader);
+    }
+    this.#resolveDone(end);
+  }
+}

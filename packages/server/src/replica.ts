@@ -1,0 +1,183 @@
+import {
+  assert,
+  entriesOf,
+  followsPosition,
+  formatTxnid,
+  isInternalOpCode,
+  LOG_START,
+  maxTxnid,
+  OpCode,
+  positionOf,
+  QuorateError,
+} from "@quorate/protocol";
+import type {
+  DurableStore,
+  EntryBatch,
+  Identity,
+  LogEntryMsg,
+  LogPosition,
+  NodeId,
+  SnapshotInfo,
+  StateMachine,
+  Txnid,
+} from "@quorate/protocol";
+import { decodeIdentities } from "./identity-record.js";
+
+const READ_BYTES = 256 * 1024;
+
+export interface ReplicaDeps {
+  readonly stateMachine: StateMachine;
+  /** One committed entry was applied; `answer` is for the client that asked, wherever it is. */
+  onApplied(entry: LogEntryMsg, answer: Uint8Array): void;
+  /** A committed entry of the ensemble itself. */
+  onFounded(members: Map<NodeId, Identity>): void;
+  onAdmitted(voter: NodeId, identity: Identity): void;
+}
+
+const NO_ANSWER = new Uint8Array();
+
+/**
+ * The node's memory: the applied state, and the logged batches above it in order. It mirrors the
+ * log: state = checkpoint + log up to the commit mark (ZOOKEEPER-2845), whatever role comes next.
+ * Invariant 7: entries are applied in txnid order, each once, without a hole.
+ */
+export class Replica {
+  readonly #deps: ReplicaDeps;
+  #unapplied: EntryBatch[] = [];
+  #applied: LogPosition = LOG_START;
+  #logEnd: LogPosition = LOG_START;
+  #commitMark: Txnid = LOG_START.txnid;
+  #appliedBytes = 0;
+  #waiters: { readonly mark: Txnid; readonly done: () => void }[] = [];
+
+  constructor(deps: ReplicaDeps) {
+    this.#deps = deps;
+  }
+
+  get applied(): LogPosition {
+    return this.#applied;
+  }
+
+  get logEnd(): LogPosition {
+    return this.#logEnd;
+  }
+
+  /** The greatest mark heard of; never above the log's end. */
+  get commitMark(): Txnid {
+    return this.#commitMark;
+  }
+
+  get firstUnapplied(): EntryBatch | undefined {
+    return this.#unapplied[0];
+  }
+
+  /** Log bytes applied since the start; grows only. */
+  get appliedBytes(): number {
+    return this.#appliedBytes;
+  }
+
+  /**
+   * Replaces everything by what the store holds.
+   * @throws (rejects) ERR_STORE_DAMAGED when a checkpoint's rows do not give its digest.
+   */
+  async load(
+    store: DurableStore,
+    checkpoint: SnapshotInfo | null,
+    logEnd: LogPosition,
+    commitMark: Txnid,
+  ): Promise<void> {
+    const { stateMachine } = this.#deps;
+    stateMachine.reset();
+    this.#unapplied = [];
+    for await (const rows of store.readCheckpoint()) stateMachine.restore(rows);
+    if (checkpoint !== null && stateMachine.digest() !== checkpoint.digest) {
+      throw new QuorateError("ERR_STORE_DAMAGED", "the checkpoint's rows do not give its digest", {
+        details: { position: formatTxnid(checkpoint.position.txnid) },
+      });
+    }
+    this.#applied = checkpoint?.position ?? LOG_START;
+    this.#logEnd = this.#applied;
+    this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
+    while (this.#logEnd.txnid < logEnd.txnid) {
+      const batches = await store.readBatches(this.#logEnd.txnid, logEnd.txnid, READ_BYTES);
+      assert(batches.length > 0, "the log reaches its own end");
+      for (const batch of batches) this.log(batch);
+      this.#applyUpTo(this.#commitMark);
+    }
+  }
+
+  /** A batch that was handed to the store. */
+  log(batch: EntryBatch): void {
+    assert(followsPosition(batch, this.#logEnd), "the log has no hole", {
+      first: formatTxnid(batch.first),
+      end: formatTxnid(this.#logEnd.txnid),
+    });
+    this.#logEnd = positionOf(batch);
+    this.#unapplied.push(batch);
+  }
+
+  truncateAfter(position: LogPosition): void {
+    assert(position.txnid >= this.#applied.txnid, "nothing applied is ever removed", {
+      to: formatTxnid(position.txnid),
+      applied: formatTxnid(this.#applied.txnid),
+    });
+    this.#unapplied = this.#unapplied.filter((batch) => batch.last <= position.txnid);
+    this.#logEnd = position;
+  }
+
+  /** The log was replaced; `load` follows. Until then nothing can be committed. */
+  replaced(logEnd: LogPosition): void {
+    this.#unapplied = [];
+    this.#logEnd = logEnd;
+  }
+
+  commit(upTo: Txnid): void {
+    assert(upTo <= this.#logEnd.txnid, "only what is logged can be committed", {
+      upTo: formatTxnid(upTo),
+      end: formatTxnid(this.#logEnd.txnid),
+    });
+    if (upTo <= this.#commitMark && this.#applied.txnid >= upTo) return;
+    this.#commitMark = maxTxnid(this.#commitMark, upTo);
+    this.#applyUpTo(upTo);
+    this.#wake();
+  }
+
+  /** Calls back once everything up to the mark is applied; at once if it is. */
+  whenApplied(mark: Txnid, done: () => void): void {
+    if (this.#applied.txnid >= mark) done();
+    else this.#waiters.push({ mark, done });
+  }
+
+  #applyUpTo(upTo: Txnid): void {
+    let count = 0;
+    for (const batch of this.#unapplied) {
+      if (batch.last > upTo) break;
+      for (const entry of entriesOf(batch)) this.#apply(entry);
+      this.#applied = positionOf(batch);
+      this.#appliedBytes += batch.bytes.length;
+      count += 1;
+    }
+    if (count > 0) this.#unapplied = this.#unapplied.slice(count);
+  }
+
+  #apply(entry: LogEntryMsg): void {
+    if (!isInternalOpCode(entry.op)) {
+      this.#deps.onApplied(entry, this.#deps.stateMachine.apply(entry));
+      return;
+    }
+    const members = decodeIdentities(entry.content);
+    if (entry.op === OpCode.foundEnsemble) {
+      this.#deps.onFounded(members);
+    } else {
+      for (const [voter, identity] of members) this.#deps.onAdmitted(voter, identity);
+    }
+    this.#deps.onApplied(entry, NO_ANSWER);
+  }
+
+  #wake(): void {
+    if (this.#waiters.length === 0) return;
+    const ready = this.#waiters.filter(({ mark }) => mark <= this.#applied.txnid);
+    this.#waiters = this.#waiters.filter(({ mark }) => mark > this.#applied.txnid);
+    for (const { done } of ready) done();
+  }
+}

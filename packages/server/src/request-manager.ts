@@ -1,0 +1,160 @@
+import { isInternalOpCode, OP_CODE_MAX, PENDING_REQUESTS_MAX } from "@quorate/protocol";
+import { CONTENT_BYTES_MAX, KEY_BYTES_MAX, QuorateError } from "@quorate/protocol";
+import type {
+  Clock,
+  Random,
+  RequestHandle,
+  RequestMgr,
+  RequestMsg,
+  RequestOutcome,
+  Timer,
+} from "@quorate/protocol";
+
+/** Requests wait this long for a role that serves; then they are refused, retryable. */
+export const REQUEST_WAIT_MS = 1000;
+
+interface Pending {
+  readonly handle: RequestHandle;
+  readonly since: number;
+  isHandedOn: boolean;
+}
+
+/**
+ * The requests of this node's own clients, from arrival to their one outcome.
+ *
+ * Request numbers start at random: an entry of an earlier life of this node, committed now, must
+ * not complete a request of this one. A request that was handed on and not answered when the
+ * leader is lost has an unknown outcome and is never handed on again.
+ */
+export class RequestManager implements RequestMgr {
+  readonly #clock: Clock;
+  readonly #pending = new Map<bigint, Pending>();
+  /** Not handed on yet, in arrival order. */
+  #waiting: Pending[] = [];
+  #receiver: ((request: RequestMsg) => void) | null = null;
+  #nextId: bigint;
+  #timer: Timer | null = null;
+
+  constructor(deps: { readonly clock: Clock; readonly random: Random }) {
+    this.#clock = deps.clock;
+    this.#nextId = (deps.random.nextUint64() >> 2n) + 1n;
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** Submits a request; the outcome arrives once, never synchronously from a successful submit. */
+  submit(
+    op: number,
+    key: string,
+    content: Uint8Array,
+    complete: (outcome: RequestOutcome) => void,
+  ): void {
+    const error = checkRequest(op, key, content);
+    if (error !== undefined) {
+      complete({ ok: false, error });
+      return;
+    }
+    const reqId = this.#nextId;
+    this.#nextId += 1n;
+    const request: RequestMsg = { kind: "request", reqId, op, key, content };
+    if (!this.addPendingRequest({ request, complete })) {
+      const busy = new QuorateError("ERR_SERVER_BUSY", "too many requests wait", {
+        retryable: true,
+      });
+      complete({ ok: false, error: busy });
+    }
+  }
+
+  onRequest(receiver: ((request: RequestMsg) => void) | null): void {
+    this.#receiver = receiver;
+    if (receiver === null) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const pending of waiting) this.#handOn(pending, receiver);
+  }
+
+  addPendingRequest(handle: RequestHandle): boolean {
+    if (this.#pending.size >= PENDING_REQUESTS_MAX) return false;
+    const pending = { handle, since: this.#clock.now(), isHandedOn: false };
+    this.#pending.set(handle.request.reqId, pending);
+    if (this.#receiver !== null) {
+      this.#handOn(pending, this.#receiver);
+    } else {
+      this.#waiting.push(pending);
+      this.#armTimer();
+    }
+    return true;
+  }
+
+  completeRequest(reqId: bigint, outcome: RequestOutcome): void {
+    const pending = this.#pending.get(reqId);
+    if (pending === undefined) return;
+    this.#pending.delete(reqId);
+    pending.handle.complete(outcome);
+  }
+
+  cleanupOnError(error: QuorateError): void {
+    for (const [reqId, pending] of [...this.#pending]) {
+      if (!pending.isHandedOn) continue;
+      const unknown = new QuorateError(
+        "ERR_CLIENT_OUTCOME_UNKNOWN",
+        "the leader was lost before it answered; the write may or may not take effect",
+        { cause: error },
+      );
+      this.completeRequest(reqId, { ok: false, error: unknown });
+    }
+  }
+
+  /** The node ends: what was never handed on is refused, the rest is unknown. */
+  close(error: QuorateError): void {
+    this.#receiver = null;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.cleanupOnError(error);
+    this.#waiting = [];
+    for (const reqId of [...this.#pending.keys()]) {
+      this.completeRequest(reqId, { ok: false, error });
+    }
+  }
+
+  #handOn(pending: Pending, receiver: (request: RequestMsg) => void): void {
+    pending.isHandedOn = true;
+    receiver(pending.handle.request);
+  }
+
+  #armTimer(): void {
+    if (this.#timer !== null) return;
+    this.#timer = this.#clock.setTimer(REQUEST_WAIT_MS / 10, () => {
+      this.#timer = null;
+      this.#refuseOld();
+    });
+  }
+
+  #refuseOld(): void {
+    const oldest = this.#clock.now() - REQUEST_WAIT_MS;
+    const old = this.#waiting.filter(({ since }) => since <= oldest);
+    this.#waiting = this.#waiting.filter(({ since }) => since > oldest);
+    for (const { handle } of old) {
+      const error = new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", {
+        retryable: true,
+      });
+      this.completeRequest(handle.request.reqId, { ok: false, error });
+    }
+    if (this.#waiting.length > 0) this.#armTimer();
+  }
+}
+
+function checkRequest(op: number, key: string, content: Uint8Array): QuorateError | undefined {
+  if (!Number.isInteger(op) || op < 1 || op > OP_CODE_MAX || isInternalOpCode(op)) {
+    return new QuorateError("ERR_SERVER_UNSUPPORTED", `no operation ${op} for clients`);
+  }
+  // Three bytes of UTF-8 per UTF-16 unit at most.
+  if (key.length * 3 > KEY_BYTES_MAX || content.length > CONTENT_BYTES_MAX) {
+    return new QuorateError("ERR_ARG_TOO_LARGE", "the request exceeds a limit", {
+      details: { keyLength: key.length, contentBytes: content.length },
+    });
+  }
+  return undefined;
+}

@@ -1,0 +1,29 @@
+import type { QuorateError, Txnid } from "@quorate/protocol";
+
+/** Why a role ended. What follows is always another election, or the end of the node. */
+export type RoleEnd =
+  /** The leader is lost, or this leader lost its quorum. */
+  | { readonly kind: "lost"; readonly error: QuorateError; readonly isPeerGone: boolean }
+  /** A counted voter knows more: it should lead. */
+  | { readonly kind: "abdicated"; readonly reason: string }
+  /** A voter has promised a higher epoch than this leader's; the next must be above it. */
+  | { readonly kind: "superseded"; readonly acceptedEpoch: number }
+  /** The leader left in order. */
+  | { readonly kind: "handover" }
+  /** The node was told to stop. */
+  | { readonly kind: "stopped" }
+  /** The own store failed. */
+  | { readonly kind: "storeFailed"; readonly error: QuorateError }
+  /** The histories contradict each other; this node must not go on. */
+  | { readonly kind: "diverged"; readonly error: QuorateError };
+
+/** A role that serves, as the coordinator sees it. */
+export interface Role {
+  /** Resolves when the role has ended and its pipes are closed. */
+  readonly done: Promise<RoleEnd>;
+  readonly isReady: boolean;
+  /** The mark that a linearizable read must wait for. */
+  readIndex(done: (mark: Txnid | QuorateError) => void): void;
+  /** Ends it in order; a leader drains and hands over first. */
+  stop(): void;
+}

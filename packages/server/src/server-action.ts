@@ -1,0 +1,475 @@
+import {
+  advanceTxnid,
+  assert,
+  entriesOf,
+  fidOf,
+  isInternalOpCode,
+  LOG_START,
+  makeTxnid,
+  maxTxnid,
+  minTxnid,
+  OpCode,
+  positionOf,
+  QuorateError,
+} from "@quorate/protocol";
+import type {
+  AcceptedEpoch,
+  ActionEvents,
+  ActionHandler,
+  Clock,
+  DurableStore,
+  EntryBatch,
+  Epoch,
+  ErrorCode,
+  Identity,
+  IdentityTable,
+  LogEntryMsg,
+  Logger,
+  LogPosition,
+  NodeId,
+  PeerStatus,
+  Prepared,
+  QuorumVerifier,
+  ReadResult,
+  RequestMsg,
+  SnapshotInfo,
+  SnapshotSource,
+  StagedSnapshot,
+  Standing,
+  StateMachine,
+  Ticket,
+  Txnid,
+} from "@quorate/protocol";
+import { Checkpointer } from "./checkpointer.js";
+import { decodeIdentities } from "./identity-record.js";
+import { Replica } from "./replica.js";
+import type { RequestManager } from "./request-manager.js";
+import { TicketLedger } from "./ticket-ledger.js";
+
+/** Bytes of history read from the store at a time. */
+const READ_BYTES = 256 * 1024;
+
+export interface ServerActionOptions {
+  readonly nodeId: NodeId;
+  readonly quorum: QuorumVerifier;
+  /** Counts this node although it forgot: the operator's word against the fault model. */
+  readonly trustEmpty: boolean;
+  /** Log bytes applied between two checkpoints. */
+  readonly checkpointBytes: number;
+}
+
+export interface ServerActionDeps {
+  readonly store: DurableStore;
+  readonly stateMachine: StateMachine;
+  readonly requests: RequestManager;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Quorate's own host: the ActionHandler over the durable store and the state machine.
+ *
+ * What it tells the protocol about log and epochs is what the store has answered, never what it
+ * was asked to write (Invariant 4).
+ */
+export class ServerAction implements ActionHandler {
+  readonly #options: ServerActionOptions;
+  readonly #deps: ServerActionDeps;
+  readonly #fid: string;
+  readonly #ledger: TicketLedger;
+  readonly #checkpointer: Checkpointer;
+  readonly #replica: Replica;
+  /** Where each staged snapshot has got to. */
+  readonly #stagedEnds = new Map<StagedSnapshot, LogPosition>();
+  readonly #staged = new Map<StagedSnapshot, StagedSnapshot>();
+  readonly #emptyDigest: bigint;
+  #events: ActionEvents | null = null;
+  #status: PeerStatus = "electing";
+  #failure: QuorateError | null = null;
+
+  // Durable values.
+  #lastLogged: LogPosition;
+  #accepted: AcceptedEpoch;
+  #currentEpoch: Epoch;
+  // In memory, persisted in the store's order.
+  #members: IdentityTable;
+
+  private constructor(options: ServerActionOptions, deps: ServerActionDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#fid = fidOf(options.nodeId);
+    const { recovered } = deps.store;
+    this.#lastLogged = recovered.lastLogged;
+    this.#accepted = recovered.acceptedEpoch;
+    this.#currentEpoch = recovered.currentEpoch;
+    this.#members = recovered.members;
+    deps.stateMachine.reset();
+    this.#emptyDigest = deps.stateMachine.digest();
+    this.#checkpointer = new Checkpointer(options.checkpointBytes, deps);
+    this.#ledger = new TicketLedger({
+      clock: deps.clock,
+      onAnswered: (upTo, lastLogged) => {
+        this.#lastLogged = lastLogged;
+        this.#events?.onPersisted(upTo, lastLogged);
+        this.#considerCheckpoint();
+      },
+      onBarrierFailed: (error) => {
+        this.#fail(asStoreError(error));
+      },
+    });
+    this.#replica = new Replica({
+      stateMachine: deps.stateMachine,
+      onApplied: (entry, answer) => {
+        this.#applied(entry, answer);
+      },
+      onFounded: (members) => {
+        if (this.#members.size === 0) this.#setMembers(members);
+      },
+      onAdmitted: (voter, identity) => {
+        this.#setMembers(new Map([...this.#members, [voter, identity]]));
+        this.#events?.onVoterAdmitted(voter, identity);
+      },
+    });
+  }
+
+  /**
+   * Loads what the store holds: the checkpoint, the log up to the commit mark; the rest of the
+   * log waits unapplied.
+   * @throws (rejects) ERR_STORE_DAMAGED when the checkpoint's rows do not give its digest.
+   */
+  static async open(options: ServerActionOptions, deps: ServerActionDeps): Promise<ServerAction> {
+    const action = new ServerAction(options, deps);
+    const { store } = deps;
+    const { checkpoint, lastLogged, commitMark } = store.recovered;
+    store.attach({
+      onPersisted: (upTo, logged) => {
+        action.#ledger.persisted(upTo, logged);
+      },
+      onFailed: (error) => {
+        action.#fail(error);
+      },
+    });
+    await action.#replica.load(store, checkpoint, lastLogged, commitMark);
+    // The founding entry may have become durable without the table that it carries.
+    const first = action.#replica.firstUnapplied;
+    if (action.#members.size === 0 && first !== undefined) action.#noteFounding(first);
+    return action;
+  }
+
+  /** The store failed; nothing more will be answered. */
+  get failure(): QuorateError | null {
+    return this.#failure;
+  }
+
+  // ---- environment ----
+
+  getEnsembleSize(): number {
+    return this.#options.quorum.voterIds.length;
+  }
+
+  getFollowerId(): string {
+    return this.#fid;
+  }
+
+  getNodeId(): NodeId {
+    return this.#options.nodeId;
+  }
+
+  getStatus(): PeerStatus {
+    return this.#status;
+  }
+
+  setStatus(status: PeerStatus): void {
+    this.#status = status;
+  }
+
+  getQuorumVerifier(): QuorumVerifier {
+    return this.#options.quorum;
+  }
+
+  getIdentity(): Identity {
+    return this.#deps.store.recovered.identity;
+  }
+
+  getStanding(): Standing {
+    if (this.#members.get(this.#options.nodeId) === this.getIdentity()) return "member";
+    if (this.#options.trustEmpty) return "member";
+    const isEmpty = this.#members.size === 0 && this.#deps.store.recovered.damage === null;
+    return isEmpty ? "empty" : "recovering";
+  }
+
+  getIdentityTable(): IdentityTable {
+    return this.#members;
+  }
+
+  // ---- durable values ----
+
+  getLastLogged(): LogPosition {
+    return this.#lastLogged;
+  }
+
+  getLastLoggedTxid(): Txnid {
+    return this.#lastLogged.txnid;
+  }
+
+  getLastCommittedTxid(): Txnid {
+    return minTxnid(this.#replica.commitMark, this.#lastLogged.txnid);
+  }
+
+  getCurrentEpoch(): Epoch {
+    return this.#currentEpoch;
+  }
+
+  getAcceptedEpoch(): Epoch {
+    return this.#accepted.epoch;
+  }
+
+  getAcceptedLeader(): NodeId | 0 {
+    return this.#accepted.leader;
+  }
+
+  getNextTxnId(): Txnid {
+    const first = makeTxnid(this.#currentEpoch, 1);
+    const { txnid } = this.#replica.logEnd;
+    return txnid < first ? first : advanceTxnid(txnid, 1);
+  }
+
+  // ---- history ----
+
+  getLogEnd(): LogPosition {
+    return this.#replica.logEnd;
+  }
+
+  getCommittedPosition(): LogPosition {
+    return this.#replica.applied;
+  }
+
+  findLogPosition(atOrBelow: Txnid): Promise<LogPosition | null> {
+    return this.#deps.store.findPosition(atOrBelow);
+  }
+
+  async *getCommittedEntries(
+    after: Txnid,
+    upTo: Txnid,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<readonly EntryBatch[]> {
+    let at = after;
+    while (at < upTo && !options.signal.aborted) {
+      const batches = await this.#deps.store.readBatches(at, upTo, READ_BYTES);
+      const last = batches.at(-1);
+      if (last === undefined) return;
+      yield batches;
+      at = last.last;
+    }
+  }
+
+  async openSnapshot(): Promise<SnapshotSource> {
+    return (await this.#deps.store.openSnapshot()) ?? emptySnapshot(this.#emptyDigest);
+  }
+
+  // ---- writes ----
+
+  logProposal(batch: EntryBatch): Ticket {
+    this.#replica.log(batch);
+    const ticket = this.#deps.store.append([batch], minTxnid(this.#replica.commitMark, batch.last));
+    this.#ledger.open(ticket);
+    if (this.#members.size === 0) this.#noteFounding(batch);
+    return ticket;
+  }
+
+  logAndCommit(batch: EntryBatch, commitUpTo: Txnid): Ticket {
+    const ticket = this.logProposal(batch);
+    this.commit(minTxnid(commitUpTo, batch.last));
+    return ticket;
+  }
+
+  notifyNewAcceptedEpoch(epoch: Epoch, leader: NodeId): Ticket {
+    assert(epoch > this.#accepted.epoch, "a promise never goes back", { epoch });
+    const accepted = { epoch, leader };
+    return this.#ledger.open(this.#deps.store.setAcceptedEpoch(accepted), () => {
+      this.#accepted = accepted;
+    });
+  }
+
+  notifyNewCurrentEpoch(epoch: Epoch): Ticket {
+    assert(epoch >= this.#currentEpoch, "the current epoch never goes back", { epoch });
+    return this.#ledger.open(this.#deps.store.setCurrentEpoch(epoch), () => {
+      this.#currentEpoch = epoch;
+    });
+  }
+
+  truncateAfter(position: LogPosition): Ticket {
+    this.#replica.truncateAfter(position);
+    const ticket = this.#ledger.open(this.#deps.store.truncateAfter(position));
+    // The founding entry is the first of all: without any entry there was no founding.
+    if (position.txnid === LOG_START.txnid) this.#setMembers(new Map());
+    return ticket;
+  }
+
+  stageSnapshot(info: SnapshotInfo): StagedSnapshot {
+    const staged = this.#deps.store.stageSnapshot(info);
+    const tracked: StagedSnapshot = {
+      info,
+      writeRows: (rows) => this.#ledger.open(staged.writeRows(rows)),
+      append: (batches) => {
+        const last = batches.at(-1);
+        if (last !== undefined) this.#stagedEnds.set(tracked, positionOf(last));
+        return this.#ledger.open(staged.append(batches));
+      },
+    };
+    this.#stagedEnds.set(tracked, info.position);
+    this.#staged.set(tracked, staged);
+    return tracked;
+  }
+
+  installSnapshot(tracked: StagedSnapshot): Ticket {
+    const staged = this.#staged.get(tracked);
+    const logEnd = this.#stagedEnds.get(tracked);
+    assert(staged !== undefined && logEnd !== undefined, "only what is staged can be installed");
+    this.#forget(tracked);
+    this.#checkpointer.cancel();
+    const ticket = this.#deps.store.installSnapshot(staged);
+    this.#replica.replaced(logEnd);
+    this.#members = new Map(tracked.info.members);
+    // Nothing behind it is answered until memory, too, is what was installed.
+    return this.#ledger.open(ticket, undefined, async () => {
+      const { store } = this.#deps;
+      const mark = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
+      await this.#replica.load(store, tracked.info, logEnd, minTxnid(mark, logEnd.txnid));
+    });
+  }
+
+  discardStaged(tracked: StagedSnapshot): void {
+    const staged = this.#staged.get(tracked);
+    if (staged === undefined) return;
+    this.#forget(tracked);
+    this.#ledger.open(this.#deps.store.discardStaged(staged));
+  }
+
+  attach(events: ActionEvents | null): void {
+    this.#events = events;
+    if (events !== null && this.#failure !== null) events.onStoreFailed(this.#failure);
+  }
+
+  // ---- normal execution ----
+
+  prepare(request: RequestMsg, txnid: Txnid): Prepared {
+    const { op, key, content } = request;
+    if (isInternalOpCode(op)) return { ok: true, op, key, content };
+    const wallTimeMs = this.#deps.clock.wallTime();
+    return this.#deps.stateMachine.prepare(op, key, content, { txnid, wallTimeMs });
+  }
+
+  discardPrepared(): void {
+    this.#deps.stateMachine.discardPrepared();
+  }
+
+  commit(upTo: Txnid): void {
+    this.#replica.commit(upTo);
+    this.#considerCheckpoint();
+  }
+
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void {
+    assert(fid === this.#fid, "an abort of this node's own request", { fid });
+    const retryable = code === "ERR_SERVER_BUSY" || code === "ERR_SERVER_NOT_READY";
+    this.#deps.requests.completeRequest(reqId, {
+      ok: false,
+      error: new QuorateError(code, error, { retryable }),
+    });
+  }
+
+  respond(fid: string, reqId: bigint, error: string, content: Uint8Array): void {
+    assert(fid === this.#fid, "a response to this node's own request", { fid });
+    this.#deps.requests.completeRequest(
+      reqId,
+      error === ""
+        ? { ok: true, txnid: this.#replica.applied.txnid, content }
+        : { ok: false, error: new QuorateError("ERR_SERVER_INTERNAL", error) },
+    );
+  }
+
+  // ---- for the server ----
+
+  read(op: number, key: string, content: Uint8Array): ReadResult {
+    return this.#deps.stateMachine.read(op, key, content);
+  }
+
+  whenApplied(mark: Txnid, done: () => void): void {
+    this.#replica.whenApplied(mark, done);
+  }
+
+  digest(): bigint {
+    return this.#deps.stateMachine.digest();
+  }
+
+  /** How long the oldest write has waited for the disk. */
+  oldestAppendAgeMs(): number {
+    return this.#ledger.oldestAgeMs();
+  }
+
+  /** The role's barrier: resolves when every write of it has been answered. */
+  quiesce(): Promise<void> {
+    return this.#ledger.idle();
+  }
+
+  // ---- internals ----
+
+  #forget(tracked: StagedSnapshot): void {
+    this.#staged.delete(tracked);
+    this.#stagedEnds.delete(tracked);
+  }
+
+  #applied(entry: LogEntryMsg, answer: Uint8Array): void {
+    if (entry.fid !== this.#fid || entry.reqId === 0n) return;
+    this.#deps.requests.completeRequest(entry.reqId, {
+      ok: true,
+      txnid: entry.txnid,
+      content: answer,
+    });
+  }
+
+  /**
+   * A founding table counts as soon as it is logged: whoever holds it was empty before and has
+   * promised nothing that it could have forgotten. Later admissions count once committed.
+   */
+  #noteFounding(batch: EntryBatch): void {
+    const entry = entriesOf(batch)[0];
+    if (entry?.op === OpCode.foundEnsemble) this.#setMembers(decodeIdentities(entry.content));
+  }
+
+  #setMembers(members: IdentityTable): void {
+    this.#members = members;
+    this.#ledger.open(this.#deps.store.setIdentityTable(members));
+  }
+
+  #considerCheckpoint(): void {
+    const { applied, appliedBytes } = this.#replica;
+    // A checkpoint stands on what is durable in the own log.
+    if (applied.txnid > this.#lastLogged.txnid || this.#failure !== null) return;
+    this.#checkpointer.consider(appliedBytes, () => ({
+      position: applied,
+      digest: this.#deps.stateMachine.digest(),
+      members: [...this.#members].sort(([a], [b]) => a - b),
+    }));
+  }
+
+  #fail(error: QuorateError): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#events?.onStoreFailed(error);
+  }
+}
+
+/** What a node sends that has no checkpoint yet: nothing, and then its whole log. */
+function emptySnapshot(digest: bigint): SnapshotSource {
+  return {
+    info: { position: LOG_START, digest, members: [] },
+    read: () => Promise.resolve([]),
+    close: () => undefined,
+  };
+}
+
+function asStoreError(error: unknown): QuorateError {
+  if (error instanceof QuorateError) return error;
+  return new QuorateError("ERR_STORE_IO", "the store could not be read", { cause: error });
+}

@@ -1,0 +1,120 @@
+import {
+  checkTimings,
+  defaultMsgFactory,
+  majorityQuorum,
+  silentMeter,
+  type ChainHash,
+  type Clock,
+  type CustomRequestHandler,
+  type Epoch,
+  type Logger,
+  type Meter,
+  type MsgFactory,
+  type NodeId,
+  type OpenStore,
+  type PeerConnector,
+  type PeerListener,
+  type PeerMessenger,
+  type QuorateError,
+  type Random,
+  type Standing,
+  type StateMachine,
+  type Timings,
+  type Txnid,
+} from "@quorate/protocol";
+import { Coordinator } from "./coordinator.js";
+
+export interface ServerOptions {
+  readonly nodeId: NodeId;
+  /** All voters, this node included. */
+  readonly voters: readonly NodeId[];
+  readonly cluster: string;
+  readonly timings: Timings;
+  /** Counts this node although its directory forgot. The operator's word; logged loudly. */
+  readonly trustEmpty?: boolean;
+  /** Log bytes applied between two checkpoints. */
+  readonly checkpointBytes: number;
+}
+
+export interface ServerDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter?: Meter;
+  readonly messenger: PeerMessenger;
+  readonly listener: PeerListener;
+  readonly connector: PeerConnector;
+  readonly openStore: OpenStore;
+  /** An empty state machine; called once for each opening of the store. */
+  createStateMachine(): StateMachine;
+  readonly chainHash: ChainHash;
+  readonly factory?: MsgFactory;
+  readonly customHandler?: CustomRequestHandler;
+}
+
+/** Why the server ended. */
+export type ExitReason =
+  | { readonly kind: "stopped" }
+  /** ERR_STORE_IO and its kin, ERR_SYNC_DIVERGED: the process must end. */
+  | { readonly kind: "failed"; readonly error: QuorateError };
+
+export type NodeRole = "electing" | "leading" | "following" | "watching";
+
+export interface NodeStatus {
+  readonly id: NodeId;
+  readonly role: NodeRole;
+  readonly leader: NodeId | null;
+  readonly epoch: Epoch;
+  readonly lastLogged: Txnid;
+  readonly lastCommitted: Txnid;
+  readonly lastApplied: Txnid;
+  /** The digest of the state at `lastApplied`. */
+  readonly digest: bigint;
+  readonly standing: Standing;
+  /** Synchronised and serving. */
+  readonly ready: boolean;
+}
+
+export interface ReadOptions {
+  /** Not older than any write acknowledged anywhere before the call. Default: this node's state. */
+  readonly linearizable?: boolean;
+}
+
+/** One node: elects, leads or follows, and serves its own clients. */
+export interface Server {
+  /** Resolves once, when the server has ended and its store is closed. */
+  readonly done: Promise<ExitReason>;
+  status(): NodeStatus;
+  /**
+   * Submits one write (or custom operation) of a client of this node.
+   * @throws (rejects) the refusal's code; ERR_SERVER_NOT_READY and ERR_SERVER_BUSY, both retryable
+   * and without effect; ERR_CLIENT_OUTCOME_UNKNOWN when the leader was lost before it answered.
+   */
+  submit(
+    op: number,
+    key: string,
+    content: Uint8Array,
+  ): Promise<{ readonly txnid: Txnid; readonly content: Uint8Array }>;
+  /** @throws (rejects) the refusal's code; ERR_SERVER_NOT_READY, retryable. */
+  read(op: number, key: string, content: Uint8Array, options?: ReadOptions): Promise<Uint8Array>;
+  /** Kills all peer connections without ending the term. */
+  resetConnections(): void;
+  /** Leaves in order: a leader drains and hands over. Resolves with `done`. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node on the given ports.
+ * @throws (rejects) what opening the store reports: ERR_STORE_LOCKED, ERR_STORE_IO,
+ * ERR_STORE_SCHEMA, ERR_STORE_FULL; ERR_CONFIG_* for contradicting options.
+ */
+export async function startServer(options: ServerOptions, deps: ServerDeps): Promise<Server> {
+  checkTimings(options.timings);
+  const quorum = majorityQuorum(options.voters);
+  const coordinator = new Coordinator(
+    { ...options, trustEmpty: options.trustEmpty ?? false, quorum },
+    { ...deps, meter: deps.meter ?? silentMeter, factory: deps.factory ?? defaultMsgFactory },
+  );
+  await coordinator.start();
+  return coordinator;
+}

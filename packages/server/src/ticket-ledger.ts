@@ -1,0 +1,94 @@
+import { assert } from "@quorate/protocol";
+import type { Clock, LogPosition, Ticket } from "@quorate/protocol";
+
+interface OpenTicket {
+  readonly ticket: Ticket;
+  readonly since: number;
+  readonly onDurable: (() => void) | undefined;
+  readonly barrier: (() => Promise<void>) | undefined;
+}
+
+export interface TicketLedgerDeps {
+  readonly clock: Clock;
+  /** Every ticket up to this one is answered, and what hangs on each has run. */
+  onAnswered(upTo: Ticket, lastLogged: LogPosition): void;
+  /** A barrier's work failed: nothing behind it is ever answered. */
+  onBarrierFailed(error: unknown): void;
+}
+
+/**
+ * The writes that the store has not answered: since when, and what becomes true when it does.
+ * A barrier holds back all later answers until asynchronous work behind its ticket is done.
+ */
+export class TicketLedger {
+  readonly #deps: TicketLedgerDeps;
+  #open: OpenTicket[] = [];
+  #held: { readonly upTo: Ticket; readonly lastLogged: LogPosition } | null = null;
+  #isBlocked = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(deps: TicketLedgerDeps) {
+    this.#deps = deps;
+  }
+
+  open(ticket: Ticket, onDurable?: () => void, barrier?: () => Promise<void>): Ticket {
+    assert(ticket > (this.#open.at(-1)?.ticket ?? -1), "tickets rise", { ticket });
+    this.#open.push({ ticket, since: this.#deps.clock.now(), onDurable, barrier });
+    return ticket;
+  }
+
+  /** Milliseconds that the oldest unanswered write has waited; 0 when there is none. */
+  oldestAgeMs(): number {
+    const oldest = this.#open[0];
+    return oldest === undefined ? 0 : this.#deps.clock.now() - oldest.since;
+  }
+
+  /** Resolves when nothing is unanswered. */
+  idle(): Promise<void> {
+    if (this.#open.length === 0 && !this.#isBlocked) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idleWaiters.push(resolve);
+    });
+  }
+
+  persisted(upTo: Ticket, lastLogged: LogPosition): void {
+    this.#held = { upTo, lastLogged };
+    if (!this.#isBlocked) this.#run();
+  }
+
+  #run(): void {
+    const held = this.#held;
+    if (held === null) return;
+    let answered = 0;
+    for (const entry of this.#open) {
+      if (entry.ticket > held.upTo) break;
+      answered += 1;
+      entry.onDurable?.();
+      if (entry.barrier !== undefined) {
+        this.#open = this.#open.slice(answered);
+        this.#block(entry.barrier);
+        return;
+      }
+    }
+    this.#open = this.#open.slice(answered);
+    this.#held = null;
+    this.#deps.onAnswered(held.upTo, held.lastLogged);
+    if (this.#open.length > 0) return;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #block(barrier: () => Promise<void>): void {
+    this.#isBlocked = true;
+    barrier().then(
+      () => {
+        this.#isBlocked = false;
+        this.#run();
+      },
+      (error: unknown) => {
+        this.#deps.onBarrierFailed(error);
+      },
+    );
+  }
+}
