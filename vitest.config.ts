@@ -7,7 +7,9 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ["packages/*/test/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.mjs"],
+    // Real processes have a stage of their own.
+    exclude: ["**/node_modules/**", "**/test/e2e/**"],
     pool: "forks",
     testTimeout: 20_000,
   },
