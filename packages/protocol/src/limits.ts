@@ -19,7 +19,7 @@ export const DATAGRAM_BYTES_MAX = 1000;
 /** A vote whose round lies further ahead than this is refused (a stray or forged round). */
 export const ROUND_JUMP_MAX = 2 ** 20;
 
-/** Content bytes of one request or entry (ZooKeeper's jute.maxbuffer). Larger: ERR_ARG_TOO_LARGE. */
+/** Content bytes of a request or entry (ZooKeeper's jute.maxbuffer). Larger: ERR_ARG_TOO_LARGE. */
 export const CONTENT_BYTES_MAX = 0xfffff;
 /** Bytes of a key (a path) in UTF-8. */
 export const KEY_BYTES_MAX = 64 * KIB;

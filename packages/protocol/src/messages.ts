@@ -9,7 +9,10 @@ export const PROTOCOL_VERSION = 1;
 export type PeerStatus = "electing" | "leading" | "following" | "watching";
 export type PeerRole = "leader" | "follower" | "watcher";
 
-/** One peer's current choice in an election. All of its numbers are durable at the sender's candidate. */
+/**
+ * One peer's current choice in an election. All of its numbers are durable at the sender's
+ * candidate.
+ */
 export interface VoteMsg {
   readonly kind: "vote";
   /** Election attempt; comparable only while electing. */

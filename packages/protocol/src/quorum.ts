@@ -13,7 +13,7 @@ export interface QuorumVerifier {
   hasQuorumOf(voterIds: Iterable<NodeId>): boolean;
 }
 
-/** More than half of the configured voters. @throws ERR_CONFIG_VALUE on an empty or too large set. */
+/** More than half of the configured voters. @throws ERR_CONFIG_VALUE on an empty or large set. */
 export function majorityQuorum(voters: Iterable<NodeId>): QuorumVerifier {
   const ids = new Set(voters);
   if (ids.size === 0 || ids.size > ENSEMBLE_SIZE_MAX) {

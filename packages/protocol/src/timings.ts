@@ -49,7 +49,7 @@ export const DEFAULT_TIMINGS: Timings = {
 
 /** @throws ERR_CONFIG_VALUE on a value, ERR_CONFIG_RELATION on two that contradict each other. */
 export function checkTimings(timings: Timings): Timings {
-  for (const [name, value] of Object.entries(timings)) {
+  for (const [name, value] of Object.entries(timings) as [string, number][]) {
     if (!Number.isFinite(value) || value <= 0 || value > 3_600_000) {
       throw new QuorateError("ERR_CONFIG_VALUE", `${name} must lie in 1..3600000 ms`, {
         details: { [name]: value },

@@ -6,7 +6,7 @@ export interface Clock {
   wallTime(): number;
   /** Calls back once after at least `ms`. Never synchronously. */
   setTimer(ms: number, callback: () => void): Timer;
-  /** Calls back once after what is running now and the arrivals already read. Never synchronously. */
+  /** Calls back once, after what runs now and the arrivals already read. Never synchronously. */
   defer(callback: () => void): void;
 }
 

@@ -49,7 +49,10 @@ export interface StateMachine {
   read(op: number, key: string, content: Uint8Array): ReadResult;
   /** Over all state in a fixed byte form; kept incrementally. u64. */
   digest(): bigint;
-  /** Starts an image as of now, of the rows changed since the last image was read to its end (or all). */
+  /**
+   * Starts an image as of now, of the rows changed since the last image was read to its end (or
+   * all).
+   */
   beginChanges(options: { readonly full: boolean }): StateChanges;
   /** Back to the empty state. */
   reset(): void;
