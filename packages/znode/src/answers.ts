@@ -1,4 +1,3 @@
-import { CHILDREN_BYTES_MAX } from "./limits.js";
 import { malformed, STAT_BYTES, statAt, viewOf, type Stat } from "./stat.js";
 
 /**
@@ -27,7 +26,6 @@ export interface ChildrenResult {
   readonly stat: Stat;
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The answer of set and exists. @throws ERR_PROTOCOL_DECODE. */
@@ -68,27 +66,6 @@ export function decodeChildren(content: Uint8Array): ChildrenResult {
   }
   if (at !== content.length) throw malformed("children", content.length);
   return { children, stat };
-}
-
-/** The names behind a Stat that the caller writes. Null when the list exceeds its bound. */
-export function encodeChildren(names: readonly string[]): Uint8Array | null {
-  let units = 0;
-  for (const name of names) units += 2 + name.length;
-  if (units > CHILDREN_BYTES_MAX) return null;
-  const parts = names.map((name) => encoder.encode(name));
-  let bytes = STAT_BYTES + 4;
-  for (const part of parts) bytes += 2 + part.length;
-  if (bytes > CHILDREN_BYTES_MAX) return null;
-  const content = new Uint8Array(bytes);
-  const view = viewOf(content);
-  view.setUint32(STAT_BYTES, names.length);
-  let at = STAT_BYTES + 4;
-  for (const part of parts) {
-    view.setUint16(at, part.length);
-    content.set(part, at + 2);
-    at += 2 + part.length;
-  }
-  return content;
 }
 
 function textOf(content: Uint8Array, from: number, to: number): string {

@@ -1,5 +1,6 @@
 import { assert } from "@quorate/protocol";
-import { getMs, setMs, viewOf } from "./stat.js";
+import type { Slab } from "./slab.js";
+import { int32At, msAt, setMs } from "./stat.js";
 
 /**
  * Contents of prepared transactions, big-endian; path and txnid come with the entry. They carry
@@ -21,43 +22,43 @@ export interface WriteTransaction {
   readonly data: Uint8Array;
 }
 
-/** Packs a create or a set; the data is what follows `dataAt` in the request. */
+/** Packs a create or a set into the slab; the data is what follows `dataAt` in the request. */
 export function encodeWrite(
-  counter: number,
-  timeMs: number,
+  slab: Slab,
+  transaction: { readonly counter: number; readonly timeMs: number },
   request: Uint8Array,
   dataAt: number,
 ): Uint8Array {
-  const content = new Uint8Array(WRITE_HEADER_BYTES + request.length - dataAt);
-  const view = viewOf(content);
-  view.setUint32(0, FORMAT_WORD);
-  view.setInt32(4, counter);
-  setMs(view, 8, timeMs);
-  content.set(dataAt === 0 ? request : request.subarray(dataAt), WRITE_HEADER_BYTES);
-  return content;
+  const length = WRITE_HEADER_BYTES + request.length - dataAt;
+  const at = slab.reserve(length);
+  const { bytes, view } = slab;
+  view.setUint32(at, FORMAT_WORD);
+  view.setInt32(at + 4, transaction.counter);
+  setMs(view, at + 8, transaction.timeMs);
+  bytes.set(request.subarray(dataAt), at + WRITE_HEADER_BYTES);
+  return bytes.subarray(at, at + length);
 }
 
 /** @throws InvariantError: an entry that was committed and cannot be read means divergence. */
 export function decodeWrite(content: Uint8Array): WriteTransaction {
   assert(content.length >= WRITE_HEADER_BYTES, "a write transaction has its header");
-  const view = viewOf(content);
-  assert(view.getUint32(0) === FORMAT_WORD, "the write transaction's format is known");
+  assert(int32At(content, 0) === FORMAT_WORD, "the write transaction's format is known");
   return {
-    counter: view.getInt32(4),
-    timeMs: getMs(view, 8),
+    counter: int32At(content, 4),
+    timeMs: msAt(content, 8),
     data: content.subarray(WRITE_HEADER_BYTES),
   };
 }
 
-export function encodeDeleteTransaction(): Uint8Array {
-  const content = new Uint8Array(DELETE_TRANSACTION_BYTES);
-  viewOf(content).setUint32(0, FORMAT_WORD);
-  return content;
+export function encodeDeleteTransaction(slab: Slab): Uint8Array {
+  const at = slab.reserve(DELETE_TRANSACTION_BYTES);
+  slab.view.setUint32(at, FORMAT_WORD);
+  return slab.bytes.subarray(at, at + DELETE_TRANSACTION_BYTES);
 }
 
 /** @throws InvariantError as {@link decodeWrite}. */
 export function checkDeleteTransaction(content: Uint8Array): void {
   const isKnown =
-    content.length === DELETE_TRANSACTION_BYTES && viewOf(content).getUint32(0) === FORMAT_WORD;
+    content.length === DELETE_TRANSACTION_BYTES && int32At(content, 0) === FORMAT_WORD;
   assert(isKnown, "the delete transaction's format is known");
 }

@@ -12,13 +12,14 @@ import {
   type StateMachine,
   type StateRow,
 } from "@quorate/protocol";
-import { encodeChildren } from "./answers.js";
-import { CHILDREN_BYTES_MAX, ZNODE_DATA_BYTES_MAX } from "./limits.js";
+import { AnswerWriter } from "./answer-writer.js";
+import { ZNODE_DATA_BYTES_MAX } from "./limits.js";
 import { ZnodeOp } from "./op.js";
 import { Overlay, type NodeView } from "./overlay.js";
-import { BUILT_IN_PATHS, checkPath, CONFIG_PATH, nameOf, parentPathOf, ROOT } from "./paths.js";
+import { BUILT_IN_PATHS, checkPath, CONFIG_PATH, parentPathOf, ROOT } from "./paths.js";
 import { ANY_VERSION, CREATE_HEADER_BYTES, DELETE_BYTES, SET_HEADER_BYTES } from "./requests.js";
-import { STAT_BYTES, viewOf } from "./stat.js";
+import { Slab } from "./slab.js";
+import { int32At } from "./stat.js";
 import {
   checkDeleteTransaction,
   decodeWrite,
@@ -26,7 +27,7 @@ import {
   encodeWrite,
 } from "./transactions.js";
 import { Tree } from "./tree.js";
-import { NO_DATA, statBytes, writeStat, type Znode } from "./znode.js";
+import { NO_DATA } from "./znode.js";
 
 interface Refusal {
   readonly ok: false;
@@ -34,7 +35,6 @@ interface Refusal {
   readonly message: string;
 }
 
-const encoder = new TextEncoder();
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const builtIns: ReadonlySet<string> = new Set(BUILT_IN_PATHS);
 
@@ -42,6 +42,8 @@ const builtIns: ReadonlySet<string> = new Set(BUILT_IN_PATHS);
 export class ZnodeMachine implements StateMachine {
   readonly #tree = new Tree();
   readonly #overlay = new Overlay();
+  readonly #transactions = new Slab();
+  readonly #answers = new AnswerWriter();
 
   /** Nodes in the applied tree, the four that every tree has included. */
   get nodeCount(): number {
@@ -79,12 +81,12 @@ export class ZnodeMachine implements StateMachine {
         assertPath(entry);
         const node = this.#tree.create(entry.key, entry.txnid, decodeWrite(entry.content));
         this.#release(entry, true);
-        return createAnswer(node);
+        return this.#answers.created(node);
       }
       case ZnodeOp.set: {
         const node = this.#tree.set(entry.key, entry.txnid, decodeWrite(entry.content));
         this.#release(entry, false);
-        return statBytes(node);
+        return this.#answers.stat(node);
       }
       case ZnodeOp.delete:
         assertPath(entry);
@@ -107,8 +109,11 @@ export class ZnodeMachine implements StateMachine {
     if (problem !== null) return refuse(problem.code, problem.message);
     const node = this.#tree.get(key);
     if (node === undefined) return noNode(key);
-    if (op === ZnodeOp.exists) return { ok: true, content: statBytes(node) };
-    return op === ZnodeOp.get ? getAnswer(node) : childrenAnswer(node);
+    if (op === ZnodeOp.exists) return { ok: true, content: this.#answers.stat(node) };
+    if (op === ZnodeOp.get) return { ok: true, content: this.#answers.data(node) };
+    const list = this.#answers.children(node);
+    if (list === null) return refuse("ERR_ARG_TOO_LARGE", "the list of children is too long");
+    return { ok: true, content: list };
   }
 
   digest(): bigint {
@@ -156,7 +161,8 @@ export class ZnodeMachine implements StateMachine {
       creates: 0,
       childCount: 0,
     });
-    const packed = encodeWrite(creates, context.wallTimeMs, content, CREATE_HEADER_BYTES);
+    const decided = { counter: creates, timeMs: context.wallTimeMs };
+    const packed = encodeWrite(this.#transactions, decided, content, CREATE_HEADER_BYTES);
     return { ok: true, op: ZnodeOp.create, key: path, content: packed };
   }
 
@@ -167,7 +173,7 @@ export class ZnodeMachine implements StateMachine {
     if (path === CONFIG_PATH) return reserved(path);
     const node = this.#newest(path);
     if (node === undefined) return noNode(path);
-    const expected = viewOf(content).getInt32(0);
+    const expected = int32At(content, 0);
     if (!isVersion(node, expected)) return badVersion(path, expected, node.version);
     const version = (node.version + 1) | 0;
     this.#overlay.put(path, {
@@ -177,7 +183,8 @@ export class ZnodeMachine implements StateMachine {
       creates: node.creates,
       childCount: node.childCount,
     });
-    const packed = encodeWrite(version, context.wallTimeMs, content, SET_HEADER_BYTES);
+    const decided = { counter: version, timeMs: context.wallTimeMs };
+    const packed = encodeWrite(this.#transactions, decided, content, SET_HEADER_BYTES);
     return { ok: true, op: ZnodeOp.set, key: path, content: packed };
   }
 
@@ -186,7 +193,7 @@ export class ZnodeMachine implements StateMachine {
     if (builtIns.has(path)) return reserved(path);
     const node = this.#newest(path);
     if (node === undefined) return noNode(path);
-    const expected = viewOf(content).getInt32(0);
+    const expected = int32At(content, 0);
     if (!isVersion(node, expected)) return badVersion(path, expected, node.version);
     if (node.childCount > 0) return refuse("ERR_ZNODE_NOT_EMPTY", `${path} has children`);
     const parentPath = parentPathOf(path);
@@ -201,7 +208,8 @@ export class ZnodeMachine implements StateMachine {
       childCount: parent.childCount - 1,
     });
     this.#overlay.put(path, { exists: false, txnid, version: 0, creates: 0, childCount: 0 });
-    return { ok: true, op: ZnodeOp.delete, key: path, content: encodeDeleteTransaction() };
+    const packed = encodeDeleteTransaction(this.#transactions);
+    return { ok: true, op: ZnodeOp.delete, key: path, content: packed };
   }
 
   /** The node as it will be once everything prepared is applied. */
@@ -231,34 +239,6 @@ function prepareBroadcast(key: string, content: Uint8Array): Prepared {
 function assertPath(entry: LogEntryMsg): void {
   const isChild = entry.key.length > 1 && entry.key.startsWith("/");
   assert(isChild, "a transaction names a path below the root", { txnid: entry.txnid });
-}
-
-function createAnswer(node: Znode): Uint8Array {
-  const content = new Uint8Array(STAT_BYTES + node.path.length * 3);
-  writeStat(node, viewOf(content));
-  const { written } = encoder.encodeInto(node.path, content.subarray(STAT_BYTES));
-  return content.subarray(0, STAT_BYTES + written);
-}
-
-function getAnswer(node: Znode): ReadResult {
-  const content = new Uint8Array(STAT_BYTES + node.data.length);
-  writeStat(node, viewOf(content));
-  content.set(node.data, STAT_BYTES);
-  return { ok: true, content };
-}
-
-function childrenAnswer(node: Znode): ReadResult {
-  // A name takes three bytes of the answer at least: do not gather what cannot be given out.
-  const names: string[] = [];
-  if (node.childCount * 3 <= CHILDREN_BYTES_MAX) {
-    for (let child = node.firstChild; child !== null; child = child.nextSibling) {
-      names.push(nameOf(child.path));
-    }
-  }
-  const content = names.length === node.childCount ? encodeChildren(names.sort()) : null;
-  if (content === null) return refuse("ERR_ARG_TOO_LARGE", "the list of children is too long");
-  writeStat(node, viewOf(content));
-  return { ok: true, content };
 }
 
 function isVersion(node: NodeView, expected: number): boolean {

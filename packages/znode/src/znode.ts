@@ -1,5 +1,5 @@
 import { TXNID_ZERO, type Txnid } from "@quorate/protocol";
-import { setMs, STAT_BYTES } from "./stat.js";
+import { setMs } from "./stat.js";
 
 export const NO_DATA = new Uint8Array(0);
 
@@ -55,22 +55,16 @@ export class Znode {
   }
 }
 
-/** Writes the node's Stat as the first STAT_BYTES of `view`. */
-export function writeStat(node: Znode, view: DataView): void {
-  view.setBigUint64(0, node.czxid);
-  view.setBigUint64(8, node.mzxid);
-  setMs(view, 16, node.ctime);
-  setMs(view, 24, node.mtime);
-  view.setInt32(32, node.version);
-  view.setInt32(36, Math.imul(node.creates, 2) - node.childCount);
+/** Writes the node's Stat as STAT_BYTES of zeroed memory. */
+export function writeStat(node: Znode, view: DataView, at: number): void {
+  view.setBigUint64(at, node.czxid);
+  view.setBigUint64(at + 8, node.mzxid);
+  setMs(view, at + 16, node.ctime);
+  setMs(view, at + 24, node.mtime);
+  view.setInt32(at + 32, node.version);
+  view.setInt32(at + 36, Math.imul(node.creates, 2) - node.childCount);
   // Bytes 40..51, aversion and ephemeralOwner, are zero while there is neither ACL nor session.
-  view.setInt32(52, node.data.length);
-  view.setInt32(56, node.childCount);
-  view.setBigUint64(60, node.pzxid);
-}
-
-export function statBytes(node: Znode): Uint8Array {
-  const content = new Uint8Array(STAT_BYTES);
-  writeStat(node, new DataView(content.buffer));
-  return content;
+  view.setInt32(at + 52, node.data.length);
+  view.setInt32(at + 56, node.childCount);
+  view.setBigUint64(at + 60, node.pzxid);
 }
