@@ -10,6 +10,8 @@ export const OpCode = {
   streamBegin: 5,
   streamEnd: 6,
   broadcast: 7,
+  exists: 8,
+  children: 9,
   /** Internal: the identity table, whole, as the founding leader saw it. */
   foundEnsemble: 40,
   /** Internal: one node id and the identity that is admitted under it. */

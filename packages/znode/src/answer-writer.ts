@@ -1,0 +1,63 @@
+import { CHILDREN_BYTES_MAX } from "./limits.js";
+import { nameOf } from "./paths.js";
+import { Slab } from "./slab.js";
+import { STAT_BYTES } from "./stat.js";
+import { writeStat, type Znode } from "./znode.js";
+
+const encoder = new TextEncoder();
+
+/** Writes the answers that answers.ts describes and reads. */
+export class AnswerWriter {
+  readonly #slab = new Slab();
+
+  stat(node: Znode): Uint8Array {
+    return this.#finish(this.#begin(node, 0), STAT_BYTES);
+  }
+
+  created(node: Znode): Uint8Array {
+    const at = this.#begin(node, node.path.length * 3);
+    const pathAt = at + STAT_BYTES;
+    const { written } = encoder.encodeInto(node.path, this.#slab.bytes.subarray(pathAt));
+    return this.#finish(at, STAT_BYTES + written);
+  }
+
+  data(node: Znode): Uint8Array {
+    const at = this.#begin(node, node.data.length);
+    this.#slab.bytes.set(node.data, at + STAT_BYTES);
+    return this.#finish(at, STAT_BYTES + node.data.length);
+  }
+
+  /** Null when the list exceeds its bound. */
+  children(node: Znode): Uint8Array | null {
+    // A name takes three bytes of the list at least: do not gather what cannot be given out.
+    if (node.childCount * 3 > CHILDREN_BYTES_MAX) return null;
+    const names: string[] = [];
+    for (let child = node.firstChild; child !== null; child = child.nextSibling) {
+      names.push(nameOf(child.path));
+    }
+    const encoded = names.sort().map((name) => encoder.encode(name));
+    let length = 4;
+    for (const name of encoded) length += 2 + name.length;
+    if (length > CHILDREN_BYTES_MAX) return null;
+    const at = this.#begin(node, length);
+    const { bytes, view } = this.#slab;
+    view.setUint32(at + STAT_BYTES, encoded.length);
+    let nameAt = at + STAT_BYTES + 4;
+    for (const name of encoded) {
+      view.setUint16(nameAt, name.length);
+      bytes.set(name, nameAt + 2);
+      nameAt += 2 + name.length;
+    }
+    return this.#finish(at, STAT_BYTES + length);
+  }
+
+  #begin(node: Znode, bytesBehindStat: number): number {
+    const at = this.#slab.reserve(STAT_BYTES + bytesBehindStat);
+    writeStat(node, this.#slab.view, at);
+    return at;
+  }
+
+  #finish(at: number, length: number): Uint8Array {
+    return this.#slab.bytes.subarray(at, at + length);
+  }
+}

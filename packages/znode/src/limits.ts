@@ -1,0 +1,16 @@
+import { CONTENT_BYTES_MAX } from "@quorate/protocol";
+
+/**
+ * Bytes of one znode's data; longer: ERR_ARG_TOO_LARGE. Every content that carries data (request,
+ * transaction, answer with its Stat) must fit CONTENT_BYTES_MAX, so a little is kept for headers.
+ * ZooKeeper is alike: its jute.maxbuffer bounds the packet around the data.
+ */
+export const ZNODE_DATA_BYTES_MAX = CONTENT_BYTES_MAX - 255;
+
+/** Bytes of a list of children. A longer one is not given out: ERR_ARG_TOO_LARGE. */
+export const CHILDREN_BYTES_MAX = 2 * 1024 * 1024;
+
+/** Nodes whose hash may be out of date; at the bound all are hashed, a few ms of work. */
+export const UNHASHED_NODES_MAX = 4096;
+/** Data bytes written since the hashes were last brought up to date; effect as above. */
+export const UNHASHED_BYTES_MAX = 4 * 1024 * 1024;

@@ -1,0 +1,67 @@
+import { makeTxnid, type LogEntryMsg, type Prepared, type Txnid } from "@quorate/protocol";
+import { ZnodeMachine } from "../src/index.js";
+
+export const T0_MS = 1_700_000_000_000;
+
+/** A leader's use of the machine: txnids are drawn for what is not refused only. */
+export class Driver {
+  readonly machine: ZnodeMachine;
+  readonly applied: LogEntryMsg[] = [];
+  readonly prepared: LogEntryMsg[] = [];
+  #counter = 0;
+
+  constructor(machine = new ZnodeMachine()) {
+    this.machine = machine;
+  }
+
+  prepare(op: number, key: string, content: Uint8Array): Prepared {
+    const txnid = this.#next();
+    const wallTimeMs = T0_MS + this.#counter;
+    const prepared = this.machine.prepare(op, key, content, { txnid, wallTimeMs });
+    if (!prepared.ok) return prepared;
+    this.#counter += 1;
+    this.prepared.push({ txnid, fid: "1", reqId: 1n, ...entryOf(prepared) });
+    return prepared;
+  }
+
+  applyNext(): Uint8Array {
+    const entry = this.prepared.shift();
+    if (entry === undefined) throw new Error("nothing is prepared");
+    this.applied.push(entry);
+    return this.machine.apply(entry);
+  }
+
+  applyAll(): void {
+    while (this.prepared.length > 0) this.applyNext();
+  }
+
+  discard(): void {
+    this.#counter -= this.prepared.length;
+    this.prepared.length = 0;
+    this.machine.discardPrepared();
+  }
+
+  /** Prepares and applies one request; the error code if it is refused. */
+  run(op: number, key: string, content: Uint8Array): Uint8Array | string {
+    const prepared = this.prepare(op, key, content);
+    if (!prepared.ok) return prepared.code;
+    while (this.prepared.length > 1) this.applyNext();
+    return this.applyNext();
+  }
+
+  #next(): Txnid {
+    return makeTxnid(1, this.#counter + 1);
+  }
+}
+
+function entryOf(prepared: Prepared & { readonly ok: true }): {
+  op: number;
+  key: string;
+  content: Uint8Array;
+} {
+  return { op: prepared.op, key: prepared.key, content: prepared.content };
+}
+
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
