@@ -7,28 +7,25 @@ import type {
   VoteMsg,
 } from "@quorate/protocol";
 
-/** Boot ids of earlier starts remembered per peer, so that their datagrams stay refused. */
-export const RETIRED_BOOTS_MAX = 16;
+/** Starts remembered per peer, with the sequence that each has reached. The oldest is forgotten. */
+export const BOOTS_PER_PEER_MAX = 16;
 /** Answers to one peer within one answer window. More are not given: the peer asks again. */
 export const ANSWERS_PER_WINDOW_MAX = 8;
 
 /**
  * - `fresh`: proved to be of the peer's present start, and newer than all before. May be counted.
  * - `unproved`: does not echo this site's boot id, so it may be a recording. May be answered.
- * - `refused`: of another cluster, a stranger, an earlier start, or no newer than one before.
+ * - `refused`: of another cluster, of a stranger, or no newer than one before.
  */
 export type Arrival = "fresh" | "unproved" | "refused";
 
 interface PeerRecord {
-  /** The start that last echoed this site's boot id; 0 before. */
-  provedBoot: bigint;
-  /** The highest sequence of `provedBoot`. */
-  sequence: bigint;
+  /** The highest sequence of each start that echoed this site's boot id, the latest last. */
+  readonly sequences: Map<bigint, bigint>;
   /** The latest start heard of, proved or not: what to echo. */
   heardBoot: bigint;
   /** What the last datagram to this peer echoed. */
   echoSent: bigint;
-  retiredBoots: bigint[];
   windowStart: number;
   windowAnswers: number;
 }
@@ -45,10 +42,9 @@ export interface BallotMessengerOptions {
  * The envelope of ballots: puts it on, and judges it on arrival.
  *
  * Freshness is a handshake without a message of its own: every datagram echoes the receiver's
- * boot id as last heard. One that echoes mine was sent after I started, one whose sequence is the
- * highest of its boot id is the newest, and a boot id that was replaced never comes back. What
- * fails the first test is answered (the answer echoes it, so that the next one passes), what
- * fails another is dropped.
+ * boot id as last heard. One that echoes mine was sent after I started, and one whose sequence is
+ * the highest of its boot id is the newest. What fails the first test is answered (the answer
+ * echoes it, so that the next one passes), what fails the second is dropped.
  */
 export class BallotMessenger {
   readonly #options: BallotMessengerOptions;
@@ -73,20 +69,18 @@ export class BallotMessenger {
     }
     if (!quorum.voterIds.includes(sender) && !vote.solicit) return "refused";
     const peer = this.#peer(sender);
-    if (peer.retiredBoots.includes(datagram.bootId)) return "refused";
-    if (datagram.bootId === peer.provedBoot && datagram.sequence <= peer.sequence) {
-      return "refused";
-    }
+    // A start that seems over is not refused as such: of two starts, the datagram that comes last
+    // may be the one that was sent first, and the living one must get through again.
+    const reached = peer.sequences.get(datagram.bootId);
+    if (reached !== undefined && datagram.sequence <= reached) return "refused";
     peer.heardBoot = datagram.bootId;
     if (datagram.echo !== bootId) return "unproved";
-    if (datagram.bootId !== peer.provedBoot) {
-      if (peer.provedBoot !== 0n) {
-        peer.retiredBoots.push(peer.provedBoot);
-        if (peer.retiredBoots.length > RETIRED_BOOTS_MAX) peer.retiredBoots.shift();
-      }
-      peer.provedBoot = datagram.bootId;
+    peer.sequences.delete(datagram.bootId);
+    peer.sequences.set(datagram.bootId, datagram.sequence);
+    if (peer.sequences.size > BOOTS_PER_PEER_MAX) {
+      const [oldest] = peer.sequences.keys();
+      if (oldest !== undefined) peer.sequences.delete(oldest);
     }
-    peer.sequence = datagram.sequence;
     return "fresh";
   }
 
@@ -140,11 +134,9 @@ export class BallotMessenger {
     let peer = this.#peers.get(id);
     if (peer === undefined) {
       peer = {
-        provedBoot: 0n,
-        sequence: 0n,
+        sequences: new Map(),
         heardBoot: 0n,
         echoSent: 0n,
-        retiredBoots: [],
         windowStart: this.#clock.now(),
         windowAnswers: 0,
       };
