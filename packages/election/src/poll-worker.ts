@@ -1,0 +1,97 @@
+import {
+  assertNever,
+  type BallotDatagram,
+  type Epoch,
+  type Logger,
+  type NodeId,
+  type PeerStatus,
+  type VoteMsg,
+} from "@quorate/protocol";
+import type { BallotMaster } from "./ballot-master.js";
+import type { BallotMessenger } from "./ballot-messenger.js";
+import type { Candidacy } from "./vote-order.js";
+
+/** What the last ballot of this node came to, for peers that still elect. */
+export interface Winner {
+  readonly round: number;
+  readonly candidacy: Candidacy;
+  /** The winning epoch: the candidate's own until it has been established. */
+  readonly epoch: Epoch;
+  /** The start of the winner that was elected; 0 for this node itself, and when never heard. */
+  readonly bootId: bigint;
+}
+
+export interface PollWorkerDeps {
+  readonly self: NodeId;
+  readonly solicitOnly: boolean;
+  readonly logger: Logger;
+  readonly messenger: BallotMessenger;
+  readonly master: BallotMaster;
+  status(): PeerStatus;
+  winner(): Winner | null;
+  makeWinningVote(winner: Winner): VoteMsg;
+}
+
+/** Receives ballots and decides what each is for: the running ballot, an answer, or nothing. */
+export class PollWorker {
+  readonly #deps: PollWorkerDeps;
+
+  constructor(deps: PollWorkerDeps) {
+    this.#deps = deps;
+  }
+
+  receive(datagram: BallotDatagram): void {
+    const { messenger, master, logger } = this.#deps;
+    const arrival = messenger.judge(datagram);
+    const { sender, vote } = datagram;
+    if (arrival === "refused") {
+      logger.debug("ballot datagram refused", { sender, cluster: datagram.cluster });
+      return;
+    }
+    if (vote.solicit) {
+      this.#answerWinner(sender, vote);
+    } else if (!master.isRunning) {
+      if (vote.status === "electing") this.#answerWinner(sender, vote);
+    } else if (arrival === "fresh") {
+      master.voteReceived(sender, vote);
+      // Liveness: a peer whose start became known only now could not count what it was sent
+      // before, also when this very vote ended the ballot here.
+      if (messenger.hasEchoed(sender)) return;
+      if (master.isRunning) master.answer(sender);
+      else this.#answerWinner(sender, vote);
+    } else {
+      // It may be a recording: not counted. The answer lets its sender prove itself.
+      master.answer(sender);
+    }
+  }
+
+  #answerWinner(to: NodeId, vote: VoteMsg): void {
+    const { messenger, master, solicitOnly } = this.#deps;
+    const winner = this.#deps.winner();
+    if (winner === null || solicitOnly || master.isRunning) return;
+    if (!this.#knowsBetter(to, vote, winner)) return;
+    messenger.answer(to, this.#deps.makeWinningVote(winner));
+  }
+
+  /** Whether the winning vote tells this peer anything that is still true. */
+  #knowsBetter(to: NodeId, vote: VoteMsg, winner: Winner): boolean {
+    const isWinner = to === winner.candidacy.candidate && winner.bootId !== 0n;
+    if (isWinner && this.#deps.messenger.bootOf(to) !== winner.bootId) {
+      // The winner itself asks after a restart: it leads no longer, whatever this node believes.
+      return false;
+    }
+    const status = this.#deps.status();
+    switch (status) {
+      case "leading":
+      case "following":
+        return true;
+      case "electing":
+        // Between two roles an old winner may be dead. It matters only to those of its own round.
+        return !vote.solicit && vote.round === winner.round;
+      case "watching":
+        return false;
+      default:
+        return assertNever(status, "peer status");
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import {
+  EPOCH_ZERO,
+  majorityQuorum,
+  silentLogger,
+  TXNID_ZERO,
+  toNodeId,
+  type BallotDatagram,
+  type NodeId,
+  type PeerMessenger,
+  type Random,
+} from "@quorate/protocol";
+import {
+  createElectionSite,
+  type ElectionResult,
+  type ElectionSite,
+  type ElectionState,
+} from "../../src/index.js";
+import type { BallotTimings } from "../../src/ballot-master.js";
+import { seededRandom, VirtualClock } from "./virtual-clock.js";
+
+export const TIMINGS: BallotTimings = {
+  ballotResendMs: 50,
+  ballotResendMsMax: 500,
+  finalizeWaitMs: 50,
+};
+
+export interface Flight {
+  readonly number: number;
+  readonly to: NodeId;
+  readonly datagram: BallotDatagram;
+}
+
+/** What becomes of one datagram: how many copies arrive, each after how many ms. */
+export type Fate = (flight: Flight) => readonly number[];
+
+export interface TestNode {
+  readonly id: NodeId;
+  state: ElectionState;
+  site: ElectionSite;
+  result: ElectionResult | null;
+  error: unknown;
+  isRunning: boolean;
+}
+
+export const member: ElectionState = {
+  status: "electing",
+  standing: "member",
+  currentEpoch: EPOCH_ZERO,
+  lastLogged: TXNID_ZERO,
+  lastCommitted: TXNID_ZERO,
+};
+
+/** Election sites in one process, over a network whose every datagram has a decided fate. */
+export class BallotNetwork {
+  readonly clock = new VirtualClock();
+  readonly nodes = new Map<number, TestNode>();
+  readonly random: Random;
+  /** Loss-free, 1 ms, until told otherwise. */
+  fate: Fate = () => [1];
+  /** Every datagram ever sent. */
+  sent: Flight[] = [];
+  readonly voters: readonly NodeId[];
+  readonly #receivers = new Map<NodeId, (datagram: BallotDatagram) => void>();
+
+  constructor(options: { voters: readonly number[]; seed?: number }) {
+    this.voters = options.voters.map(toNodeId);
+    this.random = seededRandom(options.seed ?? 1);
+  }
+
+  /** Opens a site with a new boot id; whatever ran under this id is gone without a word. */
+  boot(id: number, state: Partial<ElectionState> = {}, solicitOnly = false): TestNode {
+    const nodeId = toNodeId(id);
+    const old = this.nodes.get(id);
+    old?.site.close();
+    const node: TestNode = {
+      id: nodeId,
+      state: { ...member, ...state },
+      site: createElectionSite(
+        {
+          nodeId,
+          cluster: "test",
+          quorum: majorityQuorum(this.voters),
+          solicitOnly,
+          timings: TIMINGS,
+        },
+        {
+          clock: this.clock,
+          random: this.random,
+          logger: silentLogger,
+          messenger: this.#messenger(nodeId),
+          state: () => node.state,
+        },
+      ),
+      result: null,
+      error: null,
+      isRunning: false,
+    };
+    this.nodes.set(id, node);
+    return node;
+  }
+
+  node(id: number): TestNode {
+    const node = this.nodes.get(id);
+    if (node === undefined) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  /** Starts an election; its end sets the node's status as a coordinator would. */
+  start(id: number, options: { signal?: AbortSignal; autoRole?: boolean } = {}): void {
+    const node = this.node(id);
+    const { site } = node;
+    const { autoRole = true, ...rest } = options;
+    node.state = { ...node.state, status: "electing" };
+    node.result = null;
+    node.error = null;
+    node.isRunning = true;
+    site.startElection(rest).then(
+      (result) => {
+        if (node.site !== site) return;
+        node.isRunning = false;
+        node.result = result;
+        const status = result.leader === node.id ? "leading" : "following";
+        if (autoRole) node.state = { ...node.state, status };
+      },
+      (error: unknown) => {
+        if (node.site !== site) return;
+        node.isRunning = false;
+        node.error = error;
+      },
+    );
+  }
+
+  /** Delivers one datagram now. */
+  deliver(flight: Flight): void {
+    this.#receivers.get(flight.to)?.(flight.datagram);
+  }
+
+  leaders(): (number | null)[] {
+    return [...this.nodes.values()].map((node) => node.result?.leader ?? null);
+  }
+
+  #messenger(self: NodeId): PeerMessenger {
+    return {
+      send: (to, datagram) => {
+        const flight = { number: this.sent.length + 1, to, datagram };
+        this.sent.push(flight);
+        for (const ms of this.fate(flight)) {
+          this.clock.setTimer(ms, () => this.deliver(flight));
+        }
+      },
+      onDatagram: (receiver) => {
+        if (receiver === null) this.#receivers.delete(self);
+        else this.#receivers.set(self, receiver);
+      },
+      close: async () => Promise.resolve(),
+    };
+  }
+}
