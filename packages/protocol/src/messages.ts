@@ -25,6 +25,11 @@ export interface VoteMsg {
   readonly solicit: boolean;
   /** How the *sender* counts (section 3 of docs/architecture.md). */
   readonly standing: Standing;
+  /**
+   * How the *candidate* counts. A vote travels on through others, and a receiver must be able to
+   * tell an empty or recovering candidate without having heard it.
+   */
+  readonly candidateStanding: Standing;
 }
 
 /** The envelope of every ballot datagram. The transport adds and checks the HMAC. */
