@@ -25,7 +25,7 @@ import {
  *   | vote
  * Vote, in this order; a field is added at its end, with a new version:
  *   u8 status | u8 solicit | u8 standing | u8 candidate | u64 round | u32 epoch
- *   | u64 logged | u64 committed
+ *   | u64 logged | u64 committed | u8 candidate's standing
  */
 const MAGIC = 0x51;
 const statuses: readonly PeerStatus[] = ["electing", "leading", "following", "watching"];
@@ -75,7 +75,8 @@ function writeVote(writer: ByteWriter, vote: VoteMsg): void {
     .u64(BigInt(vote.round))
     .u32(vote.epoch)
     .u64(vote.candidateLoggedTxnid)
-    .u64(vote.candidateCommittedTxnid);
+    .u64(vote.candidateCommittedTxnid)
+    .u8(writeStanding(vote.candidateStanding));
 }
 
 function readVote(reader: ByteReader): VoteMsg {
@@ -91,6 +92,7 @@ function readVote(reader: ByteReader): VoteMsg {
     epoch: toEpoch(reader.u32()),
     candidateLoggedTxnid: toTxnid(reader.u64()),
     candidateCommittedTxnid: toTxnid(reader.u64()),
+    candidateStanding: readStanding(reader.u8()),
   };
 }
 

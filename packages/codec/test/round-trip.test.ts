@@ -134,6 +134,7 @@ describe("ballot datagrams", () => {
       candidateCommittedTxnid: txnid,
       solicit: fc.boolean(),
       standing: fc.constantFrom("member", "empty", "recovering"),
+      candidateStanding: fc.constantFrom("member", "empty", "recovering"),
     }),
   });
 

@@ -95,6 +95,7 @@ export const SAMPLE_DATAGRAM: BallotDatagram = {
     candidateCommittedTxnid: makeTxnid(4, 4),
     solicit: true,
     standing: "empty",
+    candidateStanding: "recovering",
   },
 };
 
