@@ -1,0 +1,72 @@
+import {
+  FRAME_BYTES_MAX,
+  FRAME_MESSAGES_MAX,
+  PROTOCOL_VERSION,
+  QuorateError,
+  type ChainHash,
+  type PeerMsg,
+} from "@quorate/protocol";
+import { decoding, malformed } from "./fields.js";
+import { fromFields, toFields } from "./message-codec.js";
+import { pack, unpackBody } from "./packing.js";
+
+/**
+ * A frame is one byte of protocol version, then a msgpack array of messages, each of them an
+ * array of its kind's number and its fields in order. The version stands outside of msgpack, so
+ * that a later version may replace everything behind it and still be recognised.
+ */
+
+/** @throws ERR_ARG_TOO_LARGE above FRAME_MESSAGES_MAX or FRAME_BYTES_MAX. */
+export function encodeFrame(messages: readonly PeerMsg[]): Uint8Array {
+  if (messages.length > FRAME_MESSAGES_MAX) {
+    throw tooLarge({ messages: messages.length });
+  }
+  const bytes = pack(messages.map(toFields));
+  if (bytes.length > FRAME_BYTES_MAX) throw tooLarge({ bytes: bytes.length });
+  return bytes;
+}
+
+/**
+ * Reads a peer's frame. Contents and keys of rows are views into `bytes`; batches are copies.
+ * @throws ERR_PROTOCOL_VERSION when another version wrote it, else ERR_PROTOCOL_DECODE.
+ */
+export function decodeFrame(bytes: Uint8Array, chainHash: ChainHash): PeerMsg[] {
+  if (bytes.length > FRAME_BYTES_MAX) throw malformed("frame length", { bytes: bytes.length });
+  return decoding("frame", () => {
+    const body = unpackBody(bytes);
+    const messages = new Array<PeerMsg>(body.length);
+    for (let i = 0; i < body.length; i += 1) messages[i] = fromFields(body[i], chainHash);
+    return messages;
+  });
+}
+
+/** At least the bytes that a message takes in a frame, without encoding it. Cheap. */
+export function frameBytesOf(message: PeerMsg): number {
+  switch (message.kind) {
+    case "proposal":
+    case "history":
+    case "inform":
+      return 16 + message.batch.bytes.length;
+    case "request":
+      return 32 + message.key.length * 3 + message.content.length;
+    case "response":
+      return 32 + message.error.length * 3 + message.content.length;
+    case "abort":
+      return 128 + message.error.length * 3;
+    case "snapshotChunk":
+      return message.rows.reduce(
+        (sum, row) => sum + 10 + row.key.length + (row.value?.length ?? 0),
+        32,
+      );
+    case "snapshotBegin":
+      return 64 + message.snapshot.members.length * 40;
+    default:
+      return 64;
+  }
+}
+
+function tooLarge(details: Record<string, unknown>): QuorateError {
+  return new QuorateError("ERR_ARG_TOO_LARGE", `protocol ${PROTOCOL_VERSION} frame too large`, {
+    details,
+  });
+}

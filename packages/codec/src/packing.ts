@@ -1,0 +1,39 @@
+import { PROTOCOL_VERSION, QuorateError } from "@quorate/protocol";
+import { Packr, RESERVE_START_SPACE } from "msgpackr";
+import { malformed } from "./fields.js";
+import { checkShape } from "./shape.js";
+
+/**
+ * Plain msgpack and nothing else: no records, no shared structures, no bundled strings, no
+ * extensions. 64-bit integers are bigints in both directions; other integers are numbers.
+ */
+const packr = new Packr({
+  useRecords: false,
+  moreTypes: false,
+  bundleStrings: false,
+  variableMapSize: true,
+  int64AsType: "bigint",
+});
+
+const bodyAt = { start: 1 };
+
+/** The version byte, then `value` in msgpack. */
+export function pack(value: readonly unknown[]): Uint8Array {
+  const bytes: Uint8Array = packr.pack(value, RESERVE_START_SPACE | 1);
+  bytes[0] = PROTOCOL_VERSION;
+  return bytes;
+}
+
+/** The array behind the version byte, its shape checked before anything of it is allocated. */
+export function unpackBody(bytes: Uint8Array): readonly unknown[] {
+  if (bytes.length === 0) throw malformed("empty");
+  if (bytes[0] !== PROTOCOL_VERSION) {
+    throw new QuorateError("ERR_PROTOCOL_VERSION", "the peer speaks another protocol version", {
+      details: { own: PROTOCOL_VERSION, peer: bytes[0] },
+    });
+  }
+  checkShape(bytes, 1);
+  const body: unknown = packr.unpack(bytes, bodyAt);
+  if (!Array.isArray(body)) throw malformed("not an array");
+  return body;
+}
