@@ -1,1 +1,13 @@
-export {};
+/**
+ * In-memory twins of the adapters, with the faults that the real ones can have. The compliance
+ * suites that both must pass are in `@quorate/testkit/compliance` (it imports vitest).
+ * @packageDocumentation
+ */
+export {
+  MemoryDisk,
+  type DiskDamage,
+  type DiskImage,
+  type HighWater,
+  type StateRows,
+} from "./memory-disk.js";
+export { openMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
