@@ -4,6 +4,7 @@ import {
   PROTOCOL_VERSION,
   QuorateError,
   toEpoch,
+  toIdentity,
   toTxnid,
   type BallotDatagram,
   type PeerStatus,
@@ -76,7 +77,8 @@ function writeVote(writer: ByteWriter, vote: VoteMsg): void {
     .u32(vote.epoch)
     .u64(vote.candidateLoggedTxnid)
     .u64(vote.candidateCommittedTxnid)
-    .u8(writeStanding(vote.candidateStanding));
+    .u8(writeStanding(vote.candidateStanding))
+    .text(vote.identity);
 }
 
 function readVote(reader: ByteReader): VoteMsg {
@@ -93,6 +95,7 @@ function readVote(reader: ByteReader): VoteMsg {
     candidateLoggedTxnid: toTxnid(reader.u64()),
     candidateCommittedTxnid: toTxnid(reader.u64()),
     candidateStanding: readStanding(reader.u8()),
+    identity: toIdentity(reader.text()),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   LOG_START,
   makeTxnid,
   toEpoch,
+  toIdentity,
   toNodeId,
   toTxnid,
   type BallotDatagram,
@@ -134,6 +135,7 @@ describe("ballot datagrams", () => {
       candidateCommittedTxnid: txnid,
       solicit: fc.boolean(),
       standing: fc.constantFrom("member", "empty", "recovering"),
+      identity: fc.constant(toIdentity("fe".repeat(16))),
       candidateStanding: fc.constantFrom("member", "empty", "recovering"),
     }),
   });

@@ -95,6 +95,7 @@ export const SAMPLE_DATAGRAM: BallotDatagram = {
     candidateCommittedTxnid: makeTxnid(4, 4),
     solicit: true,
     standing: "empty",
+    identity: toIdentity("0123456789abcdef0123456789abcdef"),
     candidateStanding: "recovering",
   },
 };

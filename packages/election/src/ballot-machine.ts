@@ -24,10 +24,14 @@ export type BallotEvent =
       readonly kind: "voteReceived";
       readonly from: NodeId;
       readonly vote: VoteMsg;
+      /** How the sender counts in this node's eyes; the vote has what it says of itself. */
+      readonly standing: Standing;
       readonly own: Candidacy;
     }
   | { readonly kind: "finalizeTimeout" }
   | { readonly kind: "peerUnreachable"; readonly peer: NodeId };
+
+type VoteReceived = Extract<BallotEvent, { kind: "voteReceived" }>;
 
 export type BallotEffect =
   /** Tell every other voter the current proposal. */
@@ -100,7 +104,7 @@ export class BallotMachine {
     assert(!this.#isEnded, "an ended ballot takes no step", { event: event.kind });
     switch (event.kind) {
       case "voteReceived":
-        return this.#voteReceived(event.from, event.vote, event.own);
+        return this.#voteReceived(event);
       case "finalizeTimeout":
         this.#isFinalizing = false;
         // An empty quorum stands no longer when a history was heard of meanwhile.
@@ -116,8 +120,10 @@ export class BallotMachine {
     }
   }
 
-  #voteReceived(from: NodeId, vote: VoteMsg, own: Candidacy): BallotEffect[] {
-    if (!this.#isCredible(from, vote)) return [];
+  #voteReceived(event: VoteReceived): BallotEffect[] {
+    const { from, own } = event;
+    if (!this.#isCredible(from, event.vote)) return [];
+    const vote: VoteMsg = { ...event.vote, standing: event.standing };
     this.#own = own;
     this.#isHistoryHeard ||= isHistoryShown(vote);
     switch (vote.status) {
@@ -190,7 +196,9 @@ export class BallotMachine {
 
   #activeVote(from: NodeId, vote: VoteMsg): BallotEffect[] {
     this.#active.set(from, vote);
-    const leader = findEstablishedLeader(this.#active, this.#quorum, this.#self);
+    const leader =
+      findEstablishedLeader(this.#active, this.#quorum, this.#self) ??
+      this.#leaderOfMembers(from, vote);
     if (leader !== null) {
       // Rounds are kept close together, so that the next ballot starts without a detour.
       const ahead = leader.round - this.#round;
@@ -204,6 +212,17 @@ export class BallotMachine {
     if (compareCandidacies(candidacyOf(vote), this.#proposal) !== 0) return [];
     this.#supporters.set(from, vote.standing);
     return this.#judge(false);
+  }
+
+  /**
+   * A node that counts nowhere may follow whichever member says that it leads: it adds nothing to
+   * any quorum, and that leader judges by its own table whether it counts after all. (An empty
+   * node that an ensemble was founded with, but that crashed before it learnt so, comes back in
+   * this way.)
+   */
+  #leaderOfMembers(from: NodeId, vote: VoteMsg): VoteMsg | null {
+    const isClaim = vote.status === "leading" && vote.candidate === from;
+    return isClaim && vote.standing === "member" && this.#own.standing !== "member" ? vote : null;
   }
 
   #isAdoptable(offered: Candidacy): boolean {

@@ -5,6 +5,7 @@ import {
   type Logger,
   type NodeId,
   type QuorumVerifier,
+  type Standing,
   type Timer,
   type Timings,
   type VoteMsg,
@@ -33,6 +34,8 @@ export interface BallotMasterDeps {
   readonly timings: BallotTimings;
   /** This node's durable state as of now. */
   own(): Candidacy;
+  /** How the sender of a vote counts in this node's eyes. */
+  standingOf(voter: NodeId, vote: VoteMsg): Standing;
   /** The message that carries a proposal of this node. */
   makeVote(round: number, proposal: Candidacy): VoteMsg;
   onEnded(outcome: BallotOutcome): void;
@@ -76,7 +79,8 @@ export class BallotMaster {
   }
 
   voteReceived(from: NodeId, vote: VoteMsg): void {
-    this.#step({ kind: "voteReceived", from, vote, own: this.#deps.own() });
+    const standing = this.#deps.standingOf(from, vote);
+    this.#step({ kind: "voteReceived", from, vote, standing, own: this.#deps.own() });
   }
 
   peerUnreachable(peer: NodeId): void {

@@ -4,6 +4,7 @@ import {
   QuorateError,
   type Clock,
   type Epoch,
+  type Identity,
   type Logger,
   type MsgFactory,
   type NodeId,
@@ -38,6 +39,8 @@ export interface ElectionSiteOptions {
 export interface ElectionState {
   readonly status: PeerStatus;
   readonly standing: Standing;
+  /** Of this node's data directory, or of this start where there is none. */
+  readonly identity: Identity;
   readonly currentEpoch: Epoch;
   readonly lastLogged: Txnid;
   readonly lastCommitted: Txnid;
@@ -50,6 +53,11 @@ export interface ElectionSiteDeps {
   /** Used by this site alone while it is open; closing it is the owner's part. */
   readonly messenger: PeerMessenger;
   state(): ElectionState;
+  /**
+   * How a voter counts in this node's eyes: a member's identity table may know it better than it
+   * knows itself. Default: as it says.
+   */
+  standingOf?(voter: NodeId, identity: Identity, claimed: Standing): Standing;
   readonly factory?: MsgFactory;
 }
 
@@ -150,6 +158,8 @@ class Site implements ElectionSite {
       solicitOnly,
       timings,
       own: () => this.#own(),
+      standingOf: (voter, vote) =>
+        deps.standingOf?.(voter, vote.identity, vote.standing) ?? vote.standing,
       makeVote: (round, proposal) => this.#makeVote(round, proposal, "electing"),
       onEnded: (outcome) => this.#ended(outcome),
     });
@@ -282,6 +292,7 @@ class Site implements ElectionSite {
       candidateStanding: candidacy.standing,
       solicit: this.#options.solicitOnly ?? false,
       standing: this.#deps.state().standing,
+      identity: this.#deps.state().identity,
     });
   }
 }

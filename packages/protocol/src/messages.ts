@@ -26,8 +26,13 @@ export interface VoteMsg {
   readonly candidateCommittedTxnid: Txnid;
   /** The sender only asks who leads; it never counts. */
   readonly solicit: boolean;
-  /** How the *sender* counts (section 3 of docs/architecture.md). */
+  /** How the *sender* counts, as far as it knows (section 3 of docs/architecture.md). */
   readonly standing: Standing;
+  /**
+   * The sender's data directory. A member's table may know it although its node does not know
+   * yet that the ensemble was founded with it.
+   */
+  readonly identity: Identity;
   /**
    * How the *candidate* counts. A vote travels on through others, and a receiver must be able to
    * tell an empty or recovering candidate without having heard it.

@@ -1,4 +1,9 @@
-import { createElectionSite, type ElectionResult, type ElectionSite } from "@quorate/election";
+import {
+  createElectionSite,
+  type ElectionResult,
+  type ElectionSite,
+  type ElectionState,
+} from "@quorate/election";
 import {
   assertNever,
   PENDING_PIPES_MAX,
@@ -9,6 +14,7 @@ import {
   type QuorumVerifier,
   type Txnid,
 } from "@quorate/protocol";
+import { effectiveStanding } from "./identity-record.js";
 import { FollowerServer } from "./follower-server.js";
 import { LeaderServer } from "./leader-server.js";
 import { RequestManager } from "./request-manager.js";
@@ -84,7 +90,16 @@ export class Coordinator implements Server {
     const { clock, random, messenger, factory } = this.#deps;
     this.#site = createElectionSite(
       { nodeId, cluster, quorum, timings },
-      { clock, random, logger, messenger, factory, state: () => this.#electionState() },
+      {
+        clock,
+        random,
+        logger,
+        messenger,
+        factory,
+        state: () => this.#electionState(),
+        standingOf: (voter, voterIdentity, claimed) =>
+          effectiveStanding(this.#openAction().getIdentityTable(), voter, voterIdentity, claimed),
+      },
     );
     this.#live(this.#site).then(
       (reason) => this.#exit(reason),
@@ -350,17 +365,12 @@ export class Coordinator implements Server {
 
   // ---- helpers ----
 
-  #electionState(): {
-    status: PeerStatus;
-    standing: ReturnType<ServerAction["getStanding"]>;
-    currentEpoch: ReturnType<ServerAction["getCurrentEpoch"]>;
-    lastLogged: Txnid;
-    lastCommitted: Txnid;
-  } {
+  #electionState(): ElectionState {
     const action = this.#openAction();
     return {
       status: this.#status,
       standing: action.getStanding(),
+      identity: action.getIdentity(),
       currentEpoch: action.getCurrentEpoch(),
       lastLogged: action.getLastLoggedTxid(),
       lastCommitted: action.getLastCommittedTxid(),

@@ -2,6 +2,7 @@ import {
   EPOCH_ZERO,
   majorityQuorum,
   silentLogger,
+  toIdentity,
   TXNID_ZERO,
   toNodeId,
   type BallotDatagram,
@@ -45,6 +46,7 @@ export interface TestNode {
 export const member: ElectionState = {
   status: "electing",
   standing: "member",
+  identity: toIdentity("00".repeat(16)),
   currentEpoch: EPOCH_ZERO,
   lastLogged: TXNID_ZERO,
   lastCommitted: TXNID_ZERO,

@@ -3,6 +3,7 @@ import {
   makeTxnid,
   QuorateError,
   toEpoch,
+  toIdentity,
   toNodeId,
   type BallotDatagram,
   type NodeId,
@@ -54,6 +55,7 @@ export function ballotOf(sender: NodeId, cluster: string, round = 1): BallotData
       candidateCommittedTxnid: makeTxnid(2, 2),
       solicit: false,
       standing: "member",
+      identity: toIdentity("00".repeat(16)),
       candidateStanding: "member",
     },
   };
