@@ -1,0 +1,138 @@
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  CONTENT_BYTES_MAX,
+  FRAME_MESSAGES_MAX,
+  makeTxnid,
+  QuorateError,
+  type PeerMsg,
+  type PeerPipe,
+} from "@quorate/protocol";
+import { makeDeps, Network, until } from "./network.js";
+
+let network = new Network();
+afterEach(async () => {
+  await network.close();
+  network = new Network();
+});
+
+async function pair(): Promise<{ readonly near: PeerPipe; readonly far: PeerPipe }> {
+  const listener = await network.listen();
+  const near = await network.dial(listener);
+  await until(() => listener.pipes.length === 1);
+  const [far] = listener.pipes;
+  if (far === undefined) throw new Error("no pipe");
+  return { near, far };
+}
+
+const request = (reqId: number, contentBytes: number): PeerMsg => ({
+  kind: "request",
+  reqId: BigInt(reqId),
+  op: 1,
+  key: "/k",
+  content: new Uint8Array(contentBytes),
+});
+const commit = (counter: number): PeerMsg => ({ kind: "commit", txnid: makeTxnid(1, counter) });
+
+describe("a pipe over a socket", () => {
+  test("splits what is much into frames that stay within their bounds", async () => {
+    const { near, far } = await pair();
+    const sizes: number[] = [];
+    let messages = 0;
+    far.attach({
+      onMessages: (batch) => {
+        messages += batch.length;
+        sizes.push(batch.length);
+      },
+      onClose: () => undefined,
+    });
+    for (let i = 0; i < FRAME_MESSAGES_MAX + 5; i += 1) near.send(commit(i));
+    for (let i = 0; i < 5; i += 1) near.send(request(i, 700_000));
+    await until(() => messages === FRAME_MESSAGES_MAX + 10);
+    expect(Math.max(...sizes)).toBe(FRAME_MESSAGES_MAX);
+    // Two requests of 700,000 bytes never share a frame.
+    expect(sizes.slice(1)).toEqual([6, 1, 1, 1, 1]);
+  });
+
+  test("a receiver that does not keep up costs the pipe, not the memory (F15)", async () => {
+    const { near, far } = await pair();
+    let reason: QuorateError | undefined;
+    near.attach({ onMessages: () => undefined, onClose: (error) => (reason = error) });
+    let sent = 0;
+    await until(() => {
+      near.send(request(sent, CONTENT_BYTES_MAX));
+      sent += 1;
+      return reason !== undefined;
+    });
+    expect(reason?.code).toBe("ERR_PROTOCOL_OVERFLOW");
+    // The far end was never attached: it holds a bounded part and still sees a prefix, then the end.
+    const received: bigint[] = [];
+    let isEnded = false;
+    far.attach({
+      onMessages: (messages) => {
+        for (const m of messages) if (m.kind === "request") received.push(m.reqId);
+      },
+      onClose: () => (isEnded = true),
+    });
+    await until(() => isEnded);
+    expect(received).toEqual(received.map((_, i) => BigInt(i)));
+    expect(received.length).toBeLessThan(sent);
+  });
+
+  test("a paused receiver gets all of it once it is attached", async () => {
+    const { near, far } = await pair();
+    near.attach({ onMessages: () => undefined, onClose: () => undefined });
+    for (let i = 0; i < 40; i += 1) near.send(request(i, CONTENT_BYTES_MAX));
+    const received: bigint[] = [];
+    far.attach({
+      onMessages: (messages) => {
+        for (const m of messages) if (m.kind === "request") received.push(m.reqId);
+      },
+      onClose: () => undefined,
+    });
+    await until(() => received.length === 40);
+    expect(received).toEqual(received.map((_, i) => BigInt(i)));
+  });
+
+  test("the owner's reason travels to the other side as a detail", async () => {
+    const { near, far } = await pair();
+    let reason: QuorateError | undefined;
+    far.attach({ onMessages: () => undefined, onClose: (error) => (reason = error) });
+    near.attach({ onMessages: () => undefined, onClose: () => undefined });
+    near.close(new QuorateError("ERR_SERVER_DUPLICATE_ID", "another directory"));
+    await until(() => reason !== undefined);
+    expect(reason).toMatchObject({
+      code: "ERR_PROTOCOL_CLOSED",
+      details: { peerCode: "ERR_SERVER_DUPLICATE_ID" },
+    });
+  });
+
+  test("a message that no frame can hold ends the pipe instead of leaving a hole", async () => {
+    const { near } = await pair();
+    let reason: QuorateError | undefined;
+    near.attach({ onMessages: () => undefined, onClose: (error) => (reason = error) });
+    near.send({ kind: "accept", txnid: makeTxnid(1, 1), fid: "not a node id" });
+    near.send(commit(1));
+    await until(() => reason !== undefined);
+    expect(reason?.code).toBe("ERR_PROTOCOL_CLOSED");
+  });
+
+  test("a peer may come again, and its bytes are counted", async () => {
+    const deps = makeDeps();
+    const listener = await network.listen({}, deps);
+    for (let i = 1; i <= 3; i += 1) {
+      const pipe = await network.dial(listener);
+      await until(() => listener.pipes.length === i);
+      const received: PeerMsg[] = [];
+      let isClosed = false;
+      listener.pipes[i - 1]?.attach({
+        onMessages: (messages) => received.push(...messages),
+        onClose: () => (isClosed = true),
+      });
+      pipe.send(commit(i));
+      pipe.close(new QuorateError("ERR_SERVER_CLOSED", "again"));
+      await until(() => isClosed);
+      expect(received).toEqual([commit(i)]);
+    }
+    expect(deps.meter.of("peer_1_received_bytes")).toBe(3 * 13);
+  });
+});

@@ -1,0 +1,154 @@
+import { createSocket } from "node:dgram";
+import { afterEach, describe, expect, test } from "vitest";
+import { encodeDatagram } from "@quorate/codec";
+import {
+  silentLogger,
+  toNodeId,
+  type BallotDatagram,
+  type Logger,
+  type NodeId,
+} from "@quorate/protocol";
+import { ballotOf } from "@quorate/testkit/compliance";
+import { createUdpMessenger, type PeerAddress, type UdpMessengerOptions } from "../src/index.js";
+import { loopback, makeDeps, one, three, two, until } from "./network.js";
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  await Promise.all(closers.splice(0).map((close) => close()));
+});
+
+/** A messenger of node 2 that knows node 1, and a bare socket that may send it anything. */
+async function setUp(options: Partial<UdpMessengerOptions> = {}, logger: Logger = silentLogger) {
+  const deps = makeDeps(logger);
+  const stranger = createSocket("udp4");
+  await new Promise<void>((resolve) => stranger.bind(0, "127.0.0.1", resolve));
+  const peers = new Map<NodeId, PeerAddress>();
+  peers.set(one, { host: "127.0.0.1", port: stranger.address().port });
+  const messenger = await createUdpMessenger(
+    { nodeId: two, cluster: "test", bind: loopback, peers, ...options },
+    deps,
+  );
+  closers.push(
+    () => messenger.close(),
+    () => new Promise<void>((resolve) => stranger.close(resolve)),
+  );
+  const received: BallotDatagram[] = [];
+  messenger.onDatagram((datagram) => received.push(datagram));
+  const inbox: Buffer[] = [];
+  stranger.on("message", (bytes) => inbox.push(bytes));
+  const inject = (bytes: Uint8Array): void => {
+    stranger.send(bytes, messenger.address.port, "127.0.0.1");
+  };
+  return { messenger, meter: deps.meter, received, inbox, inject, peers };
+}
+
+const valid = encodeDatagram(ballotOf(one, "test"));
+const otherVersion = Uint8Array.from(valid);
+otherVersion[1] = 9;
+
+describe("ballots over UDP", () => {
+  test.each([
+    ["oversized", new Uint8Array(1001)],
+    ["garbage", new Uint8Array(100)],
+    ["garbage", new Uint8Array(0)],
+    ["garbage", valid.subarray(0, 30)],
+    ["garbage", Uint8Array.from([...valid, 0])],
+    ["other_version", otherVersion],
+    ["other_cluster", encodeDatagram(ballotOf(one, "other"))],
+    ["unknown_sender", encodeDatagram(ballotOf(three, "test"))],
+    ["unknown_sender", encodeDatagram(ballotOf(two, "test"))],
+  ])("%s is dropped and counted, and the next ballot is heard (F13)", async (why, bytes) => {
+    const { meter, received, inject } = await setUp();
+    inject(bytes);
+    inject(valid);
+    await until(() => received.length === 1);
+    expect(meter.of(`ballot_dropped_${why}`)).toBe(1);
+    expect(received).toEqual([ballotOf(one, "test")]);
+  });
+
+  test.each([
+    ["without an HMAC", valid],
+    ["with a wrong one", Uint8Array.from([...valid, ...new Uint8Array(16)])],
+    ["too short for one", new Uint8Array(3)],
+  ])("with a secret a ballot %s is dropped (G14)", async (_, bytes) => {
+    const { meter, received, inject } = await setUp({ secret: "s3cret" });
+    inject(bytes);
+    await until(() => meter.of("ballot_dropped_bad_mac") === 1);
+    expect(received).toEqual([]);
+  });
+
+  test("the HMAC of another secret is wrong", async () => {
+    const { messenger, inbox, peers } = await setUp({ secret: "a" });
+    const other = await setUp({ secret: "b" });
+    messenger.send(one, ballotOf(two, "test"));
+    await until(() => inbox.length === 1);
+    expect(inbox[0]?.length).toBe(encodeDatagram(ballotOf(two, "test")).length + 16);
+    other.inject(inbox[0] ?? new Uint8Array());
+    await until(() => other.meter.of("ballot_dropped_bad_mac") === 1);
+    expect(peers.size).toBe(1);
+  });
+
+  test("a solicitor from outside is heard and answered where it asked from", async () => {
+    const { messenger, received, inject, inbox, meter } = await setUp();
+    const nine = toNodeId(9);
+    messenger.send(nine, ballotOf(two, "test"));
+    expect(meter.of("ballot_dropped_unknown_receiver")).toBe(1);
+    const asking = ballotOf(nine, "test");
+    inject(encodeDatagram({ ...asking, vote: { ...asking.vote, solicit: true } }));
+    await until(() => received.length === 1);
+    messenger.send(nine, ballotOf(two, "test"));
+    await until(() => inbox.length === 1);
+    expect(Buffer.from(encodeDatagram(ballotOf(two, "test"))).equals(inbox[0] ?? valid)).toBe(true);
+  });
+
+  test("remembers a bounded number of solicitors, the newest", async () => {
+    const { messenger, received, inject, meter } = await setUp();
+    for (let id = 100; id < 200; id += 1) {
+      const asking = ballotOf(toNodeId(id), "test");
+      inject(encodeDatagram({ ...asking, vote: { ...asking.vote, solicit: true } }));
+      await until(() => received.length === id - 99);
+    }
+    for (let id = 100; id < 200; id += 1) messenger.send(toNodeId(id), ballotOf(two, "test"));
+    expect(meter.of("ballot_dropped_unknown_receiver")).toBe(100 - 64);
+  });
+
+  test("a name is resolved again on use, so a peer that moved is found (F14)", async () => {
+    const { messenger, inbox, peers } = await setUp();
+    const port = peers.get(one)?.port ?? 0;
+    peers.set(one, { host: "no-such-host.invalid", port });
+    messenger.send(one, ballotOf(two, "test", 1));
+    peers.set(one, { host: "localhost", port });
+    messenger.send(one, ballotOf(two, "test", 2));
+    await until(() => inbox.length === 1);
+    expect(Buffer.from(encodeDatagram(ballotOf(two, "test", 2))).equals(inbox[0] ?? valid)).toBe(
+      true,
+    );
+  });
+
+  test("a peer whose port nobody listens on harms nothing", async () => {
+    const { messenger, received, inject, peers } = await setUp();
+    peers.set(three, { host: "127.0.0.1", port: 1 });
+    for (let i = 0; i < 20; i += 1) messenger.send(three, ballotOf(two, "test"));
+    inject(valid);
+    await until(() => received.length === 1);
+  });
+
+  test("a flood of bad datagrams is one line in the log", async () => {
+    const lines: string[] = [];
+    const logger: Logger = { ...silentLogger, warn: (message) => lines.push(message) };
+    const { meter, inject } = await setUp({}, logger);
+    for (let i = 0; i < 50; i += 1) inject(new Uint8Array(10));
+    await until(() => meter.of("ballot_dropped_garbage") === 50);
+    expect(lines).toHaveLength(1);
+  });
+
+  test("a port in use is ERR_SERVER_PORT_IN_USE, a public address without secret refused", async () => {
+    const { messenger } = await setUp();
+    await expect(setUp({ bind: messenger.address })).rejects.toMatchObject({
+      code: "ERR_SERVER_PORT_IN_USE",
+    });
+    await expect(setUp({ bind: { host: "0.0.0.0", port: 0 } })).rejects.toMatchObject({
+      code: "ERR_CONFIG_INSECURE",
+    });
+  });
+});
