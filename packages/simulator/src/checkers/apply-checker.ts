@@ -1,6 +1,7 @@
 import { formatTxnid, type LogEntryMsg, type NodeId, type Txnid } from "@quorate/protocol";
 import { hashBytes } from "./hash-bytes.js";
 import type { CommitChecker } from "./commit-checker.js";
+import type { DiskChecker } from "./disk-checker.js";
 import type { Violations } from "./violations.js";
 
 interface Applied {
@@ -21,14 +22,15 @@ interface NodeState {
  * checker, that nothing is applied before it is committed.
  */
 export class ApplyChecker {
+  readonly #disks: DiskChecker;
   readonly #commits: CommitChecker;
   readonly #violations: Violations;
   readonly #sequence: Applied[] = [];
   readonly #indexes = new Map<Txnid, number>();
   readonly #nodes = new Map<NodeId, NodeState>();
-  #waiting: Txnid | null = null;
 
-  constructor(commits: CommitChecker, violations: Violations) {
+  constructor(disks: DiskChecker, commits: CommitChecker, violations: Violations) {
+    this.#disks = disks;
     this.#commits = commits;
     this.#violations = violations;
   }
@@ -48,6 +50,7 @@ export class ApplyChecker {
   }
 
   applied(node: NodeId, entry: LogEntryMsg, digest: bigint): void {
+    this.#checkCommitted(node, entry.txnid);
     const state = this.#nodes.get(node) ?? { at: -1, digest: 0n };
     const index = this.#expectedIndex(node, state, entry);
     const known = this.#sequence[index];
@@ -55,7 +58,6 @@ export class ApplyChecker {
     if (known === undefined) {
       this.#sequence.push({ txnid: entry.txnid, hash, digest });
       this.#indexes.set(entry.txnid, index);
-      this.#waiting = entry.txnid;
     } else {
       this.#violations.expect(
         known.txnid === entry.txnid && known.hash === hash,
@@ -73,19 +75,19 @@ export class ApplyChecker {
     this.#nodes.set(node, { at: index, digest });
   }
 
-  /**
-   * To be called when the node that applied has ended its step: by then a leader has said (or its
-   * disk and those of others show) that it is committed.
-   */
-  settle(): void {
-    const txnid = this.#waiting;
-    if (txnid === null) return;
-    this.#waiting = null;
-    this.#violations.expect(
-      this.#commits.isCommitted(txnid),
-      "appliedIsCommitted",
-      () => `${formatTxnid(txnid)} was applied and is not committed`,
-    );
+  /** A leader applies before it tells anybody: to apply is to say that it is committed. */
+  #checkCommitted(node: NodeId, txnid: Txnid): void {
+    if (this.#commits.isCommitted(txnid)) return;
+    const batch = this.#disks.batchOf(txnid);
+    const epoch = this.#disks.image(node)?.currentEpoch;
+    if (batch === undefined || epoch === undefined) {
+      this.#violations.report(
+        "appliedIsDurable",
+        `n${node} applied ${formatTxnid(txnid)}, which no disk holds`,
+      );
+      return;
+    }
+    this.#commits.commit(node, epoch, batch.last);
   }
 
   #expectedIndex(node: NodeId, state: NodeState, entry: LogEntryMsg): number {

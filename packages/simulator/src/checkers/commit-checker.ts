@@ -41,6 +41,10 @@ export class CommitChecker {
     return this.#leaders.size;
   }
 
+  leaderOf(epoch: Epoch): NodeId | undefined {
+    return this.#leaders.get(epoch);
+  }
+
   onEstablished(listener: (node: NodeId, epoch: Epoch) => void): void {
     this.#onEstablished = listener;
   }

@@ -33,8 +33,7 @@ export class DiskChecker {
   readonly #violations: Violations;
   readonly #nodes = new Map<NodeId, NodeDisk>();
   /** Every batch that any disk ever held. */
-  readonly #byLast = new Map<Txnid, EntryBatch>();
-  readonly #byFirst = new Map<Txnid, EntryBatch>();
+  readonly #byTxnid = new Map<Txnid, EntryBatch>();
   readonly #byChain = new Map<Chain, EntryBatch>();
   readonly #holders = new Map<Txnid, Set<NodeId>>();
 
@@ -59,8 +58,13 @@ export class DiskChecker {
     return image === null ? null : endOfLog(image.log);
   }
 
+  batchOf(txnid: Txnid): EntryBatch | undefined {
+    return this.#byTxnid.get(txnid);
+  }
+
   batchEndingAt(txnid: Txnid): EntryBatch | undefined {
-    return this.#byLast.get(txnid);
+    const batch = this.#byTxnid.get(txnid);
+    return batch?.last === txnid ? batch : undefined;
   }
 
   /** Where a batch ends that has this chain, if any disk ever held it below `above`. */
@@ -158,10 +162,11 @@ export class DiskChecker {
   }
 
   #register(node: NodeId, batch: EntryBatch): void {
-    const known = this.#byLast.get(batch.last) ?? this.#byFirst.get(batch.first);
+    const known = this.#byTxnid.get(batch.last) ?? this.#byTxnid.get(batch.first);
     if (known === undefined) {
-      this.#byLast.set(batch.last, batch);
-      this.#byFirst.set(batch.first, batch);
+      for (let txnid = batch.first; txnid <= batch.last; txnid = (txnid + 1n) as Txnid) {
+        this.#byTxnid.set(txnid, batch);
+      }
       this.#byChain.set(batch.chain, batch);
       return;
     }

@@ -58,7 +58,10 @@ export class MessageChecker {
         this.#commit(from, message.txnid);
         return;
       case "proposal":
-        this.#commits.established(from, epochOf(message.batch.first));
+        // The live stream of a new leader may begin with entries of older epochs.
+        if (epochOf(message.batch.first) === this.#disks.image(from)?.currentEpoch) {
+          this.#commits.established(from, epochOf(message.batch.first));
+        }
         return;
       default:
     }

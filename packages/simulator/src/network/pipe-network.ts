@@ -142,7 +142,16 @@ export class PipeNetwork {
     this.#connections.delete(id);
     found.ab.silence();
     found.ba.silence();
-    for (const end of [found.a, found.b]) end.reset(closed("connection reset"));
+    for (const { host, incarnation, reset } of [ends(found.a), ends(found.b)]) {
+      host.enter(incarnation, reset);
+    }
+  }
+
+  /** F14: every connection of a node is gone. */
+  resetConnectionsOf(node: NodeId): void {
+    for (const { id, a, b } of [...this.#connections.values()]) {
+      if (a.host.id === node || b.host.id === node) this.resetConnection(id);
+    }
   }
 
   /** F6: one end is told that the connection is gone, the other is not. */
@@ -152,7 +161,7 @@ export class PipeNetwork {
     const isFirst = this.#deps.random.chance(0.5);
     const lost = isFirst ? found.a : found.b;
     (isFirst ? found.ab : found.ba).silence();
-    lost.reset(closed("connection lost"));
+    lost.host.enter(lost.incarnation, () => lost.reset(closed("connection lost")));
   }
 
   /** F5: damages the next frame in one direction. */
@@ -306,6 +315,14 @@ interface Attempt {
   isOver(): boolean;
   fail(error: QuorateError): void;
   succeed(pipe: PipeEnd): void;
+}
+
+function ends(end: PipeEnd): { host: NodeHost; incarnation: number; reset: () => void } {
+  return {
+    host: end.host,
+    incarnation: end.incarnation,
+    reset: () => end.reset(closed("connection reset")),
+  };
 }
 
 function closed(text: string): QuorateError {
