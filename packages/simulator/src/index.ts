@@ -1,1 +1,15 @@
-export {};
+/**
+ * Deterministic simulation of ensembles: the shipped server code over a virtual clock, network and
+ * disk, from one seed.
+ * @packageDocumentation
+ */
+export * from "./engine/node-host.js";
+export * from "./engine/random-stream.js";
+export * from "./engine/scheduler.js";
+export * from "./engine/trace.js";
+export * from "./network/datagram-network.js";
+export * from "./network/link-map.js";
+export * from "./network/partitions.js";
+export * from "./network/pipe-end.js";
+export * from "./network/pipe-network.js";
+export * from "./network/wire-codec.js";

@@ -1,0 +1,143 @@
+import {
+  formatTxnid,
+  LOG_START,
+  positionOf,
+  type Chain,
+  type Epoch,
+  type LogPosition,
+  type NodeId,
+  type QuorumVerifier,
+  type Txnid,
+} from "@quorate/protocol";
+import type { DiskChecker } from "./disk-checker.js";
+import type { Violations } from "./violations.js";
+
+/**
+ * Judges what leaders say is committed. Holds Invariant 1 (one established leader per epoch),
+ * Invariant 3 (one committed sequence), Invariant 5 (it is in every later leader's log) and
+ * Invariant 6 (committed only with a quorum on disk, which is in the leader's epoch).
+ */
+export class CommitChecker {
+  readonly #disks: DiskChecker;
+  readonly #quorum: QuorumVerifier;
+  readonly #violations: Violations;
+  readonly #leaders = new Map<Epoch, NodeId>();
+  readonly #committed = new Map<Txnid, Chain>();
+  #end: LogPosition = LOG_START;
+  #onEstablished: (node: NodeId, epoch: Epoch) => void = () => undefined;
+
+  constructor(disks: DiskChecker, quorum: QuorumVerifier, violations: Violations) {
+    this.#disks = disks;
+    this.#quorum = quorum;
+    this.#violations = violations;
+  }
+
+  /** The end of what is known to be committed. */
+  get end(): LogPosition {
+    return this.#end;
+  }
+
+  get leaderCount(): number {
+    return this.#leaders.size;
+  }
+
+  leaderOf(epoch: Epoch): NodeId | undefined {
+    return this.#leaders.get(epoch);
+  }
+
+  onEstablished(listener: (node: NodeId, epoch: Epoch) => void): void {
+    this.#onEstablished = listener;
+  }
+
+  isCommitted(txnid: Txnid): boolean {
+    return txnid <= this.#end.txnid;
+  }
+
+  /** A node acts as the established leader of an epoch. */
+  established(node: NodeId, epoch: Epoch): void {
+    const known = this.#leaders.get(epoch);
+    if (known === node) return;
+    if (known !== undefined) {
+      this.#violations.report(
+        "oneLeaderPerEpoch",
+        `n${known} and n${node} are both established in epoch ${epoch}`,
+      );
+      return;
+    }
+    this.#leaders.set(epoch, node);
+    this.#violations.expect(
+      this.#disks.holds(node, this.#end),
+      "leaderHoldsCommitted",
+      () =>
+        `n${node}, established in epoch ${epoch}, lacks the committed ${formatTxnid(this.#end.txnid)}`,
+    );
+    this.#onEstablished(node, epoch);
+  }
+
+  /** A leader of `epoch` announces, or a node applies, everything up to `txnid`. */
+  commit(node: NodeId, epoch: Epoch, txnid: Txnid): void {
+    if (txnid <= this.#end.txnid) {
+      const isBoundary = txnid <= LOG_START.txnid || this.#committed.has(txnid);
+      this.#violations.expect(
+        isBoundary,
+        "committedPrefix",
+        () => `n${node} commits ${formatTxnid(txnid)}, which is not in the committed sequence`,
+      );
+      return;
+    }
+    const batch = this.#disks.batchEndingAt(txnid);
+    if (batch === undefined) {
+      this.#violations.report(
+        "commitIsDurable",
+        `n${node} commits ${formatTxnid(txnid)}, which no disk holds`,
+      );
+      return;
+    }
+    this.#extend(node, positionOf(batch));
+    this.#checkQuorum(node, epoch, txnid);
+  }
+
+  #extend(node: NodeId, to: LogPosition): void {
+    const steps: LogPosition[] = [];
+    let at: LogPosition = to;
+    while (at.txnid > this.#end.txnid) {
+      steps.push(at);
+      const batch = this.#disks.batchEndingAt(at.txnid);
+      const before = batch === undefined ? undefined : this.#before(batch.previousChain, at);
+      if (before === undefined) break;
+      at = before;
+    }
+    this.#violations.expect(
+      at.txnid === this.#end.txnid && at.chain === this.#end.chain,
+      "committedPrefix",
+      () =>
+        `n${node} commits ${formatTxnid(to.txnid)}, whose history does not contain the ` +
+        `committed ${formatTxnid(this.#end.txnid)}`,
+    );
+    for (const { txnid, chain } of steps) {
+      this.#committed.set(txnid, chain);
+    }
+    this.#end = to;
+  }
+
+  /** The position with this chain, directly below `at`. */
+  #before(chain: Chain, at: LogPosition): LogPosition | undefined {
+    if (chain === this.#end.chain) return this.#end;
+    return this.#disks.positionOfChain(chain, at.txnid);
+  }
+
+  #checkQuorum(node: NodeId, epoch: Epoch, txnid: Txnid): void {
+    const holders = [...this.#disks.holdersOf(txnid)].filter((id) => {
+      const image = this.#disks.image(id);
+      // Wiped since it answered: its answer stands, there is nothing to look at any more.
+      return image === null || image.currentEpoch >= epoch;
+    });
+    this.#violations.expect(
+      this.#quorum.hasQuorumOf(holders),
+      "commitNeedsQuorum",
+      () =>
+        `n${node} commits ${formatTxnid(txnid)} in epoch ${epoch}; durable on ` +
+        `[${holders.join(",")}] of [${[...this.#disks.holdersOf(txnid)].join(",")}]`,
+    );
+  }
+}

@@ -1,0 +1,197 @@
+import {
+  formatTxnid,
+  positionOf,
+  type Chain,
+  type EntryBatch,
+  type LogPosition,
+  type NodeId,
+  type Txnid,
+} from "@quorate/protocol";
+import type { DiskImage } from "@quorate/testkit";
+import type { Violations } from "./violations.js";
+
+type Log = DiskImage["log"];
+
+export function endOfLog(log: Log): LogPosition {
+  const last = log.to > log.from ? log.items[log.to - 1] : undefined;
+  return last === undefined ? log.start : positionOf(last);
+}
+
+interface NodeDisk {
+  image: DiskImage | null;
+  /** Batches in the node's durable log, by last txnid. */
+  readonly held: Map<Txnid, Chain>;
+  isForgetful: boolean;
+}
+
+/**
+ * Reads every durable image of every node. Holds Invariant 1 (epochs never go back, one promise
+ * per epoch), Invariant 2 (one txnid, one entry, for ever), and knows who holds what, which the
+ * other checkers ask.
+ */
+export class DiskChecker {
+  readonly #violations: Violations;
+  readonly #nodes = new Map<NodeId, NodeDisk>();
+  /** Every batch that any disk ever held. */
+  readonly #byTxnid = new Map<Txnid, EntryBatch>();
+  readonly #byChain = new Map<Chain, EntryBatch>();
+  readonly #holders = new Map<Txnid, Set<NodeId>>();
+
+  constructor(nodes: readonly NodeId[], violations: Violations) {
+    this.#violations = violations;
+    for (const id of nodes) {
+      this.#nodes.set(id, { image: null, held: new Map(), isForgetful: false });
+    }
+  }
+
+  image(node: NodeId): DiskImage | null {
+    return this.#node(node).image;
+  }
+
+  /** Wiped or damaged, and not yet re-admitted by a durable identity table. */
+  isForgetful(node: NodeId): boolean {
+    return this.#node(node).isForgetful;
+  }
+
+  end(node: NodeId): LogPosition | null {
+    const { image } = this.#node(node);
+    return image === null ? null : endOfLog(image.log);
+  }
+
+  batchOf(txnid: Txnid): EntryBatch | undefined {
+    return this.#byTxnid.get(txnid);
+  }
+
+  batchEndingAt(txnid: Txnid): EntryBatch | undefined {
+    const batch = this.#byTxnid.get(txnid);
+    return batch?.last === txnid ? batch : undefined;
+  }
+
+  /** Where a batch ends that has this chain, if any disk ever held it below `above`. */
+  positionOfChain(chain: Chain, above: Txnid): LogPosition | undefined {
+    const batch = this.#byChain.get(chain);
+    return batch === undefined || batch.last >= above ? undefined : positionOf(batch);
+  }
+
+  /** Whether the node's durable history contains this position. */
+  holds(node: NodeId, position: LogPosition): boolean {
+    const { image, held } = this.#node(node);
+    if (image === null) return false;
+    if (position.txnid <= image.log.start.txnid) return true;
+    return held.get(position.txnid) === position.chain;
+  }
+
+  /** Voters on whose disk this entry was, as voters that count; since wiped ones included. */
+  holdersOf(txnid: Txnid): ReadonlySet<NodeId> {
+    return this.#holders.get(txnid) ?? new Set();
+  }
+
+  /** The nemesis takes the node's memory away. */
+  forget(node: NodeId, isWiped: boolean): void {
+    const state = this.#node(node);
+    state.isForgetful = true;
+    if (isWiped) state.image = null;
+    state.held.clear();
+  }
+
+  committed(node: NodeId, image: DiskImage): void {
+    const state = this.#node(node);
+    const before = state.image;
+    state.image = image;
+    if (before !== null && !state.isForgetful) this.#checkEpochs(node, before, image);
+    if (before !== null) this.#dropTruncated(node, state, before, image);
+    this.#addNew(node, state, image);
+    this.#readmit(image);
+  }
+
+  #checkEpochs(node: NodeId, before: DiskImage, after: DiskImage): void {
+    const { acceptedEpoch: old } = before;
+    const { acceptedEpoch: now } = after;
+    this.#violations.expect(
+      now.epoch >= old.epoch && after.currentEpoch >= before.currentEpoch,
+      "epochsNeverRegress",
+      () =>
+        `n${node}: accepted ${old.epoch} -> ${now.epoch}, ` +
+        `current ${before.currentEpoch} -> ${after.currentEpoch}`,
+    );
+    this.#violations.expect(
+      now.epoch !== old.epoch || now.leader === old.leader,
+      "onePromisePerEpoch",
+      () => `n${node} promised epoch ${now.epoch} to n${old.leader} and to n${now.leader}`,
+    );
+    this.#violations.expect(
+      after.currentEpoch <= now.epoch,
+      "currentEpochIsAccepted",
+      () => `n${node}: current epoch ${after.currentEpoch} above accepted ${now.epoch}`,
+    );
+  }
+
+  #dropTruncated(node: NodeId, state: NodeDisk, before: DiskImage, after: DiskImage): void {
+    if (before.log.items === after.log.items && after.log.to >= before.log.to) return;
+    const kept = new Map<Txnid, Chain>();
+    for (let i = after.log.from; i < after.log.to; i += 1) {
+      const batch = after.log.items[i] as EntryBatch;
+      kept.set(batch.last, batch.chain);
+    }
+    for (const [txnid, chain] of state.held) {
+      if (txnid <= after.log.start.txnid || kept.get(txnid) === chain) continue;
+      state.held.delete(txnid);
+      this.#holders.get(txnid)?.delete(node);
+    }
+  }
+
+  #addNew(node: NodeId, state: NodeDisk, image: DiskImage): void {
+    const { log } = image;
+    for (let i = log.to - 1; i >= log.from; i -= 1) {
+      const batch = log.items[i] as EntryBatch;
+      // The chain covers all that comes before: below an equal one everything is equal.
+      if (state.held.get(batch.last) === batch.chain) break;
+      state.held.set(batch.last, batch.chain);
+      this.#register(node, batch);
+      if (!state.isForgetful) this.#addHolder(batch.last, node);
+    }
+  }
+
+  #addHolder(txnid: Txnid, node: NodeId): void {
+    let holders = this.#holders.get(txnid);
+    if (holders === undefined) {
+      holders = new Set();
+      this.#holders.set(txnid, holders);
+    }
+    holders.add(node);
+  }
+
+  #register(node: NodeId, batch: EntryBatch): void {
+    const known = this.#byTxnid.get(batch.last) ?? this.#byTxnid.get(batch.first);
+    if (known === undefined) {
+      for (let txnid = batch.first; txnid <= batch.last; txnid = (txnid + 1n) as Txnid) {
+        this.#byTxnid.set(txnid, batch);
+      }
+      this.#byChain.set(batch.chain, batch);
+      return;
+    }
+    this.#violations.expect(
+      known.chain === batch.chain && known.first === batch.first,
+      "oneEntryPerTxnid",
+      () =>
+        `n${node} logged ${formatTxnid(batch.first)}..${formatTxnid(batch.last)} ` +
+        `with another content than it has elsewhere`,
+    );
+  }
+
+  /** A durable table that names a node's identity is the ensemble's word that it counts again. */
+  #readmit(image: DiskImage): void {
+    for (const [id, state] of this.#nodes) {
+      if (!state.isForgetful || state.image === null) continue;
+      if (image.members.get(id) !== state.image.identity) continue;
+      state.isForgetful = false;
+      for (const txnid of state.held.keys()) this.#addHolder(txnid, id);
+    }
+  }
+
+  #node(id: NodeId): NodeDisk {
+    const state = this.#nodes.get(id);
+    if (state === undefined) throw new RangeError(`no node ${id}`);
+    return state;
+  }
+}

@@ -1,0 +1,133 @@
+/** Every fault that the nemesis can do, by its number in the list of faults. */
+export const FAULT_KINDS = [
+  "F1 drop",
+  "F2 duplicate",
+  "F3 reorder",
+  "F4 slow link",
+  "F5 corrupt",
+  "F6 half-open",
+  "F7 one-way partition",
+  "F8 split",
+  "F9 bridge",
+  "F9 ring",
+  "F10 isolated leader",
+  "F11 flapping",
+  "F12 reset",
+  "F13 replay",
+  "F13 spoof",
+  "F14 new address",
+  "F15 slow receiver",
+  "F16 kill at port call",
+  "F16 kill around persist",
+  "F17 pause",
+  "F18 restart loop",
+  "F19 crash of a quorum",
+  "F19 crash of all",
+  "F23 lost unsynced write",
+  "F24 torn write",
+  "F25 lost tail",
+  "F25 flipped batch",
+  "F28 failed fsync",
+  "F29 disk full",
+  "F31 slow fsync",
+  "F32 wiped disk",
+  "F34 clock jump",
+  "F35 skew",
+  "F36 rate drift",
+  "F37 timer starvation",
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** What the protocol must have done. */
+export const EVENT_KINDS = [
+  "leader change",
+  "diff",
+  "truncate",
+  "snapshot",
+  "abdicate",
+  "late joiner",
+  "recovering",
+  "compaction",
+  "handover",
+  "pipe overflow",
+] as const;
+
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** Kinds of durable writes, for crashes between each pair of them. */
+export type PersistKind =
+  | "acceptedEpoch"
+  | "truncate"
+  | "append"
+  | "stage"
+  | "install"
+  | "currentEpoch"
+  | "members"
+  | "checkpoint";
+
+/** A crash that left the first durable and the second not, though it was asked for or due. */
+export const CRASH_PAIRS = [
+  "acceptedEpoch > append",
+  "acceptedEpoch > truncate",
+  "acceptedEpoch > stage",
+  "acceptedEpoch > currentEpoch",
+  "truncate > append",
+  "truncate > currentEpoch",
+  "stage > install",
+  "install > currentEpoch",
+  "append > currentEpoch",
+  "append > append",
+  "currentEpoch > append",
+] as const;
+
+const OPTIONAL: ReadonlySet<string> = new Set(["event pipe overflow"]);
+
+/** Counts by name; of one run, or of many added up. */
+export class Coverage {
+  readonly counts = new Map<string, number>();
+
+  constructor(counts: Iterable<readonly [string, number]> = []) {
+    for (const [name, count] of counts) this.add(name, count);
+  }
+
+  fault(kind: FaultKind): void {
+    this.add(`fault ${kind}`, 1);
+  }
+
+  event(kind: EventKind): void {
+    this.add(`event ${kind}`, 1);
+  }
+
+  crash(last: PersistKind, next: PersistKind): void {
+    this.add(`crash ${last} > ${next}`, 1);
+  }
+
+  add(name: string, count: number): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + count);
+  }
+
+  get(name: string): number {
+    return this.counts.get(name) ?? 0;
+  }
+
+  faultKinds(): number {
+    return FAULT_KINDS.filter((kind) => this.get(`fault ${kind}`) > 0).length;
+  }
+
+  /** All that must occur, with its count, in a defined order. */
+  rows(): readonly (readonly [string, number])[] {
+    return REQUIRED.map((name) => [name, this.get(name)] as const);
+  }
+
+  /** What must occur and did not. */
+  zeros(): readonly string[] {
+    return REQUIRED.filter((name) => this.get(name) === 0 && !OPTIONAL.has(name));
+  }
+}
+
+const REQUIRED: readonly string[] = [
+  ...FAULT_KINDS.map((kind) => `fault ${kind}`),
+  ...EVENT_KINDS.map((kind) => `event ${kind}`),
+  ...CRASH_PAIRS.map((pair) => `crash ${pair}`),
+];

@@ -1,0 +1,48 @@
+import { FAULT_KINDS, type FaultKind } from "../coverage.js";
+import type { RandomStream } from "../engine/random-stream.js";
+
+/** What a seed decides before its run begins. */
+export interface SwarmOptions {
+  readonly nodeCount: 3 | 5;
+  readonly enabled: ReadonlySet<FaultKind>;
+  /** Mean virtual time between two faults. */
+  readonly faultEveryMs: number;
+  readonly safetyMs: number;
+  readonly livenessMsMax: number;
+  readonly operations: number;
+  readonly clients: number;
+  readonly keys: number;
+  readonly checkpointBytes: number;
+  readonly retainedTailBytes: number;
+  readonly pipeQueueBytesMax: number;
+  readonly valueBytesMax: number;
+}
+
+const KIB = 1024;
+
+/**
+ * Each seed turns on another part of the faults: a bug that needs three of them shows sooner when
+ * the other thirty are silent.
+ */
+export function drawSwarm(random: RandomStream): SwarmOptions {
+  const share = random.pick([0.2, 0.35, 0.5, 0.8]);
+  const enabled = new Set<FaultKind>(FAULT_KINDS.filter(() => random.chance(share)));
+  for (const kind of random.shuffle(FAULT_KINDS)) {
+    if (enabled.size >= 8) break;
+    enabled.add(kind);
+  }
+  return {
+    nodeCount: random.chance(0.5) ? 3 : 5,
+    enabled,
+    faultEveryMs: random.pick([800, 1500, 3000]),
+    safetyMs: 110_000,
+    livenessMsMax: 60_000,
+    operations: 1000,
+    clients: 8,
+    keys: random.pick([6, 16, 40]),
+    checkpointBytes: random.pick([4, 16, 64, 1024]) * KIB,
+    retainedTailBytes: random.pick([0, 2, 16, 256]) * KIB,
+    pipeQueueBytesMax: random.pick([32, 256, 4096]) * KIB,
+    valueBytesMax: random.pick([16, 200, 2000]),
+  };
+}

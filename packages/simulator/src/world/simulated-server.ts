@@ -1,0 +1,89 @@
+import type {
+  ChainHash,
+  Clock,
+  Logger,
+  Meter,
+  NodeId,
+  OpenStore,
+  PeerConnector,
+  PeerListener,
+  PeerMessenger,
+  Random,
+  StateMachine,
+  Timings,
+  Txnid,
+} from "@quorate/protocol";
+import type { WireCodec } from "../network/wire-codec.js";
+import type { Answer, Operation } from "../workload/history.js";
+
+/** What the simulator looks at in a running node. */
+export interface SimulatedStatus {
+  readonly role: "electing" | "leader" | "follower" | "watcher";
+  readonly epoch: number;
+  readonly lastLogged: Txnid;
+  readonly lastCommitted: Txnid;
+  readonly digest: bigint;
+  /** The txnid at which the digest was taken: the last applied one. */
+  readonly digestAt: Txnid;
+}
+
+/** A node as the simulator sees it; the shipped server fits behind a thin adapter. */
+export interface SimulatedServer {
+  /** Resolves, with a text for the log, when the process would end. */
+  readonly done: Promise<string>;
+  status(): SimulatedStatus;
+  submit(
+    op: number,
+    key: string,
+    content: Uint8Array,
+  ): Promise<{ readonly txnid: Txnid; readonly content: Uint8Array }>;
+  read(
+    op: number,
+    key: string,
+    content: Uint8Array,
+    options: { readonly linearizable: boolean },
+  ): Promise<Uint8Array>;
+  /** A planned stop: hands over first. */
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly nodeId: NodeId;
+  readonly voters: readonly NodeId[];
+  readonly cluster: string;
+  readonly timings: Timings;
+  readonly checkpointBytes: number;
+}
+
+export interface ServerPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly messenger: PeerMessenger;
+  readonly listener: PeerListener;
+  readonly connector: PeerConnector;
+  readonly openStore: OpenStore;
+  createStateMachine(): StateMachine;
+  readonly chainHash: ChainHash;
+}
+
+export type StartServer = (options: ServerOptions, ports: ServerPorts) => SimulatedServer;
+
+/** How requests and answers look as bytes, and what machine understands them. */
+export interface Application {
+  readonly createStateMachine: () => StateMachine;
+  readonly encode: (operation: Operation) => {
+    readonly op: number;
+    readonly content: Uint8Array;
+  };
+  readonly decode: (operation: Operation, content: Uint8Array, txnid: Txnid) => Answer;
+}
+
+/** All that a run is made of and the simulator does not bring itself. */
+export interface Composition {
+  readonly startServer: StartServer;
+  readonly application: Application;
+  readonly codec: WireCodec;
+  readonly chainHash: ChainHash;
+}

@@ -1,0 +1,190 @@
+import {
+  assert,
+  DEFAULT_TIMINGS,
+  InvariantError,
+  majorityQuorum,
+  type NodeId,
+  type QuorumVerifier,
+} from "@quorate/protocol";
+import { ApplyChecker } from "../checkers/apply-checker.js";
+import { BoundsChecker } from "../checkers/bounds-checker.js";
+import { CommitChecker } from "../checkers/commit-checker.js";
+import { DiskChecker } from "../checkers/disk-checker.js";
+import { MessageChecker } from "../checkers/message-checker.js";
+import { Violations } from "../checkers/violations.js";
+import { Coverage } from "../coverage.js";
+import { NodeHost } from "../engine/node-host.js";
+import { RandomStream } from "../engine/random-stream.js";
+import { Scheduler } from "../engine/scheduler.js";
+import { DatagramNetwork, type DatagramFault } from "../network/datagram-network.js";
+import { LinkMap } from "../network/link-map.js";
+import type { PipeObserver } from "../network/pipe-end.js";
+import { PipeNetwork } from "../network/pipe-network.js";
+import { observeMessage } from "./observe-message.js";
+import { SimNode } from "./sim-node.js";
+import type { Composition } from "./simulated-server.js";
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly nodes: readonly NodeId[];
+  readonly checkpointBytes: number;
+  readonly retainedTailBytes: number;
+  readonly pipeQueueBytesMax: number;
+}
+
+const DATAGRAM_FAULTS = {
+  drop: "F1 drop",
+  duplicate: "F2 duplicate",
+  reorder: "F3 reorder",
+  corrupt: "F5 corrupt",
+  replay: "F13 replay",
+  spoof: "F13 spoof",
+} as const satisfies Record<DatagramFault, string>;
+
+/** Bounds of the levels that nodes report, beyond those that the network enforces itself. */
+const LEVEL_LIMITS: ReadonlyMap<string, number> = new Map();
+
+/** Machines, disks, network, and checkers around them: everything of a run but its script. */
+export class World {
+  readonly options: WorldOptions;
+  readonly composition: Composition;
+  readonly timings = DEFAULT_TIMINGS;
+  readonly random: RandomStream;
+  readonly scheduler = new Scheduler();
+  readonly coverage = new Coverage();
+  readonly quorum: QuorumVerifier;
+  readonly links: LinkMap;
+  readonly datagrams: DatagramNetwork;
+  readonly pipes: PipeNetwork;
+  readonly violations: Violations;
+  readonly disks: DiskChecker;
+  readonly commits: CommitChecker;
+  readonly messages: MessageChecker;
+  readonly applies: ApplyChecker;
+  readonly bounds: BoundsChecker;
+  readonly #nodes = new Map<NodeId, SimNode>();
+
+  constructor(options: WorldOptions, composition: Composition) {
+    this.options = options;
+    this.composition = composition;
+    this.random = new RandomStream(options.seed);
+    const { scheduler } = this;
+    this.violations = new Violations(
+      () => scheduler.nowMs,
+      ({ checker, text }) => {
+        this.line(0, "violation", `${checker}: ${text}`);
+        scheduler.stop();
+      },
+    );
+    this.quorum = majorityQuorum(options.nodes);
+    this.disks = new DiskChecker(options.nodes, this.violations);
+    this.commits = new CommitChecker(this.disks, this.quorum, this.violations);
+    this.messages = new MessageChecker(this.disks, this.commits, this.violations);
+    this.applies = new ApplyChecker(this.disks, this.commits, this.violations);
+    this.bounds = new BoundsChecker(LEVEL_LIMITS, this.violations);
+    this.links = new LinkMap(options.nodes);
+    const { codec } = composition;
+    const network = { scheduler, links: this.links, codec };
+    this.datagrams = new DatagramNetwork(
+      { ...network, random: this.random.split("datagrams") },
+      {
+        onFault: (kind) => this.coverage.fault(DATAGRAM_FAULTS[kind]),
+        onDatagramSent: (from, _to, { vote }) => this.messages.vote(from, vote),
+      },
+    );
+    this.pipes = new PipeNetwork(
+      { ...network, random: this.random.split("pipes"), observer: this.#pipeObserver() },
+      { queueBytesMax: options.pipeQueueBytesMax },
+    );
+    this.commits.onEstablished((node, epoch) => {
+      if (this.commits.leaderCount > 1) this.coverage.event("leader change");
+      this.line(node, "established", `leader of epoch ${epoch}`);
+    });
+    for (const id of options.nodes) this.#addNode(id);
+  }
+
+  get nodes(): readonly SimNode[] {
+    return this.options.nodes.map((id) => this.node(id));
+  }
+
+  node(id: NodeId): SimNode {
+    const node = this.#nodes.get(id);
+    assert(node !== undefined, "the node is part of the world", { id });
+    return node;
+  }
+
+  /** The node that leads, as far as anybody can tell from outside: the newest one that says so. */
+  leader(): SimNode | null {
+    let best: SimNode | null = null;
+    let bestEpoch = -1;
+    for (const node of this.nodes) {
+      const status = node.status();
+      if (status === null || status.role !== "leader" || status.epoch <= bestEpoch) continue;
+      best = node;
+      bestEpoch = status.epoch;
+    }
+    return best;
+  }
+
+  line(node: number, kind: string, text: string): void {
+    this.scheduler.trace.line(this.scheduler.nowMs, node, kind, text);
+  }
+
+  /** Null when all nodes agree under one leader; else what is missing. */
+  missingForConvergence(): string | null {
+    const leader = this.leader();
+    if (leader === null) return "no leader";
+    const want = leader.status();
+    for (const node of this.nodes) {
+      const have = node.status();
+      if (have === null || want === null) return `n${node.id} is down`;
+      if (have.role === "electing") return `n${node.id} is electing`;
+      if (node !== leader && have.role === "leader") return "two leaders";
+      const isSame =
+        have.lastCommitted === want.lastCommitted &&
+        have.digestAt === want.digestAt &&
+        have.digest === want.digest;
+      if (!isSame) return `n${node.id} differs from n${leader.id}`;
+    }
+    return null;
+  }
+
+  #addNode(id: NodeId): void {
+    const random = this.random.split(`node ${id}`);
+    const host = new NodeHost(id, this.scheduler, random, {
+      onUncaught: (failed, error) => this.#onUncaught(failed, error),
+    });
+    this.pipes.addHost(host);
+    this.#nodes.set(id, new SimNode(this, host, random));
+  }
+
+  #onUncaught(host: NodeHost, error: unknown): void {
+    const details = error instanceof InvariantError ? error.details : {};
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.violations.report("uncaught", `n${host.id}: ${text} ${textOf(details)}`);
+  }
+
+  #pipeObserver(): PipeObserver {
+    return {
+      onMessageSent: (pipe, message) => {
+        observeMessage(this, pipe, message);
+        this.messages.sent(pipe.host.id, pipe.peer, pipe.pipeId, message);
+      },
+      onMessagesReceived: (pipe, messages) => {
+        for (const message of messages) this.messages.received(pipe.pipeId, message);
+      },
+      onOverflow: () => this.coverage.event("pipe overflow"),
+    };
+  }
+}
+
+/** Data of a log line, on one line. */
+export function textOf(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === "bigint") return `0x${item.toString(16)}`;
+    if (item instanceof Uint8Array) return `${item.length} bytes`;
+    if (item instanceof Map) return [...(item as Map<unknown, unknown>)];
+    if (item instanceof Error) return "code" in item ? String(item.code) : item.message;
+    return item;
+  });
+}
