@@ -89,9 +89,7 @@ export class ChangeTracker {
   #putBack(paths: ChangedPaths): void {
     for (const [path, wasImaged] of this.#changed) {
       // What the abandoned image knew is older, and so is the last image that was finished.
-      const before = paths.get(path);
-      if (before === undefined) paths.set(path, wasImaged);
-      else if (!before && this.#nodes.get(path) === undefined) paths.delete(path);
+      if (!paths.has(path)) paths.set(path, wasImaged);
     }
     this.#changed = paths;
     this.#generation += 1;

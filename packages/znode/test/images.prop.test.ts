@@ -99,7 +99,7 @@ describe("images", () => {
   test("restore to the digest at their start, whatever happens while they are read", () => {
     let finished = 0;
     fc.assert(
-      fc.property(fc.array(steps, { maxLength: 120 }), (sequence) => {
+      fc.property(fc.array(steps, { maxLength: 120, size: "max" }), (sequence) => {
         const driver = new Driver();
         const checkpointer = new Checkpointer(driver);
         for (const step of sequence) {
@@ -120,7 +120,10 @@ describe("images", () => {
   });
 
   test("a restored machine goes on like the one that made the image", () => {
-    const lists = fc.tuple(fc.array(asks, { maxLength: 40 }), fc.array(asks, { maxLength: 40 }));
+    const lists = fc.tuple(
+      fc.array(asks, { maxLength: 40, size: "max" }),
+      fc.array(asks, { maxLength: 40, size: "max" }),
+    );
     fc.assert(
       fc.property(lists, ([before, after]) => {
         const first = new Driver();

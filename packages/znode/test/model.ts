@@ -16,8 +16,8 @@ export function contentOf(ask: Ask): Uint8Array {
   return ask.data;
 }
 
-const names = fc.constantFrom("a", "b", "ü", "zookeeper");
-const path = fc.array(names, { minLength: 0, maxLength: 3 }).map((parts) => `/${parts.join("/")}`);
+const names = fc.constantFrom("a", "a", "a", "ü", "ü", "zookeeper");
+const path = fc.array(names, { minLength: 0, maxLength: 2 }).map((parts) => `/${parts.join("/")}`);
 
 /** Few names and versions, so that requests meet; creates lead, so that trees grow. */
 export const asks: fc.Arbitrary<Ask> = fc.record({
@@ -26,6 +26,8 @@ export const asks: fc.Arbitrary<Ask> = fc.record({
     ZnodeOp.create,
     ZnodeOp.create,
     ZnodeOp.set,
+    ZnodeOp.set,
+    ZnodeOp.delete,
     ZnodeOp.delete,
     ZnodeOp.broadcast,
   ),

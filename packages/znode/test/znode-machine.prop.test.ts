@@ -40,7 +40,7 @@ function expectEqual(machine: ZnodeMachine, model: Model): void {
 describe("against the model", () => {
   test("the same requests are refused, and the trees are equal", () => {
     fc.assert(
-      fc.property(fc.array(asks, { maxLength: 60 }), (sequence) => {
+      fc.property(fc.array(asks, { maxLength: 60, size: "max" }), (sequence) => {
         const driver = new Driver();
         const model = new Model();
         let count = 0;
@@ -57,7 +57,7 @@ describe("against the model", () => {
 
   test("pipelined requests are judged as if all earlier ones were applied", () => {
     // Between two requests, any number of prepared ones may be applied.
-    const steps = fc.array(fc.tuple(asks, fc.nat({ max: 2 })), { maxLength: 60 });
+    const steps = fc.array(fc.tuple(asks, fc.nat({ max: 2 })), { maxLength: 60, size: "max" });
     fc.assert(
       fc.property(steps, (sequence) => {
         const driver = new Driver();
@@ -79,9 +79,9 @@ describe("against the model", () => {
 
   test("what is discarded leaves no trace in later judgements", () => {
     const lists = fc.tuple(
-      fc.array(asks, { maxLength: 30 }),
-      fc.array(asks, { maxLength: 30 }),
-      fc.array(asks, { maxLength: 30 }),
+      fc.array(asks, { maxLength: 30, size: "max" }),
+      fc.array(asks, { maxLength: 30, size: "max" }),
+      fc.array(asks, { maxLength: 30, size: "max" }),
     );
     fc.assert(
       fc.property(lists, ([before, discarded, after]) => {
@@ -107,7 +107,7 @@ describe("against the model", () => {
 
 describe("replicas", () => {
   test("Invariant 7: entries give equal answers and digests, asked at whatever points", () => {
-    const sequences = fc.array(fc.tuple(asks, fc.boolean()), { maxLength: 60 });
+    const sequences = fc.array(fc.tuple(asks, fc.boolean()), { maxLength: 60, size: "max" });
     fc.assert(
       fc.property(sequences, (sequence) => {
         const leader = new Driver();
@@ -129,7 +129,7 @@ describe("replicas", () => {
 
   test("an entry applied twice in a row changes nothing", () => {
     fc.assert(
-      fc.property(fc.array(asks, { maxLength: 40 }), (sequence) => {
+      fc.property(fc.array(asks, { maxLength: 40, size: "max" }), (sequence) => {
         const leader = new Driver();
         for (const ask of sequence) leader.run(ask.op, ask.path, contentOf(ask));
         const follower = new ZnodeMachine();
@@ -142,7 +142,7 @@ describe("replicas", () => {
 
   test("trees with different content have different digests", () => {
     fc.assert(
-      fc.property(fc.array(asks, { maxLength: 40 }), (sequence) => {
+      fc.property(fc.array(asks, { maxLength: 40, size: "max" }), (sequence) => {
         const driver = new Driver();
         const seen = new Set([driver.machine.digest()]);
         let changes = 1;
