@@ -180,15 +180,12 @@ class Site implements ElectionSite {
     return this.#master.round ?? this.#round;
   }
 
-  // eslint-disable-next-line @typescript-eslint/promise-function-async -- the ballot begins before the first await of the caller.
-  startElection({ signal }: { signal?: AbortSignal } = {}): Promise<ElectionResult> {
-    if (this.#isClosed) return Promise.reject(closed("the election site is closed"));
+  async startElection({ signal }: { signal?: AbortSignal } = {}): Promise<ElectionResult> {
+    if (this.#isClosed) throw closed("the election site is closed");
     if (this.#waiter !== null) {
-      return Promise.reject(
-        new QuorateError("ERR_ELECTION_IN_PROGRESS", "an election runs already"),
-      );
+      throw new QuorateError("ERR_ELECTION_IN_PROGRESS", "an election runs already");
     }
-    if (signal?.aborted === true) return Promise.reject(aborted(signal));
+    if (signal?.aborted === true) throw aborted(signal);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         if (signal !== undefined) this.#stop(aborted(signal));

@@ -1,5 +1,63 @@
 /**
- * Leader election by ballots (L1; Zab phase 0).
+ * Leader election by ballots (L1; Zab phase 0), usable with nothing else of Quorate.
+ *
+ * A site needs a clock, randomness, a logger, a messenger for datagrams that may get lost, and the
+ * numbers that its votes stand on. Over real UDP the messenger and the clock come from
+ * `@quorate/transport`; here three sites share one process:
+ *
+ * ```js
+ * import { createElectionSite } from "@quorate/election";
+ * import { DEFAULT_TIMINGS, majorityQuorum, silentLogger, toEpoch, toNodeId, toTxnid } from "@quorate/protocol";
+ *
+ * const ids = [1, 2, 3].map(toNodeId);
+ * const inboxes = new Map();
+ * const clock = {
+ *   now: () => performance.now(),
+ *   wallTime: () => Date.now(),
+ *   setTimer(ms, callback) {
+ *     const timer = setTimeout(callback, ms);
+ *     return { cancel: () => clearTimeout(timer) };
+ *   },
+ *   defer: (callback) => void setImmediate(callback),
+ * };
+ * const random = {
+ *   next: Math.random,
+ *   nextUint64: () => crypto.getRandomValues(new BigUint64Array(1))[0],
+ * };
+ * const sites = ids.map((nodeId) =>
+ *   createElectionSite(
+ *     { nodeId, cluster: "demo", quorum: majorityQuorum(ids), timings: DEFAULT_TIMINGS },
+ *     {
+ *       clock,
+ *       random,
+ *       logger: silentLogger,
+ *       messenger: {
+ *         send: (to, datagram) => void setImmediate(() => inboxes.get(to)?.(datagram)),
+ *         onDatagram: (receive) => void inboxes.set(nodeId, receive),
+ *         close: async () => {},
+ *       },
+ *       state: () => ({
+ *         status: "electing", // later: "leading" or "following", as the result says
+ *         standing: "member",
+ *         currentEpoch: toEpoch(0),
+ *         lastLogged: toTxnid(0n),
+ *         lastCommitted: toTxnid(0n),
+ *       }),
+ *     },
+ *   ),
+ * );
+ * const results = await Promise.all(sites.map((site) => site.startElection()));
+ * console.log(results.map(({ leader }) => leader)); // [ 3, 3, 3 ]
+ * for (const site of sites) site.close();
+ * ```
+ *
+ * What a result is worth: a *winner*, not a leader. Ballots alone do not keep two nodes from
+ * believing that they won; what a leader may do rests on a quorum's promise to its epoch
+ * (discovery and sync). Whoever uses a site alone must fence its leader by other means.
+ *
+ * Between elections a site stays open: it tells peers that elect who won, with this node's status
+ * and the epoch last given to `updateWinningEpoch`. It keeps no timer then and sends nothing
+ * unasked.
  * @packageDocumentation
  */
 export {

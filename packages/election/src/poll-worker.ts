@@ -56,7 +56,7 @@ export class PollWorker {
       master.voteReceived(sender, vote);
       // Liveness: a peer whose start became known only now could not count what it was sent
       // before, also when this very vote ended the ballot here.
-      if (messenger.hasEchoed(sender)) return;
+      if (vote.status !== "electing" || messenger.hasEchoed(sender)) return;
       if (master.isRunning) master.answer(sender);
       else this.#answerWinner(sender, vote);
     } else {

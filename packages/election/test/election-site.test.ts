@@ -1,4 +1,4 @@
-import { makeTxnid, toEpoch } from "@quorate/protocol";
+import { errorCodeOf, makeTxnid, toEpoch } from "@quorate/protocol";
 import { describe, expect, it } from "vitest";
 import { BallotNetwork } from "./support/ballot-network.js";
 
@@ -58,5 +58,107 @@ describe("a node that starts beside a running leader", () => {
     network.start(9);
     await network.clock.advance(RTT_MS);
     expect(network.node(9).result).toMatchObject({ leader: 3, established: true });
+  });
+});
+
+describe("the site", () => {
+  const codeOf = (id: number, network: BallotNetwork) => errorCodeOf(network.node(id).error);
+
+  it("refuses a second election while one runs", async () => {
+    const network = threeNodes();
+    network.start(1);
+    await expect(network.node(1).site.startElection()).rejects.toMatchObject({
+      code: "ERR_ELECTION_IN_PROGRESS",
+    });
+    expect(network.node(1).isRunning).toBe(true);
+  });
+
+  it("ends a running election when it is closed, and starts none afterwards", async () => {
+    const network = threeNodes();
+    const { site } = network.node(1);
+    network.start(1);
+    expect(site.isClosed()).toBe(false);
+    site.close();
+    site.close();
+    await network.clock.advance(1000);
+    expect(site.isClosed()).toBe(true);
+    expect(codeOf(1, network)).toBe("ERR_ELECTION_CLOSED");
+    await expect(site.startElection()).rejects.toMatchObject({ code: "ERR_ELECTION_CLOSED" });
+    expect(network.sent).toHaveLength(2);
+  });
+
+  it("ends an aborted election, sends nothing more, and can start the next round", async () => {
+    const network = threeNodes();
+    const abort = new AbortController();
+    network.start(1, { signal: abort.signal });
+    abort.abort(new Error("told to"));
+    await network.clock.advance(1000);
+    expect(codeOf(1, network)).toBe("ERR_ELECTION_CLOSED");
+    expect(network.node(1).error).toMatchObject({ cause: new Error("told to") });
+    expect(network.sent).toHaveLength(2);
+    for (const id of [1, 2, 3]) network.start(id);
+    await network.clock.advance(20);
+    expect(network.leaders()).toEqual([3, 3, 3]);
+    expect(network.node(1).result?.round).toBe(2);
+  });
+
+  it("does not start with a signal that is aborted already", async () => {
+    const network = threeNodes();
+    await expect(
+      network.node(1).site.startElection({ signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ code: "ERR_ELECTION_CLOSED" });
+    expect(network.sent).toHaveLength(0);
+  });
+
+  it("takes a winning epoch before there is a winner without harm (G20)", () => {
+    const network = threeNodes();
+    const { site } = network.node(1);
+    site.updateWinningEpoch(toEpoch(5));
+    network.start(1);
+    site.updateWinningEpoch(toEpoch(6));
+    expect(site.round).toBe(1);
+  });
+
+  it("tells those who ask the winning epoch, which never goes back", async () => {
+    const network = threeNodes();
+    for (const id of [1, 2, 3]) network.start(id);
+    await network.clock.advance(20);
+    for (const id of [2, 3]) {
+      network.node(id).site.updateWinningEpoch(toEpoch(8));
+      network.node(id).site.updateWinningEpoch(toEpoch(7));
+    }
+    network.boot(1);
+    network.start(1);
+    await network.clock.advance(20);
+    expect(network.node(1).result).toMatchObject({ leader: 3, epoch: 8, established: true });
+  });
+
+  it("sends again with pauses from ballotResendMs up to ballotResendMsMax", async () => {
+    const network = threeNodes();
+    network.fate = () => [];
+    network.start(1);
+    await network.clock.advance(2400);
+    const times = network.sent.filter(({ to }) => to === 2).map(({ atMs }) => atMs);
+    expect(times).toEqual([0, 50, 150, 350, 750, 1250, 1750, 2250]);
+  });
+
+  it("is not created for a node that is no voter, nor for an endless cluster name", () => {
+    const network = new BallotNetwork({ voters: [1, 2, 3] });
+    expect(() => network.boot(9)).toThrow(expect.objectContaining({ code: "ERR_CONFIG_VALUE" }));
+    expect(() => network.boot(1, {}, false, "x".repeat(65))).toThrow(
+      expect.objectContaining({ code: "ERR_CONFIG_VALUE" }),
+    );
+  });
+
+  it("finds the leader as a recovering node, and elects nobody with another's help only", async () => {
+    const network = threeNodes();
+    network.boot(2, { standing: "recovering" });
+    network.start(1);
+    network.start(2);
+    await network.clock.advance(1000);
+    expect(network.leaders()).toEqual([null, null, null]);
+    network.start(3);
+    await network.clock.advance(100);
+    expect(network.leaders()).toEqual([3, 3, 3]);
   });
 });

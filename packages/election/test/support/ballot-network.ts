@@ -27,6 +27,7 @@ export const TIMINGS: BallotTimings = {
 
 export interface Flight {
   readonly number: number;
+  readonly atMs: number;
   readonly to: NodeId;
   readonly datagram: BallotDatagram;
 }
@@ -59,6 +60,8 @@ export class BallotNetwork {
   readonly random: Random;
   /** Loss-free, 1 ms, until told otherwise. */
   fate: Fate = () => [1];
+  /** Told of every result, before the node's status follows from it. */
+  onResult: (node: TestNode, result: ElectionResult) => void = () => undefined;
   /** Every datagram ever sent. */
   sent: Flight[] = [];
   readonly voters: readonly NodeId[];
@@ -70,7 +73,12 @@ export class BallotNetwork {
   }
 
   /** Opens a site with a new boot id; whatever ran under this id is gone without a word. */
-  boot(id: number, state: Partial<ElectionState> = {}, solicitOnly = false): TestNode {
+  boot(
+    id: number,
+    state: Partial<ElectionState> = {},
+    solicitOnly = false,
+    cluster = "test",
+  ): TestNode {
     const nodeId = toNodeId(id);
     const old = this.nodes.get(id);
     old?.site.close();
@@ -80,7 +88,7 @@ export class BallotNetwork {
       site: createElectionSite(
         {
           nodeId,
-          cluster: "test",
+          cluster,
           quorum: majorityQuorum(this.voters),
           solicitOnly,
           timings: TIMINGS,
@@ -119,6 +127,7 @@ export class BallotNetwork {
     site.startElection(rest).then(
       (result) => {
         if (node.site !== site) return;
+        this.onResult(node, result);
         node.isRunning = false;
         node.result = result;
         const status = result.leader === node.id ? "leading" : "following";
@@ -141,10 +150,21 @@ export class BallotNetwork {
     return [...this.nodes.values()].map((node) => node.result?.leader ?? null);
   }
 
+  /** The most datagrams sent within any window that starts with a sending. */
+  worstBurst(windowMs: number): number {
+    let first = 0;
+    let worst = 0;
+    this.sent.forEach((flight, index) => {
+      while ((this.sent[first]?.atMs ?? 0) < flight.atMs - windowMs) first += 1;
+      worst = Math.max(worst, index - first + 1);
+    });
+    return worst;
+  }
+
   #messenger(self: NodeId): PeerMessenger {
     return {
       send: (to, datagram) => {
-        const flight = { number: this.sent.length + 1, to, datagram };
+        const flight = { number: this.sent.length + 1, atMs: this.clock.now(), to, datagram };
         this.sent.push(flight);
         for (const ms of this.fate(flight)) {
           this.clock.setTimer(ms, () => this.deliver(flight));

@@ -43,6 +43,7 @@ export class VirtualClock implements Clock {
       await drainPromises();
     }
     this.#now = end;
+    await drainPromises();
   }
 }
 
