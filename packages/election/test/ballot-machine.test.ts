@@ -5,6 +5,7 @@ import {
   makeTxnid,
   ROUND_JUMP_MAX,
   toEpoch,
+  toIdentity,
   toNodeId,
   TXNID_ZERO,
   type Standing,
@@ -36,6 +37,7 @@ function vote(whom: Candidacy, fields: Partial<Omit<VoteMsg, "kind">> = {}): Vot
     candidateStanding: whom.standing,
     solicit: false,
     standing: "member",
+    identity: toIdentity("00".repeat(16)),
     ...fields,
   });
 }
@@ -58,6 +60,7 @@ class Bench {
       kind: "voteReceived",
       from: toNodeId(from),
       vote: heard,
+      standing: heard.standing,
       own: this.own,
     });
   }

@@ -3,6 +3,7 @@ import {
   majorityQuorum,
   TXNID_ZERO,
   EPOCH_ZERO,
+  toIdentity,
   toNodeId,
   type BallotDatagram,
 } from "@quorate/protocol";
@@ -25,6 +26,7 @@ const vote = defaultMsgFactory.createVote({
   candidateStanding: "member",
   solicit: false,
   standing: "member",
+  identity: toIdentity("00".repeat(16)),
 });
 
 function fromTwo(fields: Partial<BallotDatagram> = {}): BallotDatagram {
