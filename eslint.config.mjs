@@ -82,7 +82,6 @@ export default tseslint.config(
       "@typescript-eslint/no-for-in-array": "error",
       "@typescript-eslint/no-implied-eval": "error",
       "@typescript-eslint/no-misused-promises": "error",
-      "@typescript-eslint/no-misused-spread": "error",
       "@typescript-eslint/no-non-null-assertion": "error",
       "@typescript-eslint/no-unnecessary-type-assertion": "error",
       "@typescript-eslint/no-unsafe-argument": "error",
@@ -97,9 +96,11 @@ export default tseslint.config(
       "@typescript-eslint/only-throw-error": "error",
       "@typescript-eslint/prefer-promise-reject-errors": "error",
       "@typescript-eslint/return-await": ["error", "in-try-catch"],
+      // A default ends in assertNever, which the compiler checks, or refuses or delegates the rest;
+      // what this rule finds is the switch that lets a new member fall through unseen.
       "@typescript-eslint/switch-exhaustiveness-check": [
         "error",
-        { allowDefaultCaseForExhaustiveSwitch: true, considerDefaultExhaustiveForUnions: false },
+        { allowDefaultCaseForExhaustiveSwitch: true, considerDefaultExhaustiveForUnions: true },
       ],
       eqeqeq: "error",
       "no-debugger": "error",
@@ -119,6 +120,11 @@ export default tseslint.config(
     },
   },
   { files: ["packages/cli/src/**/*.ts"], rules: { "no-console": "off" } },
+  {
+    // A compliance suite is one long function of small tests, as a test file is.
+    files: ["packages/testkit/src/compliance/**/*.ts"],
+    rules: { "max-lines-per-function": "off" },
+  },
   {
     files: portsOnlySources,
     rules: {
