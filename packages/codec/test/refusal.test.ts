@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { describe, expect, test } from "vitest";
-import { FRAME_BYTES_MAX, QuorateError } from "@quorate/protocol";
+import { FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, QuorateError } from "@quorate/protocol";
 import {
   decodeDatagram,
   decodeFrame,
@@ -54,6 +54,7 @@ describe("a frame that is not ours", () => {
     ["an identity that is none", [[1, 0, 1, true, 0, "xyz"]]],
     ["an unknown standing", [[1, 0, 1, true, 3, "0".repeat(32)]]],
     ["nesting beyond the list", [[8, 0, [[1]]]]],
+    ["one message too many", new Array<unknown>(FRAME_MESSAGES_MAX + 1).fill([24])],
     ["a map", [{ a: 1 }]],
     ["a date", [[16, new Date(0)]]],
     ["a message that is no array", [16]],

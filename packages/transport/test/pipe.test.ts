@@ -93,6 +93,53 @@ describe("a pipe over a socket", () => {
     expect(received).toEqual(received.map((_, i) => BigInt(i)));
   });
 
+  test("what was held stays before what comes while it is handed over", async () => {
+    const deferred: (() => void)[] = [];
+    const deps = makeDeps();
+    const clock = { ...deps.clock, defer: (callback: () => void) => deferred.push(callback) };
+    const listener = await network.listen({}, { ...deps, clock });
+    const near = await network.dial(listener);
+    await until(() => listener.pipes.length === 1);
+    const sendAndWait = async (counter: number): Promise<void> => {
+      const before = deps.meter.of("peer_1_received_bytes");
+      near.send(commit(counter));
+      await until(() => deps.meter.of("peer_1_received_bytes") > before);
+    };
+    await sendAndWait(1);
+    await sendAndWait(2);
+    const received: PeerMsg[] = [];
+    listener.pipes[0]?.attach({
+      onMessages: (messages) => received.push(...messages),
+      onClose: () => undefined,
+    });
+    await sendAndWait(3);
+    expect(received).toEqual([]);
+    for (const callback of deferred) callback();
+    expect(received).toEqual([commit(1), commit(2), commit(3)]);
+  });
+
+  test("an owner that closes on the first of several held frames hears no other", async () => {
+    const deps = makeDeps();
+    const listener = await network.listen({}, deps);
+    const near = await network.dial(listener);
+    await until(() => listener.pipes.length === 1);
+    near.send(request(1, 700_000));
+    near.send(request(2, 700_000));
+    await until(() => deps.meter.of("peer_1_received_bytes") > 1_400_000);
+    const [far] = listener.pipes;
+    let frames = 0;
+    let isClosed = false;
+    far?.attach({
+      onMessages: () => {
+        frames += 1;
+        far.close(new QuorateError("ERR_SERVER_CLOSED", "enough"));
+      },
+      onClose: () => (isClosed = true),
+    });
+    await until(() => isClosed);
+    expect(frames).toBe(1);
+  });
+
   test("the owner's reason travels to the other side as a detail", async () => {
     const { near, far } = await pair();
     let reason: QuorateError | undefined;

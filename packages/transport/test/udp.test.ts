@@ -9,7 +9,13 @@ import {
   type NodeId,
 } from "@quorate/protocol";
 import { ballotOf } from "@quorate/testkit/compliance";
-import { createUdpMessenger, type PeerAddress, type UdpMessengerOptions } from "../src/index.js";
+import { Resolver } from "../src/resolver.js";
+import {
+  createClock,
+  createUdpMessenger,
+  type PeerAddress,
+  type UdpMessengerOptions,
+} from "../src/index.js";
 import { loopback, makeDeps, one, three, two, until } from "./network.js";
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -43,6 +49,12 @@ async function setUp(options: Partial<UdpMessengerOptions> = {}, logger: Logger 
 }
 
 const valid = encodeDatagram(ballotOf(one, "test"));
+/** A question who leads: also from its own id, which only another process can have sent. */
+function soliciting(sender: NodeId): BallotDatagram {
+  const ballot = ballotOf(sender, "test");
+  return { ...ballot, vote: { ...ballot.vote, solicit: true } };
+}
+
 const otherVersion = Uint8Array.from(valid);
 otherVersion[1] = 9;
 
@@ -56,7 +68,7 @@ describe("ballots over UDP", () => {
     ["other_version", otherVersion],
     ["other_cluster", encodeDatagram(ballotOf(one, "other"))],
     ["unknown_sender", encodeDatagram(ballotOf(three, "test"))],
-    ["unknown_sender", encodeDatagram(ballotOf(two, "test"))],
+    ["unknown_sender", encodeDatagram(soliciting(two))],
   ])("%s is dropped and counted, and the next ballot is heard (F13)", async (why, bytes) => {
     const { meter, received, inject } = await setUp();
     inject(bytes);
@@ -93,8 +105,7 @@ describe("ballots over UDP", () => {
     const nine = toNodeId(9);
     messenger.send(nine, ballotOf(two, "test"));
     expect(meter.of("ballot_dropped_unknown_receiver")).toBe(1);
-    const asking = ballotOf(nine, "test");
-    inject(encodeDatagram({ ...asking, vote: { ...asking.vote, solicit: true } }));
+    inject(encodeDatagram(soliciting(nine)));
     await until(() => received.length === 1);
     messenger.send(nine, ballotOf(two, "test"));
     await until(() => inbox.length === 1);
@@ -104,8 +115,7 @@ describe("ballots over UDP", () => {
   test("remembers a bounded number of solicitors, the newest", async () => {
     const { messenger, received, inject, meter } = await setUp();
     for (let id = 100; id < 200; id += 1) {
-      const asking = ballotOf(toNodeId(id), "test");
-      inject(encodeDatagram({ ...asking, vote: { ...asking.vote, solicit: true } }));
+      inject(encodeDatagram(soliciting(toNodeId(id))));
       await until(() => received.length === id - 99);
     }
     for (let id = 100; id < 200; id += 1) messenger.send(toNodeId(id), ballotOf(two, "test"));
@@ -123,6 +133,24 @@ describe("ballots over UDP", () => {
     expect(Buffer.from(encodeDatagram(ballotOf(two, "test", 2))).equals(inbox[0] ?? valid)).toBe(
       true,
     );
+  });
+
+  test("an answer of DNS is used briefly, then the name is asked again (F14)", async () => {
+    let now = 0;
+    const resolver = new Resolver({ ...createClock(), now: () => now }, 4);
+    const answers: (string | null)[] = [];
+    const ask = (): void => {
+      resolver.resolve("localhost", (address) => answers.push(address));
+    };
+    ask();
+    await until(() => answers.length === 1);
+    ask();
+    expect(answers).toHaveLength(2);
+    now += 1000;
+    ask();
+    expect(answers).toHaveLength(2);
+    await until(() => answers.length === 3);
+    expect(new Set(answers)).toEqual(new Set(["127.0.0.1"]));
   });
 
   test("a peer whose port nobody listens on harms nothing", async () => {
