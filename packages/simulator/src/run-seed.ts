@@ -16,6 +16,8 @@ export interface RunOptions {
   /** Changes what the seed drew; for tests. */
   readonly swarm?: Partial<SwarmOptions>;
   readonly onLine?: (line: TraceLine) => void;
+  /** Lines for single events, too. */
+  readonly withEvents?: boolean;
   /** No faults at all; for tests. */
   readonly isCalm?: boolean;
 }
@@ -43,6 +45,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const nodes = Array.from({ length: swarm.nodeCount }, (_, index) => toNodeId(index + 1));
   const world = new World({ seed: options.seed, nodes, ...swarm }, options.composition);
   if (options.onLine !== undefined) world.scheduler.trace.watch(options.onLine);
+  world.scheduler.trace.showEvents = options.withEvents === true;
   world.line(0, "swarm", describeSwarm(swarm));
   const run = new Run(world, swarm, options.isCalm === true);
   const onRejection = (reason: unknown): void => {

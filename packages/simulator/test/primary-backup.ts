@@ -116,8 +116,15 @@ class PrimaryBackup implements SimulatedServer {
   async #start(): Promise<void> {
     const store = await this.#ports.openStore();
     this.#store = store;
+    let isPromised: () => void = () => undefined;
+    const promised = new Promise<void>((resolve) => {
+      isPromised = resolve;
+    });
     store.attach({
-      onPersisted: (_upTo, lastLogged) => this.#persisted(lastLogged.txnid),
+      onPersisted: (upTo, lastLogged) => {
+        if (upTo >= 2) isPromised();
+        this.#persisted(lastLogged.txnid);
+      },
       onFailed: (error) => {
         throw error;
       },
@@ -125,6 +132,7 @@ class PrimaryBackup implements SimulatedServer {
     const leader = this.#options.voters[0] as NodeId;
     store.setAcceptedEpoch({ epoch: EPOCH, leader });
     store.setCurrentEpoch(EPOCH);
+    await promised;
     if (this.#isLeader) {
       this.#ports.listener.onPipe((pipe) => this.#serve(pipe));
       return;
