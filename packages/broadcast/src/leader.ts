@@ -31,7 +31,7 @@ import type {
 } from "@quorate/protocol";
 import { CommitTracker } from "./commit-tracker.js";
 import { HeartbeatRounds } from "./heartbeat-rounds.js";
-import { ObserverQueue } from "./observer-queue.js";
+import { type ObserverQueue } from "./observer-queue.js";
 import { ProposalMaker } from "./proposal-maker.js";
 
 export interface LeaderOptions {

@@ -1,4 +1,12 @@
-import { formatTxnid, type LogEntryMsg, type NodeId, type Txnid } from "@quorate/protocol";
+import {
+  entriesOf,
+  formatTxnid,
+  isInternalOpCode,
+  TXNID_ZERO,
+  type LogEntryMsg,
+  type NodeId,
+  type Txnid,
+} from "@quorate/protocol";
 import { hashBytes } from "./hash-bytes.js";
 import type { CommitChecker } from "./commit-checker.js";
 import type { DiskChecker } from "./disk-checker.js";
@@ -56,6 +64,7 @@ export class ApplyChecker {
     const known = this.#sequence[index];
     const hash = hashBytes(entry.content, entry.op * 31 + entry.key.length);
     if (known === undefined) {
+      this.#checkNext(node, entry.txnid);
       this.#sequence.push({ txnid: entry.txnid, hash, digest });
       this.#indexes.set(entry.txnid, index);
     } else {
@@ -73,6 +82,27 @@ export class ApplyChecker {
       );
     }
     this.#nodes.set(node, { at: index, digest });
+  }
+
+  /** Nothing but entries that no machine sees lies between two applied ones. */
+  #checkNext(node: NodeId, txnid: Txnid): void {
+    const last = this.#sequence.at(-1)?.txnid ?? TXNID_ZERO;
+    this.#violations.expect(
+      txnid > last,
+      "totalOrder",
+      () => `n${node} applies ${formatTxnid(txnid)} after ${formatTxnid(last)}`,
+    );
+    let batch = this.#disks.batchOf(txnid);
+    while (batch !== undefined && batch.last > last) {
+      for (const { txnid: skipped, op } of entriesOf(batch)) {
+        if (skipped <= last || skipped >= txnid || isInternalOpCode(op)) continue;
+        this.#violations.report(
+          "noHole",
+          `n${node} applies ${formatTxnid(txnid)} and skips ${formatTxnid(skipped)}`,
+        );
+      }
+      batch = this.#disks.batchBefore(batch);
+    }
   }
 
   /** A leader applies before it tells anybody: to apply is to say that it is committed. */

@@ -73,6 +73,10 @@ export class DiskChecker {
     return batch === undefined || batch.last >= above ? undefined : positionOf(batch);
   }
 
+  batchBefore(batch: EntryBatch): EntryBatch | undefined {
+    return this.#byChain.get(batch.previousChain);
+  }
+
   /** Whether the node's durable history contains this position. */
   holds(node: NodeId, position: LogPosition): boolean {
     const { image, held } = this.#node(node);

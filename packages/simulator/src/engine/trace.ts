@@ -28,7 +28,11 @@ export class Trace {
     this.#onLine = onLine;
   }
 
+  /** Whether every event becomes a line of its own, too. Does not change the hash. */
+  showEvents = false;
+
   event(atUs: number, label: string): void {
+    if (this.showEvents) this.#onLine?.({ atMs: atUs / 1000, node: 0, kind: "event", text: label });
     let hash = this.#labels.get(label);
     if (hash === undefined) {
       hash = hashText(label);

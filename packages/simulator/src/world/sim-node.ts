@@ -4,9 +4,10 @@ import { endOfLog } from "../checkers/disk-checker.js";
 import type { HostEnd, NodeHost } from "../engine/node-host.js";
 import type { RandomStream } from "../engine/random-stream.js";
 import type { SimulatedServer, SimulatedStatus } from "./simulated-server.js";
+import { textOf } from "./text-of.js";
 import { watchMachine } from "./watched-machine.js";
 import { SimDisk, WatchedStore, type PersistTrap } from "./watched-store.js";
-import { textOf, type World } from "./world.js";
+import type { World } from "./world.js";
 
 const FSYNC_MS = [0.3, 2] as const;
 

@@ -23,6 +23,7 @@ import { PipeNetwork } from "../network/pipe-network.js";
 import { observeMessage } from "./observe-message.js";
 import { SimNode } from "./sim-node.js";
 import type { Composition } from "./simulated-server.js";
+import { textOf } from "./text-of.js";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -176,15 +177,4 @@ export class World {
       onOverflow: () => this.coverage.event("pipe overflow"),
     };
   }
-}
-
-/** Data of a log line, on one line. */
-export function textOf(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item === "bigint") return `0x${item.toString(16)}`;
-    if (item instanceof Uint8Array) return `${item.length} bytes`;
-    if (item instanceof Map) return [...(item as Map<unknown, unknown>)];
-    if (item instanceof Error) return "code" in item ? String(item.code) : item.message;
-    return item;
-  });
 }

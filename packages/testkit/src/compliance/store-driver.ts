@@ -4,7 +4,7 @@ import {
   LOG_START,
   makeTxnid,
   positionOf,
-  QuorateError,
+  type QuorateError,
   toIdentity,
   toNodeId,
   type Chain,

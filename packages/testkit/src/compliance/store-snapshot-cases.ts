@@ -15,7 +15,7 @@ import {
   NODE_1,
   row,
   snapshotInfo,
-  StoreDriver,
+  type StoreDriver,
   type StoreHarness,
 } from "./store-driver.js";
 

@@ -1,0 +1,74 @@
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { loadComposition } from "./load-composition.js";
+import { mutants } from "./mutants/mutants.js";
+import { runMutants } from "./mutants/run-mutants.js";
+import { formatLine, formatResult, HEADER } from "./report.js";
+import { runSeed } from "./run-seed.js";
+import { runSeeds } from "./run-seeds.js";
+
+const USAGE = `usage: pnpm sim --seed N [--trace]            replay one run
+       pnpm sim --seeds A..B [--jobs N]        run many, on all cores
+       pnpm sim --mutants [--only NAME] [--seeds A..B]   show that planted bugs are found
+       --composition FILE                      another server under test`;
+
+function parseRange(text: string): { readonly from: number; readonly to: number } {
+  const match = /^(\d{1,9})\.\.(\d{1,9})$/.exec(text);
+  const from = Number(match?.[1]);
+  const to = Number(match?.[2]);
+  if (match === null || to < from) throw new RangeError(`not a range of seeds: ${text}\n${USAGE}`);
+  return { from, to };
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string" },
+      seeds: { type: "string" },
+      trace: { type: "boolean", default: false },
+      jobs: { type: "string", default: String(cpus().length) },
+      mutants: { type: "boolean", default: false },
+      only: { type: "string" },
+      composition: { type: "string" },
+    },
+  });
+  const jobs = Math.max(1, Number(values.jobs) || 1);
+  const source = values.composition;
+  if (values.mutants) {
+    const range = parseRange(values.seeds ?? "1..200");
+    const chosen = mutants.filter(({ name }) => values.only === undefined || name === values.only);
+    return runMutants(chosen, { ...range, jobs, composition: source });
+  }
+  if (values.seeds !== undefined) {
+    return runSeeds({ ...parseRange(values.seeds), jobs, composition: source });
+  }
+  if (values.seed === undefined || !/^\d{1,9}$/.test(values.seed)) {
+    console.error(USAGE);
+    return 64;
+  }
+  return replay(Number(values.seed), values.trace, source);
+}
+
+async function replay(
+  seed: number,
+  withEvents: boolean,
+  source: string | undefined,
+): Promise<number> {
+  const composition = await loadComposition(source);
+  console.log(HEADER);
+  const result = await runSeed({
+    seed,
+    composition,
+    withEvents,
+    onLine: (line) => console.log(formatLine(line)),
+  });
+  console.log(formatResult(result));
+  return result.violation === null ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 70;
+}

@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { decodeDatagram, decodeFrame, encodeDatagram, encodeFrame } from "@quorate/codec";
+import { assertNever, type Chain, type ChainHash, type Txnid } from "@quorate/protocol";
+import {
+  decodeCreateResult,
+  decodeGetResult,
+  decodeStat,
+  encodeCreate,
+  encodeDelete,
+  encodeRead,
+  encodeSet,
+  ZnodeMachine,
+  ZnodeOp,
+} from "@quorate/znode";
+import type { WireCodec } from "./network/wire-codec.js";
+import type { Answer, Operation } from "./workload/history.js";
+import type { Application } from "./world/simulated-server.js";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export const shippedChainHash: ChainHash = (block) =>
+  createHash("sha256").update(block).digest().readBigUInt64BE(0) as Chain;
+
+/** The bytes that real nodes exchange. */
+export const shippedCodec: WireCodec = {
+  refusesByCode: true,
+  encodeFrame,
+  decodeFrame: (bytes) => decodeFrame(bytes, shippedChainHash),
+  encodeDatagram,
+  decodeDatagram,
+};
+
+/** The tree of znodes, asked as its clients ask. */
+export const znodeApplication: Application = {
+  createStateMachine: () => new ZnodeMachine(),
+  encode: encodeOperation,
+  decode: decodeAnswer,
+};
+
+function encodeOperation(operation: Operation): { op: number; content: Uint8Array } {
+  switch (operation.type) {
+    case "create":
+      return {
+        op: ZnodeOp.create,
+        content: encodeCreate({ data: encoder.encode(operation.value) }),
+      };
+    case "set": {
+      const { version } = operation;
+      return {
+        op: ZnodeOp.set,
+        content: encodeSet({ data: encoder.encode(operation.value), version }),
+      };
+    }
+    case "delete":
+      return { op: ZnodeOp.delete, content: encodeDelete({ version: operation.version }) };
+    case "get":
+      return { op: ZnodeOp.get, content: encodeRead() };
+    default:
+      return assertNever(operation, "operation");
+  }
+}
+
+function decodeAnswer(operation: Operation, content: Uint8Array, txnid: Txnid): Answer {
+  switch (operation.type) {
+    case "create":
+      return { result: "done", txnid, version: decodeCreateResult(content).stat.version };
+    case "set":
+      return { result: "done", txnid, version: decodeStat(content).version };
+    case "delete":
+      return { result: "done", txnid, version: 0 };
+    case "get": {
+      const { data, stat } = decodeGetResult(content);
+      return {
+        result: "value",
+        value: decoder.decode(data),
+        version: stat.version,
+        mzxid: stat.mzxid,
+      };
+    }
+    default:
+      return assertNever(operation, "operation");
+  }
+}

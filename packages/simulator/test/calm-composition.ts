@@ -1,0 +1,15 @@
+import {
+  shippedChainHash,
+  shippedCodec,
+  znodeApplication,
+  type Composition,
+} from "../src/index.js";
+import { primaryBackup } from "./primary-backup.js";
+
+/** For the runner's own tests. */
+export const composition: Composition = {
+  startServer: primaryBackup("none"),
+  application: znodeApplication,
+  codec: shippedCodec,
+  chainHash: shippedChainHash,
+};
