@@ -326,7 +326,7 @@ export class LeaderServer implements Role {
     const { profile } = connection.proxy;
     assert(profile !== null, "a peer that joins has introduced itself");
     connection.hasJoined = true;
-    const isCounted = connection.proxy.canFollowerVote();
+    const isCounted = this.#countsAsVoter(connection);
     this.#deps.logger.info("a peer joined", { peer: pipe.peer, isCounted });
     if (!profile.voting) {
       leader.addWatcher(pipe, last);
@@ -338,10 +338,23 @@ export class LeaderServer implements Role {
   }
 
   /** A joined voter that does not count holds the whole history: a committed record admits it. */
-  #readmit({ proxy, hasJoined }: Connection): void {
-    const { profile } = proxy;
-    if (!hasJoined || profile === null || !profile.voting || proxy.canFollowerVote()) return;
+  #readmit(connection: Connection): void {
+    const { profile } = connection.proxy;
+    if (!connection.hasJoined || profile === null || !profile.voting) return;
+    if (this.#countsAsVoter(connection)) return;
     this.#proposeOwn(OpCode.admitVoter, new Map([[profile.id, profile.identity]]));
+  }
+
+  /**
+   * An empty voter that consented among empty ones counts only if the ensemble was founded with
+   * it: joining later than the founding, it must be admitted like any other.
+   */
+  #countsAsVoter({ proxy }: Connection): boolean {
+    const { profile } = proxy;
+    if (profile === null || !proxy.canFollowerVote()) return false;
+    const table = this.#deps.action.getIdentityTable();
+    const { id, identity, standing } = profile;
+    return table.size === 0 || effectiveStanding(table, id, identity, standing) === "member";
   }
 
   #disconnect(connection: Connection, reason: QuorateError): void {
