@@ -1,4 +1,5 @@
 import {
+  assertNever,
   FRAME_BYTES_MAX,
   FRAME_MESSAGES_MAX,
   PROTOCOL_VERSION,
@@ -60,8 +61,25 @@ export function frameBytesOf(message: PeerMsg): number {
       );
     case "snapshotBegin":
       return 64 + message.snapshot.members.length * 40;
+    case "accept":
+    case "commit":
+    case "epochAck":
+    case "followerInfo":
+    case "handover":
+    case "heartbeat":
+    case "leaderInfo":
+    case "newLeader":
+    case "newLeaderAck":
+    case "readIndexReply":
+    case "readIndexRequest":
+    case "snapshotEnd":
+    case "snapshotRequest":
+    case "streamBegin":
+    case "syncProgress":
+    case "truncate":
+      return 96;
     default:
-      return 64;
+      return assertNever(message, "message kind");
   }
 }
 

@@ -94,8 +94,20 @@ export function toFields(m: PeerMsg): readonly unknown[] {
       return [K.syncProgress, m.received];
     case "snapshotChunk":
       return [K.snapshotChunk, m.index, m.rows.flatMap((row) => [row.key, row.value])];
-    default:
+    case "epochAck":
+    case "followerInfo":
+    case "handover":
+    case "leaderInfo":
+    case "newLeader":
+    case "newLeaderAck":
+    case "snapshotBegin":
+    case "snapshotEnd":
+    case "snapshotRequest":
+    case "streamBegin":
+    case "truncate":
       return toRareFields(m);
+    default:
+      return assertNever(m, "message kind");
   }
 }
 
