@@ -91,10 +91,11 @@ export class DiskChecker {
   }
 
   /** The nemesis takes the node's memory away. */
-  forget(node: NodeId, isWiped: boolean): void {
+  forget(node: NodeId): void {
     const state = this.#node(node);
     state.isForgetful = true;
-    if (isWiped) state.image = null;
+    // The old identity is still in everybody's table: only what the disk says next may match it.
+    state.image = null;
     state.held.clear();
   }
 

@@ -29,7 +29,7 @@ function whileDown(
 const lostTail = whileDown("F25 lost tail", ({ random, world }, node) => {
   if (node.disk.commitCount < 3) return false;
   node.disk.damage({ kind: "lostTail", commits: 1 + random.below(5) });
-  world.disks.forget(node.id, false);
+  world.disks.forget(node.id);
   return true;
 });
 
@@ -39,13 +39,13 @@ const flippedBatch = whileDown("F25 flipped batch", ({ random, world }, node) =>
   const batch = log.items[log.from + random.below(log.to - log.from)];
   if (batch === undefined) return false;
   node.disk.damage({ kind: "flippedBatch", txnid: batch.first });
-  world.disks.forget(node.id, false);
+  world.disks.forget(node.id);
   return true;
 });
 
 const wiped = whileDown("F32 wiped disk", ({ world }, node) => {
   node.disk.wipe();
-  world.disks.forget(node.id, true);
+  world.disks.forget(node.id);
   return true;
 });
 

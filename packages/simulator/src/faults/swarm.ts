@@ -35,7 +35,7 @@ export function drawSwarm(random: RandomStream): SwarmOptions {
     nodeCount: random.chance(0.5) ? 3 : 5,
     enabled,
     faultEveryMs: random.pick([800, 1500, 3000]),
-    safetyMs: 110_000,
+    safetyMs: 120_000,
     livenessMsMax: 60_000,
     operations: 1000,
     clients: 8,

@@ -1,7 +1,7 @@
 /** A bug on purpose: one exact snippet of one shipped file, and what stands there instead. */
 export interface Mutant {
   readonly name: string;
-  /** The end of the source file's path, such as "packages/sync/src/leader-sync-proxy.ts". */
+  /** Path from the root of the repository, such as "packages/sync/src/leader-sync-proxy.ts". */
   readonly file: string;
   /** Occurs exactly once in the file. */
   readonly find: string;
