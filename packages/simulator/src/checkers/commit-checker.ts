@@ -93,11 +93,10 @@ export class CommitChecker {
       );
       return;
     }
-    this.#extend(node, positionOf(batch));
-    this.#checkQuorum(node, epoch, txnid);
+    this.#extend(node, epoch, positionOf(batch));
   }
 
-  #extend(node: NodeId, to: LogPosition): void {
+  #extend(node: NodeId, epoch: Epoch, to: LogPosition): void {
     const steps: LogPosition[] = [];
     let at: LogPosition = to;
     while (at.txnid > this.#end.txnid) {
@@ -114,8 +113,11 @@ export class CommitChecker {
         `n${node} commits ${formatTxnid(to.txnid)}, whose history does not contain the ` +
         `committed ${formatTxnid(this.#end.txnid)}`,
     );
-    for (const { txnid, chain } of steps) {
+    // Upwards, since a committed admission makes its voter count for what comes after it.
+    for (const { txnid, chain } of steps.reverse()) {
       this.#committed.set(txnid, chain);
+      this.#checkQuorum(node, epoch, txnid);
+      this.#disks.admitted(txnid);
     }
     this.#end = to;
   }

@@ -1,5 +1,7 @@
 import {
+  entriesOf,
   formatTxnid,
+  OpCode,
   positionOf,
   type Chain,
   type EntryBatch,
@@ -191,6 +193,20 @@ export class DiskChecker {
       if (image.members.get(id) !== state.image.identity) continue;
       state.isForgetful = false;
       for (const txnid of state.held.keys()) this.#addHolder(txnid, id);
+    }
+  }
+
+  /** The batch that ends here is committed: a record in it makes its voter count again. */
+  admitted(txnid: Txnid): void {
+    const batch = this.batchEndingAt(txnid);
+    if (batch === undefined) return;
+    for (const entry of entriesOf(batch)) {
+      if (entry.op !== OpCode.admitVoter) continue;
+      const [id, identity] = new TextDecoder().decode(entry.content).trim().split(" ");
+      const state = this.#nodes.get(Number(id) as NodeId);
+      if (state === undefined || !state.isForgetful || state.image?.identity !== identity) continue;
+      state.isForgetful = false;
+      for (const held of state.held.keys()) this.#addHolder(held, Number(id) as NodeId);
     }
   }
 
