@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { loadComposition } from "./load-composition.js";
 import { mutants } from "./mutants/mutants.js";
 import { runMutants } from "./mutants/run-mutants.js";
+import { print, printError } from "./print.js";
 import { formatLine, formatResult, HEADER } from "./report.js";
 import { runSeed } from "./run-seed.js";
 import { runSeeds } from "./run-seeds.js";
@@ -43,7 +44,7 @@ async function main(): Promise<number> {
     return runSeeds({ ...parseRange(values.seeds), jobs, composition: source });
   }
   if (values.seed === undefined || !/^\d{1,9}$/.test(values.seed)) {
-    console.error(USAGE);
+    printError(USAGE);
     return 64;
   }
   return replay(Number(values.seed), values.trace, source);
@@ -55,20 +56,20 @@ async function replay(
   source: string | undefined,
 ): Promise<number> {
   const composition = await loadComposition(source);
-  console.log(HEADER);
+  print(HEADER);
   const result = await runSeed({
     seed,
     composition,
     withEvents,
-    onLine: (line) => console.log(formatLine(line)),
+    onLine: (line) => print(formatLine(line)),
   });
-  console.log(formatResult(result));
+  print(formatResult(result));
   return result.violation === null ? 0 : 1;
 }
 
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  printError(error instanceof Error ? error.message : String(error));
   process.exitCode = 70;
 }

@@ -1,4 +1,5 @@
 import { Coverage } from "./coverage.js";
+import { print, printError } from "./print.js";
 import { formatResult, replayCommand } from "./report.js";
 import type { RunResult } from "./run-seed.js";
 import { runPool } from "./worker-pool.js";
@@ -41,14 +42,14 @@ export async function runSeeds(options: SeedsOptions): Promise<number> {
   // Fewer runs owe nothing, but may be looked at.
   if (rest > 0) printCoverage(block, rest);
   const minutes = (performance.now() - startMs) / 60_000;
-  console.log(
+  print(
     `${done} seeds in ${(minutes * 60).toFixed(1)} s, ${Math.round(done / minutes)} seeds/minute` +
       (undecided === 0 ? "" : `, ${undecided} histories undecided`),
   );
   const first = violating.sort((a, b) => a.seed - b.seed)[0];
   if (first !== undefined) {
-    console.error(formatResult(first));
-    console.error(`replay: ${replayCommand(first.seed)}`);
+    printError(formatResult(first));
+    printError(`replay: ${replayCommand(first.seed)}`);
     return 1;
   }
   return hasZero ? 2 : 0;
@@ -56,10 +57,10 @@ export async function runSeeds(options: SeedsOptions): Promise<number> {
 
 /** True when something that must occur did not. */
 function printCoverage(coverage: Coverage, seeds: number): boolean {
-  console.log(`coverage of ${seeds} seeds:`);
-  for (const [name, count] of coverage.rows()) console.log(`  ${name.padEnd(36)} ${count}`);
+  print(`coverage of ${seeds} seeds:`);
+  for (const [name, count] of coverage.rows()) print(`  ${name.padEnd(36)} ${count}`);
   const zeros = coverage.zeros();
-  if (zeros.length > 0) console.error(`never exercised: ${zeros.join("; ")}`);
+  if (zeros.length > 0) printError(`never exercised: ${zeros.join("; ")}`);
   return zeros.length > 0;
 }
 

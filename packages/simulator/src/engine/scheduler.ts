@@ -81,7 +81,7 @@ export class Scheduler {
           if (this.#runSlice(untilUs)) resolve();
           else setImmediate(slice);
         } catch (error) {
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         }
       };
       setImmediate(() => {

@@ -1,3 +1,4 @@
+import { print } from "../print.js";
 import type { RunResult } from "../run-seed.js";
 import { runPool } from "../worker-pool.js";
 import type { Mutant } from "./mutant.js";
@@ -51,8 +52,8 @@ export async function runMutants(
         ? `SURVIVED ${seeds} seeds`
         : `fell after ${seeds} seeds: ${fell.violation?.checker ?? ""} (seed ${fell.seed})`;
     if (fell === null) survivors += 1;
-    console.log(`${mutant.name.padEnd(36)} ${verdict}`);
+    print(`${mutant.name.padEnd(36)} ${verdict}`);
   }
-  console.log(`${mutants.length - survivors} of ${mutants.length} mutants found`);
+  print(`${mutants.length - survivors} of ${mutants.length} mutants found`);
   return survivors === 0 ? 0 : 1;
 }
