@@ -118,7 +118,7 @@ describe("a node's host", () => {
     expect(seen).toEqual(["timer at 50", "first", "second", "fresh"]);
   });
 
-  it("keeps timers true to a drifting clock (F36) and time rising over a wall jump (F34)", async () => {
+  it("keeps timers true to a drifting clock (F36), time rising in a jump (F34)", async () => {
     const scheduler = new Scheduler();
     const node = host(scheduler);
     node.boot();

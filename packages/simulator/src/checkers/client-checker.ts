@@ -106,7 +106,8 @@ function describe(items: readonly HistoryItem[]): string {
       const value = "value" in item.operation ? item.operation.value : "";
       const answer = item.answer === null ? item.error : JSON.stringify(item.answer, bigintAsText);
       const end = Number.isFinite(item.returnedAt) ? item.returnedAt : "-";
-      return `  ${item.invokedAt}..${end} c${item.client} n${item.node} ${type} ${value} ${item.outcome} ${answer}`;
+      const who = `c${item.client} n${item.node}`;
+      return `  ${item.invokedAt}..${end} ${who} ${type} ${value} ${item.outcome} ${answer}`;
     })
     .join("\n");
 }

@@ -69,7 +69,8 @@ export class CommitChecker {
       this.#disks.holds(node, this.#end),
       "leaderHoldsCommitted",
       () =>
-        `n${node}, established in epoch ${epoch}, lacks the committed ${formatTxnid(this.#end.txnid)}`,
+        `n${node}, established in epoch ${epoch}, lacks ` +
+        `the committed ${formatTxnid(this.#end.txnid)}`,
     );
     this.#onEstablished(node, epoch);
   }

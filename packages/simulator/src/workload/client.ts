@@ -32,7 +32,7 @@ export interface ClientOptions {
   readonly deadlineMs: number;
 }
 
-/** Asks one thing at a time, of a node that it changes now and then, and writes down what it saw. */
+/** Asks one thing at a time, of a node that it changes now and then; writes down what it saw. */
 export class SimClient {
   readonly #world: World;
   readonly #swarm: SwarmOptions;
