@@ -105,6 +105,8 @@ export class Leader {
   #readsWaiting: PendingRead[] = [];
   #readsInRound: PendingRead[] = [];
   #readRound = 0;
+  /** Refusals proven to be a leader's, by the commit that each must follow. */
+  #refusals: { readonly judgedAt: Txnid; readonly deliver: () => void }[] = [];
   #heartbeatTimer: Timer | null = null;
   #isTerminated = false;
   #isDraining = false;
@@ -119,8 +121,8 @@ export class Leader {
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
-      onRefused: (fid, request, code, message) => {
-        this.#refuse(fid, request, new QuorateError(code, message));
+      onRefused: (fid, request, { code, message, judgedAt }) => {
+        this.#refuseInOrder(fid, request, new QuorateError(code, message), judgedAt);
       },
     });
     this.#announcedMark = initialEnd.txnid;
@@ -361,6 +363,34 @@ export class Leader {
     this.#toOrigin(fid, factory.createAbort(fid, request.reqId, error.code, error.message));
   }
 
+  /**
+   * A refusal tells its client something about the state, so it must be as true as a read: the
+   * transactions that it was judged against are committed, and a round sent after the request
+   * proved that this leader still led. (ZooKeeper sends an error transaction through the quorum
+   * for the same reason.)
+   */
+  #refuseInOrder(fid: string, request: RequestMsg, error: QuorateError, judgedAt: Txnid): void {
+    this.readIndex((proof) => {
+      if (typeof proof !== "bigint") {
+        this.#refuse(fid, request, proof);
+        return;
+      }
+      const deliver = (): void => {
+        this.#refuse(fid, request, error);
+      };
+      this.#refusals.push({ judgedAt, deliver });
+      this.#scheduleFlush();
+    });
+  }
+
+  /** After the commit that each rests on has been announced on the same pipes. */
+  #deliverRefusals(): void {
+    if (this.#refusals.length === 0) return;
+    const due = this.#refusals.filter(({ judgedAt }) => judgedAt <= this.#announcedMark);
+    this.#refusals = this.#refusals.filter(({ judgedAt }) => judgedAt > this.#announcedMark);
+    for (const { deliver } of due) deliver();
+  }
+
   #toOrigin(fid: string, message: PeerMsg): void {
     for (const { id, pipe } of this.#members.values()) {
       if (fidOf(id) === fid) pipe.send(message);
@@ -390,6 +420,7 @@ export class Leader {
     }
     this.#startReadRound();
     this.#announce();
+    this.#deliverRefusals();
     if (this.#isDraining && this.#outstanding.length === 0 && this.#maker.waiting === 0) {
       const onDrained = this.#onDrained;
       this.#onDrained = null;

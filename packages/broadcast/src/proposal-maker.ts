@@ -18,13 +18,21 @@ import type {
   ErrorCode,
   LogPosition,
   RequestMsg,
+  Txnid,
 } from "@quorate/protocol";
 
 export interface ProposalMakerDeps {
   readonly handler: ActionHandler;
   readonly chainHash: ChainHash;
-  /** A request was refused before it drew a txnid. */
-  onRefused(fid: string, request: RequestMsg, code: ErrorCode, message: string): void;
+  /**
+   * A request was refused before it drew a txnid. `judgedAt` is the newest transaction, perhaps
+   * not committed, that the judgement may rest on.
+   */
+  onRefused(
+    fid: string,
+    request: RequestMsg,
+    refusal: { readonly code: ErrorCode; readonly message: string; readonly judgedAt: Txnid },
+  ): void;
 }
 
 interface Waiting {
@@ -101,7 +109,10 @@ export class ProposalMaker {
         const { op, key, content } = prepared;
         builder.add(nodeIdOfFid(fid), request.reqId, op, key, content);
       } else {
-        this.#deps.onRefused(fid, request, prepared.code, prepared.message);
+        const judgedAt =
+          builder.count === 0 ? this.#end.txnid : advanceTxnid(first, builder.count - 1);
+        const { code, message } = prepared;
+        this.#deps.onRefused(fid, request, { code, message, judgedAt });
       }
     }
     this.#waiting.splice(0, taken);

@@ -49,32 +49,32 @@ export class PollWorker {
       return;
     }
     if (vote.solicit) {
-      this.#answerWinner(sender, vote);
+      this.#answerWinner(sender);
     } else if (!master.isRunning) {
-      if (vote.status === "electing") this.#answerWinner(sender, vote);
+      if (vote.status === "electing") this.#answerWinner(sender);
     } else if (arrival === "fresh") {
       master.voteReceived(sender, vote);
       // Liveness: a peer whose start became known only now could not count what it was sent
       // before, also when this very vote ended the ballot here.
       if (vote.status !== "electing" || messenger.hasEchoed(sender)) return;
       if (master.isRunning) master.answer(sender);
-      else this.#answerWinner(sender, vote);
+      else this.#answerWinner(sender);
     } else {
       // It may be a recording: not counted. The answer lets its sender prove itself.
       master.answer(sender);
     }
   }
 
-  #answerWinner(to: NodeId, vote: VoteMsg): void {
+  #answerWinner(to: NodeId): void {
     const { messenger, master, solicitOnly } = this.#deps;
     const winner = this.#deps.winner();
     if (winner === null || solicitOnly || master.isRunning) return;
-    if (!this.#knowsBetter(to, vote, winner)) return;
+    if (!this.#knowsBetter(to, winner)) return;
     messenger.answer(to, this.#deps.makeWinningVote(winner));
   }
 
   /** Whether the winning vote tells this peer anything that is still true. */
-  #knowsBetter(to: NodeId, vote: VoteMsg, winner: Winner): boolean {
+  #knowsBetter(to: NodeId, winner: Winner): boolean {
     const isWinner = to === winner.candidacy.candidate && winner.bootId !== 0n;
     if (isWinner && this.#deps.messenger.bootOf(to) !== winner.bootId) {
       // The winner itself asks after a restart: it leads no longer, whatever this node believes.
@@ -86,8 +86,8 @@ export class PollWorker {
       case "following":
         return true;
       case "electing":
-        // Between two roles an old winner may be dead. It matters only to those of its own round.
-        return !vote.solicit && vote.round === winner.round;
+      // Between two roles: the old winner may be dead, and the own history may be growing by
+      // writes of the last role (G24). Nothing may be said of either.
       case "watching":
         return false;
       default:

@@ -55,6 +55,7 @@ export class Coordinator implements Server {
   readonly #deps: CoordinatorDeps;
   readonly #requests: RequestManager;
   readonly #abort = new AbortController();
+  readonly #aborted: Promise<void>;
   #resolveDone: (reason: ExitReason) => void = () => undefined;
   #action: ServerAction | null = null;
   #closeStore: () => Promise<void> = () => Promise.resolve();
@@ -74,6 +75,10 @@ export class Coordinator implements Server {
     this.#requests = new RequestManager(deps);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
+    });
+    const { signal } = this.#abort;
+    this.#aborted = new Promise((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
     });
   }
 
@@ -198,7 +203,7 @@ export class Coordinator implements Server {
     const warning = clock.setTimer(this.#options.timings.diskTimeoutMs, () => {
       if (!isOver) logger.error("the disk does not answer; this node stays out of elections");
     });
-    await Promise.race([this.#openAction().quiesce(), this.#stopped()]);
+    await Promise.race([this.#openAction().quiesce(), this.#aborted]);
     isOver = true;
     warning.cancel();
     return !this.#abort.signal.aborted;
@@ -415,14 +420,6 @@ export class Coordinator implements Server {
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.#deps.clock.setTimer(ms, resolve);
-    });
-  }
-
-  #stopped(): Promise<void> {
-    return new Promise((resolve) => {
-      const { signal } = this.#abort;
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
     });
   }
 }

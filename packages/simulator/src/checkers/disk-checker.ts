@@ -55,6 +55,12 @@ export class DiskChecker {
     return this.#node(node).isForgetful;
   }
 
+  /** Whether its own disk says that the ensemble knows it. */
+  isMember(node: NodeId): boolean {
+    const { image, isForgetful } = this.#node(node);
+    return !isForgetful && image !== null && image.members.get(node) === image.identity;
+  }
+
   end(node: NodeId): LogPosition | null {
     const { image } = this.#node(node);
     return image === null ? null : endOfLog(image.log);

@@ -89,17 +89,11 @@ export class Nemesis {
     return this.random.pick(this.world.options.nodes.filter((id) => id !== node));
   }
 
-  /** Whether one more node may forget: a minority at a time, and never before there is a table. */
+  /** Whether one more node may forget: what is left is a quorum of durably admitted voters. */
   mayForget(node: SimNode): boolean {
-    const { disks, quorum, nodes } = this.world;
-    const voters = this.world.options.nodes;
-    const remembering = nodes.filter(({ id }) => id !== node.id && !disks.isForgetful(id));
-    const founded = voters.filter((id) => (disks.image(id)?.members.size ?? 0) > 0);
-    return (
-      !disks.isForgetful(node.id) &&
-      quorum.hasQuorumOf(remembering.map(({ id }) => id)) &&
-      quorum.hasQuorumOf(founded)
-    );
+    const { disks, quorum, options } = this.world;
+    if (disks.isForgetful(node.id)) return false;
+    return quorum.hasQuorumOf(options.nodes.filter((id) => id !== node.id && disks.isMember(id)));
   }
 
   line(text: string): void {

@@ -53,7 +53,8 @@ interface OpenWrite {
   readonly kind: PersistKind;
 }
 
-const FAILED: Ticket = Number.MAX_SAFE_INTEGER;
+/** Tickets of writes that are never answered: above all others, and rising like them. */
+const NEVER_ANSWERED_MIN: Ticket = 2 ** 52;
 
 /**
  * Stands between a node and its store: notes the kind of each write, so that a crash can be placed
@@ -67,6 +68,7 @@ export class WatchedStore implements DurableStore {
   readonly #open: OpenWrite[] = [];
   readonly #staged = new WeakMap<StagedSnapshot, StagedSnapshot>();
   #last: PersistKind | null = null;
+  #unanswered = 0;
   trap: PersistTrap | null = null;
 
   constructor(inner: DurableStore, host: NodeHost, observer: StoreObserver) {
@@ -172,14 +174,14 @@ export class WatchedStore implements DurableStore {
   }
 
   #write(kind: PersistKind, write: () => Ticket): Ticket {
-    if (!this.#host.isCurrent(this.#incarnation)) return FAILED;
+    if (!this.#host.isCurrent(this.#incarnation)) return this.#neverAnswered();
     if (this.trap?.when === "before" && this.trap.kind === kind) {
       // The crash lies between what is durable and this write: the disk sees it as asked for.
-      this.#open.push({ ticket: FAILED, kind });
+      this.#open.push({ ticket: NEVER_ANSWERED_MIN, kind });
       this.#spring(this.trap);
-      return FAILED;
+      return this.#neverAnswered();
     }
-    if (!this.#host.mayCall(this.#incarnation)) return FAILED;
+    if (!this.#host.mayCall(this.#incarnation)) return this.#neverAnswered();
     const ticket = write();
     this.#open.push({ ticket, kind });
     return ticket;
@@ -209,5 +211,10 @@ export class WatchedStore implements DurableStore {
     const inner = this.#staged.get(staged);
     if (inner === undefined) throw new QuorateError("ERR_STORE_CLOSED", "no such staged snapshot");
     return inner;
+  }
+
+  #neverAnswered(): Ticket {
+    this.#unanswered += 1;
+    return NEVER_ANSWERED_MIN + this.#unanswered;
   }
 }
