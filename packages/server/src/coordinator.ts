@@ -55,7 +55,7 @@ export class Coordinator implements Server {
   readonly #deps: CoordinatorDeps;
   readonly #requests: RequestManager;
   readonly #abort = new AbortController();
-  readonly #aborted: Promise<void>;
+  readonly #aborted: Promise<null>;
   #resolveDone: (reason: ExitReason) => void = () => undefined;
   #action: ServerAction | null = null;
   #closeStore: () => Promise<void> = () => Promise.resolve();
@@ -78,7 +78,7 @@ export class Coordinator implements Server {
     });
     const { signal } = this.#abort;
     this.#aborted = new Promise((resolve) => {
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      signal.addEventListener("abort", () => resolve(null), { once: true });
     });
   }
 
@@ -178,7 +178,13 @@ export class Coordinator implements Server {
     const { logger } = this.#deps;
     while (!this.#isStopping) {
       this.#becomeElecting();
-      if (!(await this.#barrier())) break;
+      const failure = await this.#barrier();
+      if (this.#abort.signal.aborted) break;
+      if (failure !== null) {
+        const exit = await this.#storeFailed(failure);
+        if (exit !== undefined) return exit;
+        continue;
+      }
       const result = await this.#elect(site);
       if (result === undefined) break;
       const end = await this.#serve(site, result);
@@ -196,17 +202,17 @@ export class Coordinator implements Server {
     this.#setStatus("electing");
   }
 
-  /** Every write of the last role is answered. False when the node is told to stop meanwhile. */
-  async #barrier(): Promise<boolean> {
+  /** Every write of the last role is answered, the store has failed, or the node is to stop. */
+  async #barrier(): Promise<QuorateError | null> {
     const { clock, logger } = this.#deps;
     let isOver = false;
     const warning = clock.setTimer(this.#options.timings.diskTimeoutMs, () => {
       if (!isOver) logger.error("the disk does not answer; this node stays out of elections");
     });
-    await Promise.race([this.#openAction().quiesce(), this.#aborted]);
+    const failure = await Promise.race([this.#openAction().quiesce(), this.#aborted]);
     isOver = true;
     warning.cancel();
-    return !this.#abort.signal.aborted;
+    return failure;
   }
 
   async #elect(site: ElectionSite): Promise<ElectionResult | undefined> {

@@ -86,6 +86,8 @@ export class ServerAction implements ActionHandler {
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
   #failure: QuorateError | null = null;
+  #resolveFailed: () => void = () => undefined;
+  readonly #failed: Promise<void>;
 
   // Durable values.
   #lastLogged: LogPosition;
@@ -98,6 +100,9 @@ export class ServerAction implements ActionHandler {
     this.#options = options;
     this.#deps = deps;
     this.#fid = fidOf(options.nodeId);
+    this.#failed = new Promise((resolve) => {
+      this.#resolveFailed = resolve;
+    });
     const { recovered } = deps.store;
     this.#lastLogged = recovered.lastLogged;
     this.#accepted = recovered.acceptedEpoch;
@@ -126,7 +131,9 @@ export class ServerAction implements ActionHandler {
         if (this.#members.size === 0) this.#setMembers(members);
       },
       onAdmitted: (voter, identity) => {
-        this.#setMembers(new Map([...this.#members, [voter, identity]]));
+        if (this.#members.get(voter) !== identity) {
+          this.#setMembers(new Map([...this.#members, [voter, identity]]));
+        }
         this.#events?.onVoterAdmitted(voter, identity);
       },
     });
@@ -407,9 +414,13 @@ export class ServerAction implements ActionHandler {
     return this.#ledger.oldestAgeMs();
   }
 
-  /** The role's barrier: resolves when every write of it has been answered. */
-  quiesce(): Promise<void> {
-    return this.#ledger.idle();
+  /**
+   * The role's barrier: resolves when every write of it has been answered, or with the failure
+   * after which none will be.
+   */
+  async quiesce(): Promise<QuorateError | null> {
+    await Promise.race([this.#ledger.idle(), this.#failed]);
+    return this.#failure;
   }
 
   // ---- internals ----
@@ -456,6 +467,7 @@ export class ServerAction implements ActionHandler {
   #fail(error: QuorateError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
+    this.#resolveFailed();
     this.#events?.onStoreFailed(error);
   }
 }
