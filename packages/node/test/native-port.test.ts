@@ -170,7 +170,7 @@ describe("a bad client of the native port", () => {
     using client = await RawClient.connect(setup.url);
     client.socket.pause();
     for (let id = 0; id < 100; id += 1) client.send({ id, op: FakeOp.big });
-    await until(() => setup.server.reads.length >= OUTSTANDING_READS_MAX);
+    await until(() => setup.server.reads.length > 0);
     client.socket.resume();
     await until(() => client.replies.length === 100);
   });
