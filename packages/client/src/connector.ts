@@ -61,6 +61,11 @@ export class Connector {
     attempt?.close();
   }
 
+  /** A server answered: the next loss is followed by attempts without a pause again. */
+  succeeded(): void {
+    this.#failures = 0;
+  }
+
   unreachable(): QuorateError {
     const reasons = [...this.#reasons].map(([server, why]) => `${server}: ${why}`);
     return new QuorateError(
@@ -73,6 +78,8 @@ export class Connector {
   #open(): void {
     const server = this.#servers[this.#next % this.#servers.length] ?? "";
     this.#next += 1;
+    // A server that opens and closes again is no better than one that does not open.
+    this.#failures += 1;
     let why = "the connection was closed";
     const socket = this.#openSocket(`ws://${server}`, NATIVE_SUBPROTOCOL);
     socket.binaryType = "arraybuffer";
@@ -86,7 +93,6 @@ export class Connector {
       if (this.#attempt !== socket) return;
       this.#attempt = null;
       if (isOpen) {
-        this.#failures = 0;
         this.#reasons.delete(server);
         this.#events.onOpen(socket, server);
         return;
@@ -94,7 +100,6 @@ export class Connector {
       socket.onopen = null;
       socket.onclose = null;
       socket.close();
-      this.#failures += 1;
       this.#reasons.set(server, why);
       this.start();
     };

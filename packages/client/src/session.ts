@@ -133,6 +133,7 @@ export class Session {
   #onAnswer(call: Call, txnid: Txnid, content: Uint8Array): void {
     this.#hasSeenState = true;
     this.#refusals = 0;
+    this.#connector.succeeded();
     if (!call.settled) {
       this.#forget(call);
       call.resolve({ txnid, content });
