@@ -5,14 +5,17 @@ import { QuorateError, type Clock, type Logger, type Meter } from "@quorate/prot
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
-import type { ServerHandle } from "../server-handle.js";
+import type { NodeStatus, ServerHandle } from "../server-handle.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } from "./limits.js";
 import { statusDocument } from "./status-document.js";
 
 export interface NativePortDeps {
-  readonly server: Pick<ServerHandle, "submit" | "read" | "status">;
+  readonly server: Pick<ServerHandle, "submit" | "read"> & {
+    /** Null while the server is not there yet. */
+    status(): NodeStatus | null;
+  };
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -155,7 +158,7 @@ function answerHttp(
       send(response, 200, { ok: true });
       return;
     case "/readyz": {
-      const { ready } = deps.server.status();
+      const ready = deps.server.status()?.ready ?? false;
       send(response, ready ? 200 : 503, { ready });
       return;
     }

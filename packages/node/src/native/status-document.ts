@@ -1,4 +1,4 @@
-import { formatTxnid } from "@quorate/protocol";
+import { formatTxnid, TXNID_ZERO } from "@quorate/protocol";
 import { formatAddress } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { NodeStatus } from "../server-handle.js";
@@ -18,6 +18,7 @@ export interface StatusDocument {
   /** 16 hex digits; equal on all nodes at the same `digestAt`. */
   readonly digest: string;
   readonly digestAt: string;
+  /** `starting` while the log is still being verified. */
   readonly standing: string;
   readonly ready: boolean;
   /** All members, and where their clients reach them. */
@@ -31,24 +32,26 @@ const roles = {
   electing: "electing",
 } as const;
 
+/** `status` is null while the server is not there yet. */
 export function statusDocument(
-  status: NodeStatus,
+  status: NodeStatus | null,
   config: Pick<NodeConfig, "cluster" | "host" | "peers">,
 ): StatusDocument {
   const members = [config.host, ...config.peers].sort((a, b) => a.id - b.id);
+  const applied = formatTxnid(status?.lastApplied ?? TXNID_ZERO);
   return {
     cluster: config.cluster,
-    id: status.id,
-    role: roles[status.role],
-    leader: status.leader,
-    epoch: status.epoch,
-    lastLogged: formatTxnid(status.lastLogged),
-    lastCommitted: formatTxnid(status.lastCommitted),
-    lastApplied: formatTxnid(status.lastApplied),
-    digest: status.digest.toString(16).padStart(16, "0"),
-    digestAt: formatTxnid(status.lastApplied),
-    standing: status.standing,
-    ready: status.ready,
+    id: config.host.id,
+    role: roles[status?.role ?? "electing"],
+    leader: status?.leader ?? null,
+    epoch: status?.epoch ?? 0,
+    lastLogged: formatTxnid(status?.lastLogged ?? TXNID_ZERO),
+    lastCommitted: formatTxnid(status?.lastCommitted ?? TXNID_ZERO),
+    lastApplied: applied,
+    digest: (status?.digest ?? 0n).toString(16).padStart(16, "0"),
+    digestAt: applied,
+    standing: status?.standing ?? "starting",
+    ready: status?.ready ?? false,
     nodes: members.map(({ id, request }) => ({ id, requestAddr: formatAddress(request) })),
   };
 }
