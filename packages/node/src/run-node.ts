@@ -7,12 +7,6 @@ import {
   type Meter,
   type NodeId,
   type OpenStore,
-  type PeerConnector,
-  type PeerListener,
-  type PeerMessenger,
-  type Random,
-  type StateMachine,
-  type Timings,
 } from "@quorate/protocol";
 import {
   chainHash,
@@ -23,6 +17,7 @@ import {
   createUdpMessenger,
   type PeerAddress,
 } from "@quorate/transport";
+import type { ServerDeps, ServerOptions } from "@quorate/server";
 import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
@@ -30,33 +25,14 @@ import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.j
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 
-export interface StartServerOptions {
-  readonly nodeId: NodeId;
-  readonly voters: readonly NodeId[];
-  readonly cluster: string;
-  readonly timings: Timings;
-  readonly trustEmpty: boolean;
-  readonly checkpointBytes: number;
-}
-
-export interface StartServerDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly meter: Meter;
-  readonly messenger: PeerMessenger;
-  readonly listener: PeerListener;
-  readonly connector: PeerConnector;
-  readonly openStore: OpenStore;
-  createStateMachine(): StateMachine;
-  readonly chainHash: ChainHash;
-}
-
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
-  startServer(options: StartServerOptions, deps: StartServerDeps): Promise<ServerHandle>;
+  startServer(options: ServerOptions, deps: ServerDeps): Promise<ServerHandle>;
   /** A store that opens the node's data directory. */
-  createOpenStore(config: NodeConfig, deps: { logger: Logger; meter: Meter }): OpenStore;
+  createOpenStore(
+    config: NodeConfig,
+    deps: { readonly logger: Logger; readonly meter: Meter; readonly chainHash: ChainHash },
+  ): OpenStore;
   /** Default: winston, as configured. */
   readonly logger?: ClosableLogger;
   readonly meter?: Meter;
@@ -104,7 +80,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       random: createRandom(),
       logger: scope,
       meter,
-      openStore: parts.createOpenStore(config, { logger: scope, meter }),
+      openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
       createStateMachine: () => new ZnodeMachine(),
       chainHash,
     });
@@ -154,7 +130,7 @@ function handleOf(
   };
 }
 
-function serverOptions(config: NodeConfig): StartServerOptions {
+function serverOptions(config: NodeConfig): ServerOptions {
   const { nodeId, voters, cluster, timings, trustEmpty, checkpointBytes } = config;
   return { nodeId, voters, cluster, timings, trustEmpty, checkpointBytes };
 }
@@ -163,7 +139,7 @@ async function openPeerPorts(
   config: NodeConfig,
   deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
   opened: Closable[],
-): Promise<Pick<StartServerDeps, "messenger" | "listener" | "connector">> {
+): Promise<Pick<ServerDeps, "messenger" | "listener" | "connector">> {
   const identity = {
     nodeId: config.nodeId,
     cluster: config.cluster,

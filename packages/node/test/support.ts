@@ -88,8 +88,8 @@ export class FakeServer implements ServerHandle {
     return Promise.resolve(this.#apply(content));
   }
 
-  read(op: number, key: string, content: Uint8Array, options: { linearizable: boolean }) {
-    this.reads.push({ key, linearizable: options.linearizable });
+  read(op: number, key: string, content: Uint8Array, options: { linearizable?: boolean } = {}) {
+    this.reads.push({ key, linearizable: options.linearizable ?? false });
     return Promise.resolve(op === FakeOp.big ? new Uint8Array(1024 * 1024) : content);
   }
 
@@ -114,7 +114,7 @@ export class FakeServer implements ServerHandle {
     return Promise.resolve();
   }
 
-  fail(error: Error): void {
+  fail(error: QuorateError): void {
     this.#finish({ kind: "failed", error });
   }
 
