@@ -12,7 +12,7 @@ export interface ClientSocket {
   close(code?: number): void;
 }
 
-/** Opens a socket to `ws://host:port`. In a browser: `(url, protocol) => new WebSocket(url, protocol)`. */
+/** Opens a socket to `ws://host:port`; in a browser `(url, name) => new WebSocket(url, name)`. */
 export type OpenSocket = (url: string, subprotocol: string) => ClientSocket;
 
 export const openNodeSocket: OpenSocket = (url) => {

@@ -96,7 +96,7 @@ describe("the client", () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(errorCodeOf(error)).toBe("ERR_CLIENT_UNREACHABLE");
-    expect(String(error)).toMatch(/127\.0\.0\.1:1: .*ECONNREFUSED/);
+    expect((error as Error).message).toMatch(/127\.0\.0\.1:1: .*ECONNREFUSED/);
   });
 
   it("reconnects with pauses that grow to their bound", async () => {

@@ -56,7 +56,7 @@ describe("the logger", () => {
     const { logger, sink } = setUp({}, true);
     logger.warn("lost a peer", { peer: 2, why: "it is gone" });
     await logger.close();
-    // eslint-disable-next-line no-control-regex
+
     const plain = sink.text.replace(/\u001b\[\d+m/g, "");
     expect(plain).toMatch(/^\d\d:\d\d:\d\d\.\d{3} warn {2}lost a peer peer=2 why="it is gone"\n$/);
   });

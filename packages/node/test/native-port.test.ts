@@ -175,7 +175,7 @@ describe("a bad client of the native port", () => {
     await until(() => client.replies.length === 100);
   });
 
-  it("that does not read is read from no more, and closed when it takes nothing (F45)", async () => {
+  it("that does not read is not read from, and closed when it takes nothing (F45)", async () => {
     await using setup = await openTestPort();
     using client = await RawClient.connect(setup.url);
     client.socket.pause();

@@ -246,8 +246,9 @@ function refuseInsecure(host: MemberAddresses, secret: string | null): void {
     if (isLoopback(host[kind].host)) continue;
     throw new QuorateError(
       "ERR_CONFIG_INSECURE",
-      `${kind}Addr ${formatAddress(host[kind])} is reachable from other machines and no secret is ` +
-        "set, so anyone there could vote or write; set secret or secretFile, or bind to 127.0.0.1",
+      `${kind}Addr ${formatAddress(host[kind])} is reachable from other machines and no secret ` +
+        "is set, so anyone there could vote or write; " +
+        "set secret or secretFile, or bind to 127.0.0.1",
       { details: { address: formatAddress(host[kind]) } },
     );
   }
@@ -260,7 +261,7 @@ function missing(key: string): QuorateError {
 /** Drops absent keys, which would otherwise hide defaults. */
 function defined(values: NonNullable<ConfigInput["timings"]>): Partial<Timings> {
   const entries = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Partial<Timings>;
+  return Object.fromEntries(entries);
 }
 
 function deepFreeze<T>(value: T): T {
