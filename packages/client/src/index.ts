@@ -1,1 +1,15 @@
-export {};
+/**
+ * The client for Quorate's native port.
+ *
+ * ```ts
+ * const client = createClient({ servers: ["127.0.0.1:9003", "127.0.0.1:9013"] });
+ * await client.create("/greeting", new TextEncoder().encode("hello"));
+ * const { data } = await client.get("/greeting", { linearizable: true });
+ * client.close();
+ * ```
+ * @packageDocumentation
+ */
+export type { Ambient } from "./ambient.js";
+export * from "./client.js";
+export type { ClientSocket, OpenSocket } from "./socket.js";
+export * from "./status.js";

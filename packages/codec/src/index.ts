@@ -1,10 +1,12 @@
 /**
- * Bytes to messages and back (L1): versioned frames, ballot datagrams and the pipe's handshake,
- * with every limit checked before anything is allocated.
+ * Bytes to messages and back (L1): versioned frames, ballot datagrams, the pipe's handshake and
+ * the native port's frames, with every limit checked before anything is allocated.
  * @packageDocumentation
  */
 export * from "./datagram.js";
 export * from "./frame.js";
 export * from "./handshake.js";
 export { KIND_NUMBERS } from "./message-codec.js";
+export * from "./native/limits.js";
+export * from "./native/native-frame.js";
 export * from "./wire-limits.js";

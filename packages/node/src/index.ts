@@ -1,1 +1,23 @@
-export {};
+/**
+ * The composition root (L3): configuration, logging, the native client port and the wiring of one
+ * node from its parts.
+ * @packageDocumentation
+ */
+export { formatAddress, parseAddress, type Address } from "./config/address.js";
+export {
+  buildConfig,
+  describeConfig,
+  loadConfig,
+  type ConfigSources,
+  type MemberAddresses,
+  type NodeConfig,
+} from "./config/config.js";
+export {
+  createWinstonLogger,
+  type ClosableLogger,
+  type LoggerOptions,
+} from "./log/winston-logger.js";
+export { openNativePort, type NativePort, type NativePortDeps } from "./native/native-port.js";
+export type { StatusDocument } from "./native/status-document.js";
+export { runNode, type NodeParts, type RunningNode } from "./run-node.js";
+export type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";

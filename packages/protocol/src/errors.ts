@@ -68,6 +68,8 @@ export const ERROR_CODES = [
   "ERR_CLIENT_UNREACHABLE",
   "ERR_CLIENT_TIMEOUT",
   "ERR_CLIENT_CLOSED",
+  "ERR_CLIENT_ABORTED",
+  "ERR_CLIENT_BUSY",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -1,0 +1,143 @@
+import { createClient, type QuorateClient } from "@quorate/client";
+import { formatTxnid, QuorateError } from "@quorate/protocol";
+import type { Io } from "./io.js";
+
+export interface ClientArgs {
+  readonly server: readonly string[];
+  readonly timeout: number;
+  readonly json: boolean;
+}
+
+export interface DataArgs extends ClientArgs {
+  readonly path: string;
+  readonly data: string | undefined;
+  readonly stdin: boolean;
+}
+
+export interface ReadArgs extends ClientArgs {
+  readonly path: string;
+  readonly linearizable: boolean;
+}
+
+export interface VersionArgs {
+  readonly ifVersion: number | undefined;
+}
+
+/** Bytes that are read from standard input, the limit of the data itself and one more. */
+const STDIN_BYTES_MAX = 2 ** 20;
+
+type Stat = NonNullable<Awaited<ReturnType<QuorateClient["exists"]>>>;
+
+async function withClient<T>(
+  args: ClientArgs,
+  run: (client: QuorateClient) => Promise<T>,
+): Promise<T> {
+  const client = createClient({ servers: args.server, timeoutMs: args.timeout });
+  try {
+    return await run(client);
+  } finally {
+    client.close();
+  }
+}
+
+export async function create(args: DataArgs, io: Io): Promise<void> {
+  const data = await dataOf(args, io);
+  const result = await withClient(args, (client) => client.create(args.path, data));
+  if (args.json) printJson(io, { path: result.path, txnid: formatTxnid(result.txnid) });
+  else io.out(`${result.path}\n`);
+}
+
+export async function get(args: ReadArgs, io: Io): Promise<void> {
+  const { data, stat } = await withClient(args, (client) => client.get(args.path, args));
+  if (!args.json) {
+    io.out(data);
+    return;
+  }
+  printJson(io, { path: args.path, ...printableData(data), stat: printableStat(stat) });
+}
+
+export async function set(args: DataArgs & VersionArgs, io: Io): Promise<void> {
+  const data = await dataOf(args, io);
+  const { stat, txnid } = await withClient(args, (client) =>
+    client.set(args.path, data, versionOf(args)),
+  );
+  if (args.json) {
+    printJson(io, { path: args.path, txnid: formatTxnid(txnid), version: stat.version });
+  } else {
+    io.out(`version ${stat.version}\n`);
+  }
+}
+
+export async function remove(
+  args: ClientArgs & VersionArgs & { readonly path: string },
+  io: Io,
+): Promise<void> {
+  const { txnid } = await withClient(args, (client) => client.delete(args.path, versionOf(args)));
+  if (args.json) printJson(io, { path: args.path, txnid: formatTxnid(txnid) });
+}
+
+export async function list(args: ReadArgs, io: Io): Promise<void> {
+  const { children } = await withClient(args, (client) => client.children(args.path, args));
+  if (args.json) printJson(io, { path: args.path, children });
+  else io.out(children.map((name) => `${name}\n`).join(""));
+}
+
+export async function stat(args: ReadArgs, io: Io): Promise<void> {
+  const found = await withClient(args, (client) => client.exists(args.path, args));
+  if (found === null) throw new QuorateError("ERR_ZNODE_NO_NODE", `${args.path} does not exist`);
+  const printable = printableStat(found);
+  if (args.json) {
+    printJson(io, { path: args.path, stat: printable });
+    return;
+  }
+  const lines = Object.entries(printable).map(([key, value]) => `${key.padEnd(15)}${value}\n`);
+  io.out(lines.join(""));
+}
+
+export function printJson(io: Io, value: unknown): void {
+  io.out(`${JSON.stringify(value)}\n`);
+}
+
+function versionOf({ ifVersion }: VersionArgs): { version?: number } {
+  return ifVersion === undefined ? {} : { version: ifVersion };
+}
+
+function printableStat(found: Stat): Record<string, string | number> {
+  return {
+    czxid: formatTxnid(found.czxid),
+    mzxid: formatTxnid(found.mzxid),
+    pzxid: formatTxnid(found.pzxid),
+    ctime: new Date(found.ctime).toISOString(),
+    mtime: new Date(found.mtime).toISOString(),
+    version: found.version,
+    cversion: found.cversion,
+    aversion: found.aversion,
+    ephemeralOwner: found.ephemeralOwner.toString(16),
+    dataLength: found.dataLength,
+    numChildren: found.numChildren,
+  };
+}
+
+/** Text when it is text, base64 otherwise: JSON has no bytes. */
+function printableData(data: Uint8Array): { data: string; encoding: "utf8" | "base64" } {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+    return { data: text, encoding: "utf8" };
+  } catch {
+    return { data: Buffer.from(data).toString("base64"), encoding: "base64" };
+  }
+}
+
+async function dataOf(args: DataArgs, io: Io): Promise<Uint8Array> {
+  if (!args.stdin) return new TextEncoder().encode(args.data ?? "");
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of io.stdin as AsyncIterable<Uint8Array>) {
+    bytes += chunk.length;
+    if (bytes > STDIN_BYTES_MAX) {
+      throw new QuorateError("ERR_ARG_TOO_LARGE", "standard input is longer than a node's data");
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

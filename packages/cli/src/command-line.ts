@@ -1,0 +1,195 @@
+import yargs, { type Argv } from "yargs";
+import { QuorateError } from "@quorate/protocol";
+import * as client from "./client-commands.js";
+import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
+import type { Io } from "./io.js";
+import { reportError } from "./report.js";
+import { statusCommand } from "./status-command.js";
+
+/** The servers that `quorate start` runs. */
+const DEFAULT_SERVERS = ["127.0.0.1:4181", "127.0.0.1:4182", "127.0.0.1:4183"];
+
+/** Every command but `server`, by yargs. Commands that a script rarely calls are loaded late. */
+export async function runCommandLine(args: readonly string[], io: Io): Promise<ExitCode> {
+  let exit: ExitCode = ExitCode.done;
+  const json = args.includes("--json");
+  const done = async (work: Promise<ExitCode | void>): Promise<void> => {
+    exit = (await work) ?? ExitCode.done;
+  };
+  const parser = yargs([])
+    .scriptName("quorate")
+    .usage("$0 <command>\n\nA coordination service with ZooKeeper's guarantees.")
+    .epilogue(EXIT_CODES_HELP)
+    .strict()
+    .demandCommand(1, "a command is needed")
+    .recommendCommands()
+    .version("0.1.0")
+    .wrap(100)
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? new QuorateError("ERR_ARG_VALUE", `${message ?? "wrong usage"}; try --help`);
+    });
+  addClusterCommands(parser, io, done);
+  addWriteCommands(parser, io, done);
+  addReadCommands(parser, io, done);
+  try {
+    await parser.parseAsync([...args], {}, (_error, _argv, output) => {
+      if (output !== "") io.out(`${output}\n`);
+    });
+    return exit;
+  } catch (error) {
+    return reportError(io, error, json);
+  }
+}
+
+type Done = (work: Promise<ExitCode | void>) => Promise<void>;
+
+/** What all commands that ask a server have in common. */
+function clientOptions(io: Io) {
+  const fromEnvironment = io.env["QUORATE_SERVER"]?.split(",").filter((text) => text !== "");
+  return {
+    server: {
+      type: "string",
+      array: true,
+      nargs: 1,
+      describe: "HOST:PORT of any node; repeat it to name several",
+      default: fromEnvironment ?? DEFAULT_SERVERS,
+      defaultDescription: "$QUORATE_SERVER, or the nodes of `quorate start`",
+    },
+    timeout: { type: "number", describe: "Milliseconds to wait for the answer", default: 5000 },
+    json: { type: "boolean", describe: "Print JSON", default: false },
+  } as const;
+}
+
+const path = {
+  type: "string",
+  demandOption: true,
+  describe: "As in ZooKeeper: /a/b",
+} as const;
+
+const ifVersion = {
+  type: "number",
+  describe: "Refuse unless the node has this version",
+} as const;
+
+const linearizable = {
+  type: "boolean",
+  default: false,
+  describe: "See every write that was acknowledged before, by whichever node",
+} as const;
+
+function addClusterCommands(parser: Argv, io: Io, done: Done): void {
+  parser
+    .command(
+      "start",
+      "Run a local ensemble of three server processes until Ctrl-C",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .option("data-dir", { type: "string", default: "quorate-data", describe: "Their data" })
+          .option("nodes", { type: "number", default: 3, describe: "How many, 1 to 7" })
+          .option("port", {
+            type: "number",
+            default: 4181,
+            describe: "Of the first node's clients; the others follow, and ten and twenty above",
+          })
+          .example("$0 start", "Three nodes; clients at 127.0.0.1:4181 to 4183")
+          .example("$0 start --nodes 5 --data-dir /tmp/five", "Five, elsewhere"),
+      async (argv) => {
+        const { startCommand } = await import("./start-command.js");
+        await done(startCommand(argv, io));
+      },
+    )
+    .command("server", "Run one node in the foreground; see quorate server --help")
+    .command(
+      "status",
+      "Tell the role, epoch and marks of every node",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .options(clientOptions(io))
+          .example("$0 status --server 127.0.0.1:4181", "All nodes of its ensemble")
+          .example("$0 status --json", "For scripts"),
+      (argv) => done(statusCommand(argv, io)),
+    );
+}
+
+function addWriteCommands(parser: Argv, io: Io, done: Done): void {
+  const stdin = { type: "boolean", default: false, describe: "Read the data from stdin" } as const;
+  parser
+    .command(
+      "create <path> [data]",
+      "Create a node",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .options({ ...clientOptions(io), stdin })
+          .positional("path", path)
+          .positional("data", { type: "string", describe: "Its data, as text" })
+          .example('$0 create /greeting "hello"', "With data")
+          .example("$0 create /blob --stdin < blob.bin", "With bytes"),
+      (argv) => done(client.create({ ...argv, data: argv.data }, io)),
+    )
+    .command(
+      "set <path> [data]",
+      "Replace a node's data",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .options({ ...clientOptions(io), stdin, "if-version": ifVersion })
+          .positional("path", path)
+          .positional("data", { type: "string", describe: "Its new data, as text" })
+          .example('$0 set /greeting "hello again"', "Whatever its version")
+          .example('$0 set /greeting "x" --if-version 3', "Only if nobody else did"),
+      (argv) => done(client.set({ ...argv, data: argv.data, ifVersion: argv.ifVersion }, io)),
+    )
+    .command(
+      "delete <path>",
+      "Delete a node that has no children",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .options({ ...clientOptions(io), "if-version": ifVersion })
+          .positional("path", path)
+          .example("$0 delete /greeting", "Whatever its version"),
+      (argv) => done(client.remove({ ...argv, ifVersion: argv.ifVersion }, io)),
+    );
+}
+
+function addReadCommands(parser: Argv, io: Io, done: Done): void {
+  parser
+    .command(
+      "get <path>",
+      "Print a node's data and nothing else",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .options({ ...clientOptions(io), linearizable })
+          .positional("path", path)
+          .example("$0 get /greeting", "As the node asked has it")
+          .example("$0 get /greeting --linearizable", "The newest"),
+      (argv) => done(client.get(argv, io)),
+    )
+    .command(
+      "ls <path>",
+      "Print the names of a node's children",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .options({ ...clientOptions(io), linearizable })
+          .positional("path", path)
+          .example("$0 ls /", "One name a line"),
+      (argv) => done(client.list(argv, io)),
+    )
+    .command(
+      "stat <path>",
+      "Print what is known of a node besides its data",
+      (command) =>
+        command
+          .epilogue(EXIT_CODES_HELP)
+          .options({ ...clientOptions(io), linearizable })
+          .positional("path", path)
+          .example("$0 stat /greeting --json", "For scripts"),
+      (argv) => done(client.stat(argv, io)),
+    );
+}

@@ -1,0 +1,37 @@
+import type { Readable } from "node:stream";
+
+/** Everything that a command touches of its process, so that tests can stand in for it. */
+export interface Io {
+  readonly stdin: Readable;
+  out(text: string | Uint8Array): void;
+  err(text: string): void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Columns are aligned and coloured for people only. */
+  readonly isTerminal: boolean;
+  /** Calls back at the first SIGINT or SIGTERM; returns how to stop listening. */
+  onStopSignal(callback: () => void): () => void;
+  /** How to start this program again: executable and leading arguments. */
+  readonly self: readonly [string, ...string[]];
+}
+
+export function processIo(): Io {
+  return {
+    stdin: process.stdin,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    env: process.env,
+    isTerminal: process.stdout.isTTY === true,
+    onStopSignal(callback) {
+      let isTold = false;
+      // The listener stays: a second signal must not end the process while it drains.
+      const listener = (): void => {
+        if (isTold) return;
+        isTold = true;
+        callback();
+      };
+      process.on("SIGINT", listener).on("SIGTERM", listener);
+      return () => void process.off("SIGINT", listener).off("SIGTERM", listener);
+    },
+    self: [process.execPath, ...process.execArgv, process.argv[1] ?? "quorate"],
+  };
+}

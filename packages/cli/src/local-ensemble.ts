@@ -1,0 +1,72 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Io } from "./io.js";
+
+export interface LocalNode {
+  readonly id: number;
+  readonly requestAddr: string;
+  readonly configFile: string;
+  readonly logFile: string;
+}
+
+/** Writes one directory, with configuration, data and log, for each node. */
+export function layOut(directory: string, count: number, firstPort: number): LocalNode[] {
+  const ids = Array.from({ length: count }, (_, i) => i + 1);
+  const peers = ids.map((id) => ({
+    id,
+    requestAddr: `127.0.0.1:${firstPort + id - 1}`,
+    messageAddr: `127.0.0.1:${firstPort + id + 9}`,
+    electionAddr: `127.0.0.1:${firstPort + id + 19}`,
+  }));
+  return peers.map(({ id, requestAddr }) => {
+    const home = join(directory, String(id));
+    mkdirSync(home, { recursive: true });
+    const configFile = join(home, "config.json");
+    const config = { nodeId: id, cluster: "local", dataDir: join(home, "store"), peers };
+    writeFileSync(configFile, `${JSON.stringify(config, null, 2)}\n`);
+    return { id, requestAddr, configFile, logFile: join(home, "node.log") };
+  });
+}
+
+export interface LocalProcess {
+  readonly node: LocalNode;
+  /** Resolves when it has ended, with its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Starts a node as a process of its own; its log goes to its file. */
+export function startProcess(node: LocalNode, io: Io): LocalProcess {
+  const log = openSync(node.logFile, "a");
+  const [executable, ...leading] = io.self;
+  let child: ChildProcess;
+  try {
+    child = spawn(executable, [...leading, "server", "--config", node.configFile], {
+      stdio: ["ignore", log, log],
+      env: { ...io.env, QUORATE_LOG_FORMAT: io.env["QUORATE_LOG_FORMAT"] ?? "human" },
+    });
+  } finally {
+    closeSync(log);
+  }
+  const ended = new Promise<number | string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown"));
+  });
+  return { node, ended, kill: (signal) => void child.kill(signal) };
+}
+
+const TAIL_CHARS = 2000;
+
+/** The last lines of a node's log, for someone who wonders why it ended. */
+export function tailOf(node: LocalNode, lines: number): string[] {
+  try {
+    const text = readFileSync(node.logFile, "utf8").slice(-TAIL_CHARS);
+    return text
+      .split("\n")
+      .filter((line) => line !== "")
+      .slice(-lines);
+  } catch (error) {
+    return [`(no log: ${String(error)})`];
+  }
+}

@@ -1,0 +1,142 @@
+import { resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fetchStatus } from "@quorate/client";
+import { ExitCode } from "./exit-codes.js";
+import type { Io } from "./io.js";
+import {
+  layOut,
+  startProcess,
+  tailOf,
+  type LocalNode,
+  type LocalProcess,
+} from "./local-ensemble.js";
+import { usageError } from "./report.js";
+
+export interface StartArgs {
+  readonly dataDir: string;
+  readonly nodes: number;
+  readonly port: number;
+}
+
+/** Between two looks at the nodes. */
+const LOOK_MS = 100;
+/** A commit mark that moves is printed this often at most; roles and epochs at once. */
+const MARK_MS = 1000;
+/** The nodes end within two seconds of being told; then they are killed. */
+const STOP_MS_MAX = 3000;
+
+/** `quorate start`: a local ensemble of server processes, until a signal. */
+export async function startCommand(args: StartArgs, io: Io): Promise<ExitCode> {
+  check(args);
+  const directory = resolve(args.dataDir);
+  const nodes = layOut(directory, args.nodes, args.port);
+  let stopped = (): void => undefined;
+  const stop = new Promise<void>((resolve) => (stopped = resolve));
+  const stopListening = io.onStopSignal(() => stopped());
+  const processes = nodes.map((node) => startProcess(node, io));
+  printWelcome(nodes, directory, io);
+  const watching = new AbortController();
+  const watched = watch(nodes, io, watching.signal);
+  // A node that ends by itself does not stop the others; all of them ending does.
+  const allEnded = Promise.all(processes.map((process) => tellEnd(process, watching.signal, io)));
+  const codes = await Promise.race([stop.then(() => null), allEnded]);
+  watching.abort();
+  await watched;
+  if (codes !== null) {
+    stopListening();
+    return exitCodeOfAll(codes);
+  }
+  io.out("stopping\n");
+  await stopAll(processes);
+  stopListening();
+  io.out("stopped\n");
+  return ExitCode.done;
+}
+
+function check({ nodes, port }: StartArgs): void {
+  if (!Number.isInteger(nodes) || nodes < 1 || nodes > 7) throw usageError("--nodes is 1 to 7");
+  if (!Number.isInteger(port) || port < 1 || port > 65_500) {
+    throw usageError("--port is 1 to 65500");
+  }
+}
+
+function printWelcome(nodes: readonly LocalNode[], directory: string, io: Io): void {
+  const first = nodes[0]?.requestAddr ?? "";
+  const lines = [
+    `${nodes.length} nodes, data and logs in ${directory}`,
+    ...nodes.map(({ id, requestAddr }) => `  node ${id}  ${requestAddr}`),
+    "try:",
+    `  quorate create /greeting hello --server ${first}`,
+    `  quorate get /greeting --server ${nodes.at(-1)?.requestAddr ?? first}`,
+    `  quorate status --server ${first}      or http://${first}/status`,
+    "(quorate is `node packages/cli/dist/main.js`). Ctrl-C ends them.",
+    "",
+  ];
+  io.out(lines.join("\n"));
+}
+
+/** Prints roles, epochs and commit marks as they change. */
+async function watch(nodes: readonly LocalNode[], io: Io, signal: AbortSignal): Promise<void> {
+  await Promise.all(nodes.map((node) => watchNode(node, io, signal)));
+}
+
+async function watchNode(node: LocalNode, io: Io, signal: AbortSignal): Promise<void> {
+  let state = "";
+  let mark = "";
+  let markAt = 0;
+  while (!signal.aborted) {
+    const seen = await look(node);
+    const isNew = seen.state !== state;
+    const isMarkDue = seen.mark !== mark && performance.now() - markAt >= MARK_MS;
+    if (!signal.aborted && (isNew || isMarkDue)) {
+      state = seen.state;
+      mark = seen.mark;
+      markAt = performance.now();
+      const time = new Date().toISOString().slice(11, 23);
+      io.out(
+        `${time}  node ${node.id}  ${state.padEnd(16)}${mark === "" ? "" : `committed ${mark}`}\n`,
+      );
+    }
+    await pause(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+async function look(node: LocalNode): Promise<{ state: string; mark: string }> {
+  try {
+    const status = await fetchStatus(node.requestAddr, { timeoutMs: 1000 });
+    if (status.standing === "starting") return { state: "starting", mark: "" };
+    return { state: `${status.role} e${status.epoch}`, mark: status.lastCommitted };
+  } catch {
+    // Not there yet, or not any more: either is its state.
+    return { state: "unreachable", mark: "" };
+  }
+}
+
+async function tellEnd(
+  { node, ended }: LocalProcess,
+  signal: AbortSignal,
+  io: Io,
+): Promise<number | string> {
+  const code = await ended;
+  if (!signal.aborted) {
+    const how = typeof code === "number" ? `with code ${code}` : `by ${code}`;
+    io.err(`quorate: node ${node.id} ended ${how}; the end of ${node.logFile}:\n`);
+    for (const line of tailOf(node, 3)) io.err(`  ${line}\n`);
+  }
+  return code;
+}
+
+async function stopAll(processes: readonly LocalProcess[]): Promise<void> {
+  for (const process of processes) process.kill("SIGTERM");
+  const all = Promise.all(processes.map(({ ended }) => ended));
+  const isOver = await Promise.race([all.then(() => true), pause(STOP_MS_MAX, false)]);
+  if (isOver) return;
+  for (const process of processes) process.kill("SIGKILL");
+  await all;
+}
+
+/** All ended by themselves: the worst of their codes tells why. */
+function exitCodeOfAll(codes: readonly (number | string)[]): ExitCode {
+  const known = Object.values(ExitCode).filter((code) => codes.includes(code) && code !== 0);
+  return known.at(-1) ?? ExitCode.internal;
+}

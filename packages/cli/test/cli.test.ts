@@ -1,0 +1,251 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { InvariantError, QuorateError } from "@quorate/protocol";
+import { exitCodeOf, run } from "../src/index.js";
+import { memoryParts, MemoryServer, startMemoryNode, TestIo } from "./memory-node.js";
+
+const directory = mkdtempSync(join(tmpdir(), "quorate-cli-"));
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+const DEAD = "127.0.0.1:2";
+const noParts = () => Promise.reject(new Error("no server here"));
+
+async function quorate(args: readonly string[], io = new TestIo()) {
+  const code = await run(args, io, noParts);
+  return { code, out: io.text, bytes: io.bytes, err: io.errText };
+}
+
+describe("the verbs", () => {
+  it("create, set, get, list, stat and delete a node", async () => {
+    await using node = await startMemoryNode();
+    const at = ["--server", node.url];
+    expect(await quorate(["create", "/a", "hello", ...at])).toMatchObject({ code: 0, out: "/a\n" });
+    expect(await quorate(["get", "/a", ...at])).toMatchObject({ code: 0, out: "hello", err: "" });
+    expect(await quorate(["set", "/a", "again", ...at])).toMatchObject({ out: "version 1\n" });
+    await quorate(["create", "/a/b", ...at]);
+    await quorate(["create", "/a/c", ...at]);
+    expect((await quorate(["ls", "/a", ...at])).out).toBe("b\nc\n");
+    expect((await quorate(["stat", "/a", ...at])).out).toMatch(/^czxid +e3:1\nmzxid +e3:2\n/);
+    expect(await quorate(["delete", "/a/b", ...at])).toMatchObject({ code: 0, out: "" });
+    expect((await quorate(["ls", "/a", ...at])).out).toBe("c\n");
+  });
+
+  it("carry any bytes from standard input to standard output", async () => {
+    await using node = await startMemoryNode();
+    const bytes = "\u0000\u0001 not a line\n";
+    const io = new TestIo({ QUORATE_SERVER: node.url }, bytes);
+    expect(await quorate(["create", "/blob", "--stdin"], io)).toMatchObject({ code: 0 });
+    expect((await quorate(["get", "/blob", "--server", node.url])).out).toBe(bytes);
+  });
+
+  it("take several servers and use one that lives", async () => {
+    await using node = await startMemoryNode();
+    const at = ["--server", DEAD, "--server", node.url];
+    expect(await quorate(["create", "/a", ...at])).toMatchObject({ code: 0 });
+  });
+
+  it("print JSON when asked", async () => {
+    await using node = await startMemoryNode();
+    const at = ["--json", "--server", node.url];
+    const json = async (...args: string[]): Promise<unknown> =>
+      JSON.parse((await quorate([...args, ...at])).out);
+    expect(await json("create", "/a", "x")).toEqual({ path: "/a", txnid: "e3:1" });
+    expect(await json("set", "/a", "y")).toEqual({ path: "/a", txnid: "e3:2", version: 1 });
+    expect(await json("get", "/a")).toMatchObject({ data: "y", encoding: "utf8" });
+    expect(await json("stat", "/a")).toMatchObject({ path: "/a", stat: { mzxid: "e3:2" } });
+    expect(await json("ls", "/")).toEqual({ path: "/", children: ["a", "zookeeper"] });
+    expect(await json("delete", "/a")).toEqual({ path: "/a", txnid: "e3:3" });
+  });
+});
+
+describe("a failure", () => {
+  it("that is a refusal exits 3 with its code on standard error", async () => {
+    await using node = await startMemoryNode();
+    const result = await quorate(["get", "/none", "--server", node.url]);
+    expect(result).toMatchObject({ code: 3, out: "" });
+    expect(result.err).toMatch(/^quorate: ERR_ZNODE_NO_NODE: /);
+    const stat = await quorate(["stat", "/none", "--server", node.url]);
+    expect(stat).toMatchObject({ code: 3, out: "" });
+    await quorate(["create", "/a", "--server", node.url]);
+    const stale = await quorate(["set", "/a", "x", "--if-version", "7", "--server", node.url]);
+    expect(stale.code).toBe(3);
+    expect(stale.err).toContain("ERR_ZNODE_BAD_VERSION");
+  });
+
+  it("whose outcome is unknown exits 4", async () => {
+    await using node = await startMemoryNode();
+    node.server.writeError = new QuorateError("ERR_CLIENT_OUTCOME_UNKNOWN", "the leader was lost");
+    const result = await quorate(["create", "/a", "--server", node.url, "--json"]);
+    expect(result.code).toBe(4);
+    expect(JSON.parse(result.err)).toMatchObject({ error: { code: "ERR_CLIENT_OUTCOME_UNKNOWN" } });
+  });
+
+  it("to reach any server exits 5 and says why", async () => {
+    const result = await quorate(["get", "/a", "--server", DEAD, "--timeout", "200"]);
+    expect(result.code).toBe(5);
+    expect(result.err).toMatch(/ERR_CLIENT_UNREACHABLE.*127\.0\.0\.1:2.*ECONNREFUSED/);
+  });
+
+  it.each([
+    [["frobnicate"], /Unknown command|Did you mean|Unknown argument/],
+    [["get"], /Not enough non-option arguments/],
+    [["get", "/a", "--sever", DEAD], /Unknown argument.*sever/],
+    [["get", "a", "--server", DEAD], /ERR_ARG_PATH/],
+    [["get", "/a", "--server", "localhost"], /written like/],
+    [["start", "--nodes", "9"], /1 to 7/],
+    [[], /a command is needed/],
+    [["server", "--frob"], /--frob/],
+    [["server"], /ERR_CONFIG_VALUE: nodeId: is required/],
+    [["server", "--config", "/nowhere"], /ERR_CONFIG_FILE.*\/nowhere/],
+  ])("of usage exits 2: %j", async (args, message) => {
+    const result = await quorate(args);
+    expect(result).toMatchObject({ code: 2, out: "" });
+    expect(result.err).toMatch(message);
+  });
+
+  it("exits by its kind", () => {
+    const codeOf = (code: ConstructorParameters<typeof QuorateError>[0]): number =>
+      exitCodeOf(new QuorateError(code, "x"));
+    expect(codeOf("ERR_CONFIG_RELATION")).toBe(2);
+    expect(codeOf("ERR_STORE_LOCKED")).toBe(3);
+    expect(codeOf("ERR_SERVER_PORT_IN_USE")).toBe(3);
+    expect(codeOf("ERR_CLIENT_TIMEOUT")).toBe(5);
+    expect(codeOf("ERR_STORE_IO")).toBe(74);
+    expect(codeOf("ERR_STORE_DAMAGED")).toBe(74);
+    expect(codeOf("ERR_SYNC_DIVERGED")).toBe(70);
+    expect(exitCodeOf(new InvariantError("x"))).toBe(70);
+    expect(exitCodeOf(new TypeError("x"))).toBe(70);
+  });
+});
+
+describe("status", () => {
+  const peer = (id: number, requestAddr: string): Record<string, unknown> => ({
+    id,
+    electionAddr: `127.0.0.1:${id}`,
+    messageAddr: `127.0.0.1:${100 + id}`,
+    requestAddr,
+  });
+
+  it("tells every node of the ensemble, whichever was asked, and who is unreachable", async () => {
+    await using node = await startMemoryNode([peer(2, DEAD)]);
+    await quorate(["create", "/a", "--server", node.url]);
+    const result = await quorate(["status", "--json", "--server", node.url]);
+    expect(result.code).toBe(0);
+    expect(JSON.parse(result.out)).toEqual({
+      nodes: [
+        {
+          id: 1,
+          role: "leader",
+          epoch: 3,
+          lastLogged: "e3:1",
+          lastCommitted: "e3:1",
+          digest: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
+          digestAt: "e3:1",
+        },
+        {
+          id: 2,
+          role: "unreachable",
+          server: DEAD,
+          reason: expect.stringMatching(/^ERR_CLIENT_UNREACHABLE: .*ECONNREFUSED/) as string,
+        },
+      ],
+    });
+  });
+
+  it("is a table for people", async () => {
+    await using node = await startMemoryNode([peer(2, DEAD)]);
+    const { out } = await quorate(["status", "--server", node.url]);
+    const [head, first, second] = out.split("\n");
+    expect(head).toMatch(/^id {2}role +epoch +lastLogged/);
+    expect(first).toMatch(/^1 {3}leader +3 +e3:0/);
+    expect(second).toMatch(/^2 {3}unreachable +ERR_CLIENT_UNREACHABLE/);
+  });
+
+  it("exits 5 when nobody answers, still naming each", async () => {
+    const result = await quorate(["status", "--json", "--server", DEAD]);
+    expect(result.code).toBe(5);
+    expect(JSON.parse(result.out)).toMatchObject({
+      nodes: [{ id: null, role: "unreachable", server: DEAD }],
+    });
+  });
+
+  it("does not hang on a server that says nothing", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const server = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const result = await quorate(["status", "--json", "--server", server, "--timeout", "100"]);
+    expect(result.out).toMatch(/no answer in time/);
+    silent.close();
+  });
+});
+
+describe("help", () => {
+  it.each(["start", "status", "create", "set", "delete", "get", "ls", "stat"])(
+    "of %s has an example and the exit codes",
+    async (command) => {
+      const { code, out } = await quorate([command, "--help"]);
+      expect(code).toBe(0);
+      expect(out).toMatch(/Examples:\n +quorate /);
+      expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
+    },
+  );
+
+  it("of server and of all has them too", async () => {
+    for (const args of [["server", "--help"], ["--help"]]) {
+      const { code, out } = await quorate(args);
+      expect(code).toBe(0);
+      expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
+    }
+  });
+});
+
+describe("server", () => {
+  function configFile(name: string): string {
+    const file = join(directory, name);
+    const host = { electionAddr: "0", messageAddr: "0", requestAddr: "0" };
+    writeFileSync(file, JSON.stringify({ nodeId: 1, dataDir: directory, host }));
+    return file;
+  }
+
+  async function until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  it("runs until a signal, then ends with 0", async () => {
+    const io = new TestIo();
+    const server = new MemoryServer();
+    const ended = run(["server", "--config", configFile("a.json")], io, () =>
+      Promise.resolve(memoryParts(server)),
+    );
+    await until(() => io.awaitsSignal);
+    io.signal();
+    expect(await ended).toBe(0);
+  });
+
+  it("ends with the code of what ended it", async () => {
+    const io = new TestIo();
+    const server = new MemoryServer();
+    const ended = run(["server", "--config", configFile("b.json")], io, () =>
+      Promise.resolve(memoryParts(server)),
+    );
+    await until(() => io.awaitsSignal);
+    server.fail(new QuorateError("ERR_STORE_IO", "the disk is gone"));
+    expect(await ended).toBe(74);
+    expect(io.errText).toBe("quorate: ERR_STORE_IO: the disk is gone\n");
+  });
+
+  it("refuses a wrong configuration with the nearest key", async () => {
+    const file = join(directory, "wrong.json");
+    writeFileSync(file, JSON.stringify({ nodeId: 1, datadir: "x" }));
+    const result = await quorate(["server", "--config", file]);
+    expect(result.code).toBe(2);
+    expect(result.err).toContain('ERR_CONFIG_UNKNOWN_KEY: unknown setting "datadir"');
+    expect(result.err).toContain('"dataDir"');
+  });
+});

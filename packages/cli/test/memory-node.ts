@@ -1,0 +1,146 @@
+import { Readable } from "node:stream";
+import {
+  QuorateError,
+  silentLogger,
+  toEpoch,
+  toNodeId,
+  toTxnid,
+  type Txnid,
+} from "@quorate/protocol";
+import {
+  buildConfig,
+  runNode,
+  type ExitReason,
+  type NodeParts,
+  type NodeStatus,
+  type RunningNode,
+  type ServerHandle,
+} from "@quorate/node";
+import { ZnodeMachine } from "@quorate/znode";
+import type { Io } from "../src/io.js";
+
+/** A server of one, in memory: the shipped tree without an ensemble below it. */
+export class MemoryServer implements ServerHandle {
+  readonly #tree = new ZnodeMachine();
+  #last: Txnid = toTxnid(3n << 32n);
+  #finish: (reason: ExitReason) => void = () => undefined;
+  readonly done = new Promise<ExitReason>((resolve) => (this.#finish = resolve));
+  /** Set to have every write end so. */
+  writeError: QuorateError | null = null;
+  isStuckInStop = false;
+
+  submit(op: number, key: string, content: Uint8Array) {
+    if (this.writeError !== null) return Promise.reject(this.writeError);
+    const txnid = toTxnid(this.#last + 1n);
+    const prepared = this.#tree.prepare(op, key, content, { txnid, wallTimeMs: 1000 });
+    if (!prepared.ok) return Promise.reject(new QuorateError(prepared.code, prepared.message));
+    this.#last = txnid;
+    const answer = this.#tree.apply({ ...prepared, txnid, fid: "1", reqId: 0n });
+    return Promise.resolve({ txnid, content: answer });
+  }
+
+  read(op: number, key: string, content: Uint8Array) {
+    const result = this.#tree.read(op, key, content);
+    return result.ok
+      ? Promise.resolve(result.content)
+      : Promise.reject(new QuorateError(result.code, result.message));
+  }
+
+  status(): NodeStatus {
+    return {
+      id: toNodeId(1),
+      role: "leading",
+      leader: toNodeId(1),
+      epoch: toEpoch(3),
+      lastLogged: this.#last,
+      lastCommitted: this.#last,
+      lastApplied: this.#last,
+      digest: this.#tree.digest(),
+      standing: "member",
+      ready: true,
+    };
+  }
+
+  fail(error: QuorateError): void {
+    this.#finish({ kind: "failed", error });
+  }
+
+  stop(): Promise<void> {
+    if (!this.isStuckInStop) this.#finish({ kind: "stopped" });
+    return Promise.resolve();
+  }
+}
+
+export function memoryParts(server: MemoryServer): NodeParts {
+  return {
+    startServer: () => Promise.resolve(server),
+    createOpenStore: () => () => Promise.reject(new Error("no store here")),
+    logger: { ...silentLogger, close: () => Promise.resolve() },
+  };
+}
+
+export interface MemoryNode extends AsyncDisposable {
+  readonly node: RunningNode;
+  readonly server: MemoryServer;
+  readonly url: string;
+}
+
+export async function startMemoryNode(
+  peers: readonly Record<string, unknown>[] = [],
+): Promise<MemoryNode> {
+  const host = { electionAddr: "0", messageAddr: "0", requestAddr: "0" };
+  const config = buildConfig({ nodeId: 1, dataDir: "unused", host, peers });
+  const server = new MemoryServer();
+  const node = await runNode(config, memoryParts(server));
+  return {
+    node,
+    server,
+    url: `127.0.0.1:${node.requestAddress.port}`,
+    [Symbol.asyncDispose]: () => node.stop(),
+  };
+}
+
+/** Keeps what a command printed, and gives it signals. */
+export class TestIo implements Io {
+  readonly stdin: Readable;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isTerminal = false;
+  readonly self = [process.execPath, "no-such-file"] as const;
+  readonly #out: Uint8Array[] = [];
+  errText = "";
+  #onSignal: (() => void) | null = null;
+
+  constructor(env: Record<string, string> = {}, stdin = "") {
+    this.env = env;
+    this.stdin = Readable.from(stdin === "" ? [] : [Buffer.from(stdin)]);
+  }
+
+  out(text: string | Uint8Array): void {
+    this.#out.push(Buffer.from(text));
+  }
+
+  err(text: string): void {
+    this.errText += text;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#out);
+  }
+
+  get text(): string {
+    return this.bytes.toString();
+  }
+
+  onStopSignal(callback: () => void): () => void {
+    this.#onSignal = callback;
+    return () => (this.#onSignal = null);
+  }
+
+  get awaitsSignal(): boolean {
+    return this.#onSignal !== null;
+  }
+
+  signal(): void {
+    this.#onSignal?.();
+  }
+}

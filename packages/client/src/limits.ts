@@ -1,0 +1,24 @@
+/** The bounds of one client. */
+
+/** Requests that wait for their answer, sent or not. One more is refused: ERR_CLIENT_BUSY. */
+export const OUTSTANDING_MAX = 20_000;
+/** Bytes of those requests. Beyond it: ERR_CLIENT_BUSY. */
+export const OUTSTANDING_BYTES_MAX = 64 * 1024 * 1024;
+/** Deadlines are looked at this often, all in one sweep: no request has a timer of its own. */
+export const SWEEP_MS = 50;
+/** For one attempt to connect. */
+export const CONNECT_MS = 1000;
+/** Pauses between rounds of attempts; half of each is random. */
+export const RECONNECT_MS = 20;
+export const RECONNECT_MS_MAX = 1000;
+/** Pauses before a request that a server could not take on is sent again, likewise. */
+export const RETRY_MS = 20;
+export const RETRY_MS_MAX = 200;
+/** After so many such refusals in a row the client turns to another server. */
+export const REFUSALS_MAX = 5;
+/** A connection on which answers are due and nothing was heard for this long is asked. */
+export const PING_AFTER_MS = 1000;
+/** And this long after the question it is given up. */
+export const SILENCE_MS_MAX = 2000;
+export const REQUEST_TIMEOUT_MS = 5000;
+export const SERVERS_MAX = 100;

@@ -1,0 +1,176 @@
+import { QuorateError, type Txnid } from "@quorate/protocol";
+import {
+  decodeNativeReplies,
+  encodeNativeRequests,
+  NATIVE_FRAME_BYTES_SOFT_MAX,
+  NATIVE_FRAME_MESSAGES_MAX,
+  NATIVE_OP_PING,
+  NATIVE_REQUEST_ID_MAX,
+  type NativeReply,
+  type NativeRequest,
+} from "@quorate/codec";
+import type { Ambient } from "./ambient.js";
+import { bytesOf, type Call } from "./call.js";
+import { PING_AFTER_MS, SILENCE_MS_MAX } from "./limits.js";
+import type { ClientSocket } from "./socket.js";
+
+export interface LinkEvents {
+  onAnswer(call: Call, txnid: Txnid, content: Uint8Array): void;
+  onRefused(call: Call, error: QuorateError): void;
+  /** Once. `inFlight` were sent and not answered. */
+  onDown(inFlight: readonly Call[], reason: QuorateError): void;
+}
+
+const NO_CONTENT = new Uint8Array(0);
+
+/** One open connection: requests of a turn leave together, answers find their calls by id. */
+export class Link {
+  readonly server: string;
+  readonly #socket: ClientSocket;
+  readonly #ambient: Ambient;
+  readonly #events: LinkEvents;
+  readonly #inFlight = new Map<number, Call>();
+  #queued: NativeRequest[] = [];
+  #nextId = 1;
+  #flushIsDue = false;
+  #isDown = false;
+  #heardAt: number;
+  #pingedAt: number | null = null;
+  /**
+   * Whether this server is known to have applied all that this client has seen. Until then reads
+   * are made linearizable, so that a move to a server that lags shows no older state
+   * (Invariant 8).
+   */
+  isCaughtUp: boolean;
+
+  constructor(
+    socket: ClientSocket,
+    options: { readonly server: string; readonly isCaughtUp: boolean },
+    ambient: Ambient,
+    events: LinkEvents,
+  ) {
+    this.server = options.server;
+    this.isCaughtUp = options.isCaughtUp;
+    this.#socket = socket;
+    this.#ambient = ambient;
+    this.#events = events;
+    this.#heardAt = ambient.clock.now();
+    socket.onmessage = ({ data }) => this.#onMessage(data);
+    socket.onclose = ({ code, reason }) => {
+      this.#down(`the connection to ${this.server} closed (${code}${reason && `, ${reason}`})`);
+    };
+    socket.onerror = () => undefined;
+  }
+
+  get inFlightCount(): number {
+    return this.#inFlight.size;
+  }
+
+  send(call: Call): void {
+    const id = this.#drawId();
+    call.sent = true;
+    this.#inFlight.set(id, call);
+    const linearizable = call.linearizable || (!call.isWrite && !this.isCaughtUp);
+    this.#queue({ id, op: call.op, key: call.key, content: call.content, linearizable });
+  }
+
+  /** Looks for silence while answers are due. */
+  sweep(now: number): void {
+    if (this.#inFlight.size === 0) {
+      this.#heardAt = now;
+      this.#pingedAt = null;
+    } else if (this.#pingedAt === null) {
+      if (now - this.#heardAt < PING_AFTER_MS) return;
+      this.#pingedAt = now;
+      this.#queue({
+        id: 0,
+        op: NATIVE_OP_PING,
+        key: "",
+        content: NO_CONTENT,
+        linearizable: false,
+      });
+    } else if (now - this.#pingedAt >= SILENCE_MS_MAX) {
+      this.close(`${this.server} fell silent`);
+    }
+  }
+
+  close(why: string): void {
+    this.#flush();
+    this.#down(why);
+    this.#socket.close(1000);
+  }
+
+  #queue(request: NativeRequest): void {
+    this.#queued.push(request);
+    if (this.#flushIsDue) return;
+    this.#flushIsDue = true;
+    this.#ambient.clock.defer(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushIsDue = false;
+    if (this.#isDown) return;
+    const queued = this.#queued;
+    this.#queued = [];
+    let from = 0;
+    let bytes = 0;
+    for (const [index, request] of queued.entries()) {
+      bytes += bytesOf(request);
+      const isFull =
+        bytes >= NATIVE_FRAME_BYTES_SOFT_MAX || index + 1 - from === NATIVE_FRAME_MESSAGES_MAX;
+      if (!isFull && index + 1 < queued.length) continue;
+      this.#socket.send(encodeNativeRequests(queued.slice(from, index + 1)));
+      from = index + 1;
+      bytes = 0;
+    }
+  }
+
+  #onMessage(data: unknown): void {
+    if (this.#isDown) return;
+    this.#heardAt = this.#ambient.clock.now();
+    this.#pingedAt = null;
+    let replies: NativeReply[];
+    try {
+      if (!(data instanceof ArrayBuffer)) throw new TypeError("a text frame");
+      replies = decodeNativeReplies(new Uint8Array(data));
+    } catch (error) {
+      this.#down(`${this.server} sent what cannot be read`, error);
+      this.#socket.close(1000);
+      return;
+    }
+    for (const reply of replies) this.#onReply(reply);
+  }
+
+  #onReply(reply: NativeReply): void {
+    const call = this.#inFlight.get(reply.id);
+    // The answer to a ping, or to a call that was given up.
+    if (call === undefined) return;
+    this.#inFlight.delete(reply.id);
+    call.sent = false;
+    if (reply.ok) {
+      // A write was applied there behind everything before it; so was a read of this connection
+      // that had to be linearizable.
+      this.isCaughtUp = true;
+      this.#events.onAnswer(call, reply.txnid, reply.content);
+    } else {
+      this.#events.onRefused(call, reply.error);
+    }
+  }
+
+  #down(why: string, cause?: unknown): void {
+    if (this.#isDown) return;
+    this.#isDown = true;
+    const inFlight = [...this.#inFlight.values()];
+    this.#inFlight.clear();
+    this.#queued = [];
+    this.#events.onDown(inFlight, new QuorateError("ERR_CLIENT_UNREACHABLE", why, { cause }));
+  }
+
+  /** Zero is the ping's. Ids come round; one that is still in use is passed over. */
+  #drawId(): number {
+    do {
+      this.#nextId = this.#nextId >= NATIVE_REQUEST_ID_MAX ? 1 : this.#nextId + 1;
+    } while (this.#inFlight.has(this.#nextId));
+    return this.#nextId;
+  }
+}

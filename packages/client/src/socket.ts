@@ -1,0 +1,24 @@
+import { WebSocket } from "ws";
+import { NATIVE_REPLY_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
+
+/** What the client needs of a WebSocket: the part that browsers and `ws` have in common. */
+export interface ClientSocket {
+  binaryType: string;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onerror: ((event: { readonly message?: string }) => void) | null;
+  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+  send(data: Uint8Array): void;
+  close(code?: number): void;
+}
+
+/** Opens a socket to `ws://host:port`; in a browser `(url, name) => new WebSocket(url, name)`. */
+export type OpenSocket = (url: string, subprotocol: string) => ClientSocket;
+
+export const openNodeSocket: OpenSocket = (url) => {
+  const socket = new WebSocket(url, NATIVE_SUBPROTOCOL, {
+    perMessageDeflate: false,
+    maxPayload: NATIVE_REPLY_FRAME_BYTES_MAX,
+  });
+  return socket as unknown as ClientSocket;
+};

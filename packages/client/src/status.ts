@@ -1,0 +1,71 @@
+import { QuorateError } from "@quorate/protocol";
+
+/** What a node tells of itself; see docs/cli.md. */
+export interface ServerStatus {
+  readonly cluster: string;
+  readonly id: number;
+  readonly role: "leader" | "follower" | "watcher" | "electing";
+  readonly leader: number | null;
+  readonly epoch: number;
+  readonly lastLogged: string;
+  readonly lastCommitted: string;
+  readonly lastApplied: string;
+  readonly digest: string;
+  readonly digestAt: string;
+  readonly standing: string;
+  readonly ready: boolean;
+  readonly nodes: readonly { readonly id: number; readonly requestAddr: string }[];
+}
+
+/** Bytes of a status answer. */
+const STATUS_BYTES_MAX = 256 * 1024;
+
+/**
+ * Asks one server for its status over HTTP.
+ * @throws (rejects) ERR_CLIENT_UNREACHABLE, with what stood in the way.
+ */
+export async function fetchStatus(
+  server: string,
+  options: { readonly timeoutMs?: number } = {},
+): Promise<ServerStatus> {
+  const fail = (why: string, cause?: unknown): QuorateError =>
+    new QuorateError("ERR_CLIENT_UNREACHABLE", `${server}: ${why}`, { cause, retryable: true });
+  let status: unknown;
+  try {
+    const response = await fetch(`http://${server}/status`, {
+      signal: AbortSignal.timeout(options.timeoutMs ?? 2000),
+    });
+    if (!response.ok) throw fail(`HTTP ${response.status}`);
+    const text = await response.text();
+    if (text.length > STATUS_BYTES_MAX) throw fail("the answer is too long");
+    status = JSON.parse(text);
+  } catch (error) {
+    throw error instanceof QuorateError ? error : fail(reasonOf(error), error);
+  }
+  if (!isStatus(status)) throw fail("this is not a Quorate server");
+  return status;
+}
+
+/** fetch says "fetch failed" and keeps the reason in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return "no answer in time";
+  const { cause } = error;
+  if (cause instanceof AggregateError && cause.errors[0] instanceof Error) {
+    return cause.errors[0].message;
+  }
+  return cause instanceof Error ? cause.message : error.message;
+}
+
+function isStatus(value: unknown): value is ServerStatus {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "id" in value &&
+    typeof value.id === "number" &&
+    "role" in value &&
+    typeof value.role === "string" &&
+    "nodes" in value &&
+    Array.isArray(value.nodes)
+  );
+}

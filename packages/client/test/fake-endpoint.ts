@@ -1,0 +1,115 @@
+import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import { WebSocketServer, type WebSocket } from "ws";
+import { QuorateError, toTxnid, type ErrorCode } from "@quorate/protocol";
+import {
+  decodeNativeRequests,
+  encodeNativeReplies,
+  NATIVE_OP_PING,
+  NATIVE_SUBPROTOCOL,
+  type NativeReply,
+  type NativeRequest,
+} from "@quorate/codec";
+
+export type Answering = (request: NativeRequest) => Uint8Array | QuorateError | "later";
+
+/** A server's port as a script: answers as it is told, and can hold answers back or vanish. */
+export class FakeEndpoint implements AsyncDisposable {
+  readonly requests: NativeRequest[] = [];
+  frames = 0;
+  pings = 0;
+  answersPings = true;
+  closesAtOnce = false;
+  connections = 0;
+  answering: Answering;
+  readonly #server: WebSocketServer;
+  readonly #held: (() => void)[] = [];
+
+  private constructor(server: WebSocketServer, answering: Answering) {
+    this.#server = server;
+    this.answering = answering;
+    server.on("connection", (socket) => this.#serve(socket));
+  }
+
+  static async open(answering: Answering, port = 0): Promise<FakeEndpoint> {
+    const server = new WebSocketServer({
+      port,
+      host: "127.0.0.1",
+      handleProtocols: () => NATIVE_SUBPROTOCOL,
+    });
+    await once(server, "listening");
+    return new FakeEndpoint(server, answering);
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get connectionCount(): number {
+    return this.#server.clients.size;
+  }
+
+  releaseHeld(): void {
+    for (const run of this.#held.splice(0)) run();
+  }
+
+  /** As a killed process: every connection is reset. */
+  cut(): void {
+    for (const socket of this.#server.clients) socket.terminate();
+  }
+
+  sendRaw(bytes: Uint8Array): void {
+    for (const socket of this.#server.clients) socket.send(bytes);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #serve(socket: WebSocket): void {
+    this.connections += 1;
+    if (this.closesAtOnce) socket.terminate();
+    socket.on("message", (data: Buffer) => {
+      this.frames += 1;
+      const replies: NativeReply[] = [];
+      for (const request of decodeNativeRequests(data)) {
+        if ("error" in request) continue;
+        if (request.op === NATIVE_OP_PING) {
+          this.pings += 1;
+          if (this.answersPings) replies.push(replyOf(request.id, new Uint8Array()));
+          continue;
+        }
+        this.requests.push(request);
+        const answer = this.answering(request);
+        if (answer === "later") {
+          this.#held.push(() =>
+            socket.send(encodeNativeReplies([replyOf(request.id, request.content)])),
+          );
+        } else {
+          replies.push(replyOf(request.id, answer));
+        }
+      }
+      if (replies.length > 0) socket.send(encodeNativeReplies(replies));
+    });
+  }
+}
+
+function replyOf(id: number, answer: Uint8Array | QuorateError): NativeReply {
+  return answer instanceof QuorateError
+    ? { id, ok: false, error: answer }
+    : { id, ok: true, txnid: toTxnid((7n << 32n) | 12n), content: answer };
+}
+
+export function refusal(code: ErrorCode): QuorateError {
+  return new QuorateError(code, "as told");
+}
+
+/** Resolves once `condition` holds; the test's own time limit bounds it. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,182 @@
+import { Packr, Unpackr } from "msgpackr";
+import {
+  CONTENT_BYTES_MAX,
+  isErrorCode,
+  KEY_BYTES_MAX,
+  QuorateError,
+  toTxnid,
+  TXNID_ZERO,
+  type ErrorCode,
+  type Txnid,
+} from "@quorate/protocol";
+import { checkMsgpack } from "./check-msgpack.js";
+import {
+  NATIVE_DEPTH_MAX,
+  NATIVE_ERROR_CHARS_MAX,
+  NATIVE_FRAME_MESSAGES_MAX,
+  NATIVE_REQUEST_ID_MAX,
+} from "./limits.js";
+
+/**
+ * The frames of the native client port. One WebSocket message is one frame, one MessagePack array:
+ *
+ *   client → server  [[id, op, key, content, flags], ...]      flags: 1 = linearizable read
+ *   server → client  [[id, txnid, content], ...]               done; txnid 0 for reads
+ *                    [[id, code, message, retryable], ...]     refused
+ *
+ * Requests are pipelined; replies come in any order and name their request.
+ */
+export interface NativeRequest {
+  readonly id: number;
+  readonly op: number;
+  /** A path, for znode operations. */
+  readonly key: string;
+  readonly content: Uint8Array;
+  readonly linearizable: boolean;
+}
+
+/** A request that was framed but cannot be read: it is answered with this error. */
+export interface UnreadableRequest {
+  readonly id: number;
+  readonly error: QuorateError;
+}
+
+export type NativeReply =
+  | { readonly id: number; readonly ok: true; readonly txnid: Txnid; readonly content: Uint8Array }
+  | { readonly id: number; readonly ok: false; readonly error: QuorateError };
+
+/** Answered by the port itself, at once: tells a silent connection from a slow one. */
+export const NATIVE_OP_PING = 0;
+
+const FLAG_LINEARIZABLE = 1;
+const FLAGS_KNOWN = FLAG_LINEARIZABLE;
+
+const packr = new Packr({ useRecords: false });
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
+
+export function encodeNativeRequests(requests: readonly NativeRequest[]): Uint8Array {
+  const rows = requests.map((request) => [
+    request.id,
+    request.op,
+    request.key,
+    request.content,
+    request.linearizable ? FLAG_LINEARIZABLE : 0,
+  ]);
+  return packr.pack(rows);
+}
+
+/**
+ * Reads a frame of requests.
+ * @throws ERR_PROTOCOL_DECODE when the frame, or the id of any of its requests, cannot be read:
+ * then nobody can be answered, and the connection is of no use.
+ */
+export function decodeNativeRequests(frame: Uint8Array): (NativeRequest | UnreadableRequest)[] {
+  return rowsOf(frame).map(readRequest);
+}
+
+export function encodeNativeReplies(replies: readonly NativeReply[]): Uint8Array {
+  const rows = replies.map((reply) =>
+    reply.ok
+      ? [reply.id, packTxnid(reply.txnid), reply.content]
+      : [
+          reply.id,
+          reply.error.code,
+          reply.error.message.slice(0, NATIVE_ERROR_CHARS_MAX),
+          reply.error.retryable,
+        ],
+  );
+  return packr.pack(rows);
+}
+
+/** Reads a frame of replies. @throws ERR_PROTOCOL_DECODE. */
+export function decodeNativeReplies(frame: Uint8Array): NativeReply[] {
+  return rowsOf(frame).map(readReply);
+}
+
+function rowsOf(frame: Uint8Array): unknown[] {
+  checkMsgpack(frame, NATIVE_DEPTH_MAX);
+  let rows: unknown;
+  try {
+    rows = unpackr.unpack(frame);
+  } catch (cause) {
+    throw malformed("msgpack", cause);
+  }
+  if (!Array.isArray(rows)) throw malformed("a frame is an array");
+  if (rows.length > NATIVE_FRAME_MESSAGES_MAX) throw malformed("too many messages");
+  return rows;
+}
+
+function readRequest(row: unknown): NativeRequest | UnreadableRequest {
+  if (!Array.isArray(row)) throw malformed("a request is an array");
+  const values: readonly unknown[] = row;
+  const [id, op, key, content, flags] = values;
+  if (!isId(id)) throw malformed("request id");
+  const bad = (what: string): UnreadableRequest => ({ id, error: malformed(what) });
+  if (values.length !== 5) return bad("a request has 5 fields");
+  if (typeof op !== "number" || !Number.isInteger(op) || op < 0 || op > 255) return bad("op code");
+  if (typeof key !== "string") return bad("key");
+  if (!(content instanceof Uint8Array)) return bad("content");
+  if (typeof flags !== "number" || (flags | FLAGS_KNOWN) !== FLAGS_KNOWN) return bad("flags");
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  if (key.length > KEY_BYTES_MAX || (key.length * 3 > KEY_BYTES_MAX && tooLong(key))) {
+    return { id, error: tooLarge("key", KEY_BYTES_MAX) };
+  }
+  if (content.length > CONTENT_BYTES_MAX) {
+    return { id, error: tooLarge("content", CONTENT_BYTES_MAX) };
+  }
+  return { id, op, key, content, linearizable: (flags & FLAG_LINEARIZABLE) !== 0 };
+}
+
+function readReply(row: unknown): NativeReply {
+  if (!Array.isArray(row)) throw malformed("a reply is an array");
+  const values: readonly unknown[] = row;
+  const [id, second, third, fourth] = values;
+  if (!isId(id)) throw malformed("reply id");
+  if (values.length === 3 && third instanceof Uint8Array) {
+    return { id, ok: true, txnid: unpackTxnid(second), content: third };
+  }
+  if (values.length === 4 && typeof second === "string" && typeof third === "string") {
+    // A newer server may know codes that this client does not.
+    const code: ErrorCode = isErrorCode(second) ? second : "ERR_SERVER_INTERNAL";
+    const message = isErrorCode(second) ? third : `${second}: ${third}`;
+    return {
+      id,
+      ok: false,
+      error: new QuorateError(code, message, { retryable: fourth === true }),
+    };
+  }
+  throw malformed("reply");
+}
+
+function packTxnid(txnid: Txnid): number | bigint {
+  return txnid === TXNID_ZERO ? 0 : txnid;
+}
+
+function unpackTxnid(value: unknown): Txnid {
+  if (value === 0) return TXNID_ZERO;
+  if (typeof value !== "bigint" || value < 0n) throw malformed("txnid");
+  return toTxnid(value);
+}
+
+function isId(value: unknown): value is number {
+  return (
+    typeof value === "number" &&
+    Number.isInteger(value) &&
+    value >= 0 &&
+    value <= NATIVE_REQUEST_ID_MAX
+  );
+}
+
+const encoder = new TextEncoder();
+
+function tooLong(key: string): boolean {
+  return encoder.encode(key).length > KEY_BYTES_MAX;
+}
+
+function tooLarge(what: string, bytesMax: number): QuorateError {
+  return new QuorateError("ERR_ARG_TOO_LARGE", `${what} exceeds ${bytesMax} bytes`);
+}
+
+function malformed(what: string, cause?: unknown): QuorateError {
+  return new QuorateError("ERR_PROTOCOL_DECODE", `malformed native frame: ${what}`, { cause });
+}

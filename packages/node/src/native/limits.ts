@@ -1,0 +1,29 @@
+/** The bounds of the native port, each with the effect of reaching it. */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** TCP connections, HTTP and WebSocket together. One more is dropped and counted. */
+export const CONNECTIONS_MAX = 1000;
+/** Requests of one connection that wait for their outcome. At the bound it is not read from. */
+export const OUTSTANDING_MAX = 1000;
+/** Reads among them: an answer may be ten thousand times its question. Effect as above. */
+export const OUTSTANDING_READS_MAX = 32;
+/** Bytes of the requests of one connection that wait. Effect as above. */
+export const OUTSTANDING_BYTES_MAX = 8 * MIB;
+/** The same over all connections, unsent replies added. Beyond it: ERR_SERVER_BUSY. */
+export const PORT_BYTES_MAX = 128 * MIB;
+/** Reply bytes that a connection's reader has not taken. Above it nothing more is read from it. */
+export const SEND_PAUSE_BYTES = 1 * MIB;
+/** Reply bytes that a connection's reader has not taken. Above it the connection is closed. All
+ * the answers that may be outstanding fit in it. */
+export const SEND_QUEUE_BYTES_MAX = 80 * MIB;
+/** A reader that takes none of its waiting replies over this many sweeps is closed. */
+export const STALLED_SWEEPS_MAX = 2;
+/** Between two looks at all connections: a silent one is pinged, and closed at the next look. */
+export const SWEEP_MS = 5000;
+/** For a whole HTTP request to arrive. */
+export const HTTP_REQUEST_MS = 5000;
+/** For a connection to close politely. */
+export const CLOSE_MS = 200;
+/** Bytes of the headers of an HTTP request. */
+export const HTTP_HEADER_BYTES_MAX = 8 * KIB;

@@ -1,0 +1,222 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import { QuorateError, type Clock, type Logger, type Meter } from "@quorate/protocol";
+import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
+import { formatAddress, type Address } from "../config/address.js";
+import type { NodeConfig } from "../config/config.js";
+import type { NodeStatus, ServerHandle } from "../server-handle.js";
+import { NativeConnection, type PortBudget } from "./connection.js";
+import { refusalOf } from "./guard.js";
+import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } from "./limits.js";
+import { statusDocument } from "./status-document.js";
+
+export interface NativePortDeps {
+  readonly server: Pick<ServerHandle, "submit" | "read"> & {
+    /** Null while the server is not there yet. */
+    status(): NodeStatus | null;
+  };
+  /** Whether an op only reads: then it may be answered at this node. */
+  readonly isRead: (op: number) => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+export interface NativePort {
+  /** As bound: with the real port where 0 was asked for. */
+  readonly address: Address;
+  /** Connections open now. */
+  readonly connectionCount: number;
+  /** Sends what is answered and closes every connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the node's one client port: HTTP for status, WebSocket for requests.
+ * @throws (rejects) ERR_SERVER_PORT_IN_USE; ERR_CONFIG_VALUE when the address cannot be bound.
+ */
+export async function openNativePort(
+  config: Pick<NodeConfig, "cluster" | "host" | "peers" | "allowedHosts" | "allowedOrigins">,
+  deps: NativePortDeps,
+): Promise<NativePort> {
+  const connections = new Set<NativeConnection>();
+  const http = createServer({
+    maxHeaderSize: HTTP_HEADER_BYTES_MAX,
+    headersTimeout: HTTP_REQUEST_MS,
+    requestTimeout: HTTP_REQUEST_MS,
+    connectionsCheckingInterval: 1000,
+    keepAliveTimeout: HTTP_REQUEST_MS,
+  });
+  http.maxConnections = CONNECTIONS_MAX;
+  http.on("drop", () => {
+    deps.meter.count("native_connections_dropped");
+    deps.logger.warn("dropped a client connection: too many are open");
+  });
+  http.on("request", (request, response) => {
+    answerHttp(request, response, config, deps);
+  });
+  const acceptor = createAcceptor(connections, deps);
+  http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    acceptUpgrade(acceptor, { request, socket, head }, config, deps);
+  });
+  const bound = await listen(http, config.host.request);
+  const sweeper = startSweeping(connections, deps.clock);
+  let closing: Promise<void> | null = null;
+  return {
+    address: bound,
+    get connectionCount() {
+      return connections.size;
+    },
+    close() {
+      sweeper.cancel();
+      closing ??= closeAll(http, connections);
+      return closing;
+    },
+  };
+}
+
+function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps): WebSocketServer {
+  const acceptor = new WebSocketServer({
+    noServer: true,
+    maxPayload: NATIVE_FRAME_BYTES_MAX,
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols: () => NATIVE_SUBPROTOCOL,
+  });
+  const budget: PortBudget = { bytes: 0 };
+  acceptor.on("connection", (socket, request) => {
+    const remote = `${request.socket.remoteAddress ?? "?"}:${request.socket.remotePort ?? 0}`;
+    const logger = deps.logger.child({ client: remote });
+    const connection = new NativeConnection(socket, { ...deps, logger, budget });
+    connections.add(connection);
+    logger.debug("a client connected");
+    socket.once("close", (code) => {
+      connections.delete(connection);
+      logger.debug("a client connection closed", { code });
+    });
+  });
+  return acceptor;
+}
+
+interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+function acceptUpgrade(
+  acceptor: WebSocketServer,
+  { request, socket, head }: Upgrade,
+  guard: Pick<NodeConfig, "allowedHosts" | "allowedOrigins">,
+  deps: NativePortDeps,
+): void {
+  // Without a listener a reset during the upgrade would end the process.
+  socket.on("error", (error) => deps.logger.debug("a client upgrade broke off", { error }));
+  const refused = refusalOf(request.headers, guard);
+  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(/\s*,\s*/);
+  const [status, reason] =
+    refused !== null
+      ? ["403 Forbidden", refused]
+      : ["400 Bad Request", `this port speaks ${NATIVE_SUBPROTOCOL}`];
+  if (refused === null && offered.includes(NATIVE_SUBPROTOCOL)) {
+    acceptor.handleUpgrade(request, socket, head, (webSocket) => {
+      acceptor.emit("connection", webSocket, request);
+    });
+    return;
+  }
+  deps.logger.warn("refused a client connection", { reason });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
+      `Content-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,
+  );
+}
+
+function answerHttp(
+  request: IncomingMessage,
+  response: ServerResponse,
+  config: Pick<NodeConfig, "cluster" | "host" | "peers" | "allowedHosts" | "allowedOrigins">,
+  deps: NativePortDeps,
+): void {
+  // Nothing here has a body; one that comes is thrown away.
+  request.resume();
+  const refused = refusalOf(request.headers, config);
+  if (refused !== null) {
+    deps.logger.warn("refused a client request", { reason: refused });
+    send(response, 403, { error: refused });
+    return;
+  }
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    send(response, 405, { error: "GET only" });
+    return;
+  }
+  switch ((request.url ?? "").split("?")[0]) {
+    case "/status":
+      send(response, 200, statusDocument(deps.server.status(), config));
+      return;
+    case "/healthz":
+      send(response, 200, { ok: true });
+      return;
+    case "/readyz": {
+      const ready = deps.server.status()?.ready ?? false;
+      send(response, ready ? 200 : 503, { ready });
+      return;
+    }
+    default:
+      send(response, 404, { error: "there are /status, /healthz and /readyz" });
+  }
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+  });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+function listen(http: Server, address: Address): Promise<Address> {
+  return new Promise((resolve, reject) => {
+    http.once("error", (error: NodeJS.ErrnoException) => {
+      const where = formatAddress(address);
+      reject(
+        error.code === "EADDRINUSE"
+          ? new QuorateError("ERR_SERVER_PORT_IN_USE", `requestAddr ${where} is already in use`, {
+              cause: error,
+              details: { address: where },
+            })
+          : new QuorateError("ERR_CONFIG_VALUE", `requestAddr ${where} cannot be bound`, {
+              cause: error,
+            }),
+      );
+    });
+    http.listen({ host: address.host, port: address.port }, () => {
+      const bound = http.address();
+      resolve({
+        host: address.host,
+        port: typeof bound === "object" && bound !== null ? bound.port : address.port,
+      });
+    });
+  });
+}
+
+function startSweeping(
+  connections: ReadonlySet<NativeConnection>,
+  clock: Clock,
+): { cancel(): void } {
+  const sweep = (): void => {
+    timer = clock.setTimer(SWEEP_MS, sweep);
+    for (const connection of connections) connection.sweep();
+  };
+  let timer = clock.setTimer(SWEEP_MS, sweep);
+  return { cancel: () => timer.cancel() };
+}
+
+async function closeAll(http: Server, connections: ReadonlySet<NativeConnection>): Promise<void> {
+  const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  for (const connection of connections) connection.close();
+  // Of HTTP only; upgraded connections are closed above.
+  http.closeAllConnections();
+  await closed;
+}

@@ -1,0 +1,198 @@
+import {
+  QuorateError,
+  silentMeter,
+  type ChainHash,
+  type Clock,
+  type Logger,
+  type Meter,
+  type NodeId,
+  type OpenStore,
+} from "@quorate/protocol";
+import {
+  chainHash,
+  createClock,
+  createPeerConnector,
+  createPeerListener,
+  createRandom,
+  createUdpMessenger,
+  type PeerAddress,
+} from "@quorate/transport";
+import type { ServerDeps, ServerOptions } from "@quorate/server";
+import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { formatAddress, type Address } from "./config/address.js";
+import { describeConfig, type NodeConfig } from "./config/config.js";
+import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
+import { openNativePort, type NativePort } from "./native/native-port.js";
+import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
+
+/** What the composition root composes: replaced one by one by hosts and tests. */
+export interface NodeParts {
+  startServer(options: ServerOptions, deps: ServerDeps): Promise<ServerHandle>;
+  /** A store that opens the node's data directory. */
+  createOpenStore(
+    config: NodeConfig,
+    deps: { readonly logger: Logger; readonly meter: Meter; readonly chainHash: ChainHash },
+  ): OpenStore;
+  /** Default: winston, as configured. */
+  readonly logger?: ClosableLogger;
+  readonly meter?: Meter;
+}
+
+export interface RunningNode {
+  /** Where clients reach it; with the real port where 0 was configured. */
+  readonly requestAddress: Address;
+  /** Resolves once, when everything of the node is closed. */
+  readonly done: Promise<ExitReason>;
+  /** Null while the server is not there yet. */
+  status(): NodeStatus | null;
+  /** Drains, hands over, closes. Resolves with `done`. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const reads: ReadonlySet<number> = new Set([ZnodeOp.get, ZnodeOp.exists, ZnodeOp.children]);
+
+/**
+ * Runs one node: binds its three ports, verifies its store and takes part in its ensemble.
+ * @throws (rejects) ERR_SERVER_PORT_IN_USE, ERR_CONFIG_VALUE, ERR_CONFIG_INSECURE for an address;
+ * ERR_STORE_* for the data directory. Then nothing is left open.
+ */
+export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
+  const clock = createClock();
+  const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
+  const meter = parts.meter ?? silentMeter;
+  const scope = logger.child({ node: config.nodeId });
+  scope.info("starting", { config: describeConfig(config) });
+  const opened: Closable[] = [];
+  const late = new LateServer();
+  try {
+    const port = await openNativePort(config, {
+      server: late,
+      isRead: (op) => reads.has(op),
+      clock,
+      logger: scope.child({ component: "native" }),
+      meter,
+    });
+    opened.push(port);
+    const peers = await openPeerPorts(config, { clock, logger: scope, meter }, opened);
+    const server = await parts.startServer(serverOptions(config), {
+      ...peers,
+      clock,
+      random: createRandom(),
+      logger: scope,
+      meter,
+      openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
+      createStateMachine: () => new ZnodeMachine(),
+      chainHash,
+    });
+    late.attach(server);
+    scope.info("clients are served", { requestAddr: formatAddress(port.address) });
+    return handleOf(port, server, late, { scope, logger, opened });
+  } catch (error) {
+    scope.error("could not start", {}, error);
+    await closeInOrder(opened);
+    await logger.close();
+    throw error;
+  }
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+interface Rest {
+  readonly scope: Logger;
+  readonly logger: ClosableLogger;
+  readonly opened: readonly Closable[];
+}
+
+function handleOf(
+  port: NativePort,
+  server: ServerHandle,
+  late: LateServer,
+  { scope, logger, opened }: Rest,
+): RunningNode {
+  const done = server.done.then(async (reason) => {
+    if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
+    await closeInOrder(opened);
+    scope.info("stopped");
+    await logger.close();
+    return reason;
+  });
+  return {
+    requestAddress: port.address,
+    done,
+    status: () => late.status(),
+    async stop() {
+      // What is answered while it drains still reaches its clients: the port closes after it.
+      await server.stop();
+      await done;
+    },
+  };
+}
+
+function serverOptions(config: NodeConfig): ServerOptions {
+  const { nodeId, voters, cluster, timings, trustEmpty, checkpointBytes } = config;
+  return { nodeId, voters, cluster, timings, trustEmpty, checkpointBytes };
+}
+
+async function openPeerPorts(
+  config: NodeConfig,
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
+  opened: Closable[],
+): Promise<Pick<ServerDeps, "messenger" | "listener" | "connector">> {
+  const identity = {
+    nodeId: config.nodeId,
+    cluster: config.cluster,
+    secret: config.secret ?? undefined,
+  };
+  const addresses = (kind: "election" | "message"): ReadonlyMap<NodeId, PeerAddress> =>
+    new Map(config.peers.map((peer) => [peer.id, peer[kind]]));
+  const messenger = await createUdpMessenger(
+    { ...identity, bind: config.host.election, peers: addresses("election") },
+    { ...deps, logger: deps.logger.child({ component: "ballots" }) },
+  );
+  opened.push(messenger);
+  const peerDeps = { ...deps, logger: deps.logger.child({ component: "peers" }) };
+  const listener = await createPeerListener(
+    { ...identity, bind: config.host.message, voters: config.voters, allowsWatchers: true },
+    peerDeps,
+  );
+  opened.push(listener);
+  const connector = createPeerConnector(
+    { ...identity, role: "voter", peers: addresses("message") },
+    peerDeps,
+  );
+  return { messenger, listener, connector };
+}
+
+/** One that fails to close must not keep the others open. */
+async function closeInOrder(opened: readonly Closable[]): Promise<void> {
+  const results = await Promise.allSettled(opened.map((closable) => closable.close()));
+  const failures = results.filter((result) => result.status === "rejected");
+  if (failures.length > 0) throw new AggregateError(failures.map(({ reason }) => reason as Error));
+}
+
+/** Stands before a server whose store is still being verified: status is told, work refused. */
+class LateServer {
+  #server: ServerHandle | null = null;
+
+  attach(server: ServerHandle): void {
+    this.#server = server;
+  }
+
+  status(): NodeStatus | null {
+    return this.#server?.status() ?? null;
+  }
+
+  submit(...args: Parameters<ServerHandle["submit"]>): ReturnType<ServerHandle["submit"]> {
+    return this.#server?.submit(...args) ?? Promise.reject(starting());
+  }
+
+  read(...args: Parameters<ServerHandle["read"]>): ReturnType<ServerHandle["read"]> {
+    return this.#server?.read(...args) ?? Promise.reject(starting());
+  }
+}
+
+function starting(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "the node is starting", { retryable: true });
+}
