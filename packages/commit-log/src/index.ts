@@ -1,1 +1,6 @@
-export {};
+/**
+ * The durable store on SQLite (L2): `DurableStore` of @quorate/protocol.
+ * @packageDocumentation
+ */
+export { sha256Chain } from "./chain.js";
+export { openCommitLog, type CommitLogOptions } from "./commit-log.js";
