@@ -4,3 +4,4 @@
  */
 export { sha256Chain } from "./chain.js";
 export { openCommitLog, type CommitLogOptions } from "./commit-log.js";
+export { dumpCommitLog, verifyCommitLog, type CommitLogReport } from "./inspect.js";

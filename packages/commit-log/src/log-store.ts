@@ -25,6 +25,7 @@ import { CheckpointJob, PinnedRows, StagedJob } from "./checkpoint-jobs.js";
 import { blockListOf, linkLost, type LogLink } from "./log-link.js";
 import { LogView } from "./log-view.js";
 import type { StateLink } from "./state-link.js";
+import { recoveredOf, rowsRefOf } from "./recovered.js";
 import { packRows } from "./row-codec.js";
 import { closedError, NEVER, TicketLanes } from "./ticket-lanes.js";
 import type { CheckpointFact, FromLogWorker, OpenedLog, RowsRef } from "./worker-messages.js";
@@ -422,31 +423,4 @@ export class LogStore implements DurableStore {
       this.#log.send({ kind: "close" });
     });
   }
-}
-
-function recoveredOf(opened: OpenedLog): RecoveredState {
-  const { checkpoint } = opened;
-  return {
-    identity: opened.identity,
-    acceptedEpoch: opened.acceptedEpoch,
-    currentEpoch: opened.currentEpoch,
-    logStart: opened.logStart,
-    lastLogged: opened.lastLogged,
-    commitMark: opened.commitMark,
-    checkpoint:
-      checkpoint === null
-        ? null
-        : {
-            position: checkpoint.position,
-            digest: checkpoint.digest,
-            members: checkpoint.members,
-            generation: checkpoint.generation,
-          },
-    members: new Map(opened.members),
-    damage: opened.damage,
-  };
-}
-
-function rowsRefOf({ table, generation, rowCount, rowSum }: CheckpointFact): RowsRef {
-  return { table, generation, rowCount, rowSum };
 }

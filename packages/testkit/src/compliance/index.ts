@@ -3,4 +3,4 @@
  * @packageDocumentation
  */
 export { durableStoreCompliance } from "./durable-store.js";
-export { RETAINED_TAIL_BYTES, testHash, type StoreHarness } from "./store-driver.js";
+export { RETAINED_TAIL_BYTES, testHash, type StoreHarness } from "../store-driver.js";
