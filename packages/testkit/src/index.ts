@@ -11,3 +11,12 @@ export {
   type StateRows,
 } from "./memory-disk.js";
 export { openMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
+export {
+  History,
+  row,
+  snapshotInfo,
+  StoreDriver,
+  testHash,
+  text,
+  type StoreHarness,
+} from "./store-driver.js";

@@ -9,7 +9,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { durableStoreCompliance, RETAINED_TAIL_BYTES, testHash } from "../src/compliance/index.js";
-import { History, row, snapshotInfo, StoreDriver } from "../src/compliance/store-driver.js";
+import { History, row, snapshotInfo, StoreDriver } from "../src/store-driver.js";
 import { MemoryDisk, openMemoryStore } from "../src/index.js";
 
 const realClock: Clock = {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe } from "vitest";
 import { checkpointCases } from "./store-checkpoint-cases.js";
 import { logCases } from "./store-log-cases.js";
 import { snapshotCases } from "./store-snapshot-cases.js";
-import { StoreDriver, type StoreHarness } from "./store-driver.js";
+import { StoreDriver, type StoreHarness } from "../store-driver.js";
 
 export interface StoreContext {
   readonly harness: StoreHarness;

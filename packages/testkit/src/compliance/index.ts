@@ -4,4 +4,4 @@
  */
 export { durableStoreCompliance } from "./durable-store.js";
 export * from "./peer-compliance.js";
-export { RETAINED_TAIL_BYTES, testHash, type StoreHarness } from "./store-driver.js";
+export { RETAINED_TAIL_BYTES, testHash, type StoreHarness } from "../store-driver.js";

@@ -9,7 +9,7 @@ import {
   RETAINED_TAIL_BYTES,
   row,
   snapshotInfo,
-} from "./store-driver.js";
+} from "../store-driver.js";
 
 export function checkpointCases(context: StoreContext): void {
   describe("checkpoints (G18)", () => {

@@ -11,7 +11,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import type { StoreContext } from "./durable-store.js";
-import { History, IDENTITY_A, NODE_1 } from "./store-driver.js";
+import { History, IDENTITY_A, NODE_1 } from "../store-driver.js";
 
 export function logCases(context: StoreContext): void {
   describe("writes", () => {

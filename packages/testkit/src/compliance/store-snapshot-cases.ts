@@ -17,7 +17,7 @@ import {
   snapshotInfo,
   type StoreDriver,
   type StoreHarness,
-} from "./store-driver.js";
+} from "../store-driver.js";
 
 const POSITION: LogPosition = { txnid: makeTxnid(4, 100), chain: 0xabcdn as Chain };
 const OLD_ROWS = [["a", "old"]];

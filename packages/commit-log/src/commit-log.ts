@@ -1,0 +1,100 @@
+import {
+  assert,
+  QuorateError,
+  type ChainHash,
+  type DurableStore,
+  type Logger,
+  type Meter,
+} from "@quorate/protocol";
+import { sha256Chain } from "./chain.js";
+import { LogLink, linkLost } from "./log-link.js";
+import { LogStore } from "./log-store.js";
+import { StateLink } from "./state-link.js";
+import type { OpenedLog, ToLogWorker } from "./worker-messages.js";
+
+export interface CommitLogOptions {
+  /** Made when it does not exist. Holds nothing but this store. */
+  readonly directory: string;
+  /** Must be the protocol's hash: a log is verified by it on open. */
+  readonly chainHash: ChainHash;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** Bytes of log kept below a finished checkpoint, for cheap diffs. Default 32 MiB. */
+  readonly retainedTailBytes?: number;
+  /** Bytes of write-ahead log at which it is written back. Default 4 MiB. */
+  readonly walBytesMax?: number;
+  /** How long `close` waits for the disk. Default 5000. */
+  readonly diskTimeoutMs?: number;
+}
+
+const MIB = 1024 * 1024;
+const RETAINED_TAIL_BYTES = 32 * MIB;
+const WAL_BYTES_MAX = 4 * MIB;
+const DISK_TIMEOUT_MS = 5000;
+
+/**
+ * Opens the durable store of a directory: locked, synced and verified before this resolves.
+ * @throws (rejects) ERR_STORE_LOCKED when another process has it, ERR_STORE_SCHEMA when a newer
+ *   release wrote it, ERR_STORE_FULL or ERR_STORE_IO when the disk fails meanwhile.
+ */
+export async function openCommitLog(options: CommitLogOptions): Promise<DurableStore> {
+  const sample = Uint8Array.of(1, 2, 3);
+  assert(options.chainHash(sample) === sha256Chain(sample), "the chain hash is the protocol's");
+  const log = new LogLink();
+  const state = new StateLink();
+  try {
+    const opened = await openAndRepair(options, log, state);
+    return new LogStore(log, state, opened, {
+      meter: options.meter,
+      logger: options.logger,
+      diskTimeoutMs: options.diskTimeoutMs ?? DISK_TIMEOUT_MS,
+    });
+  } catch (error) {
+    const closed = new QuorateError("ERR_STORE_CLOSED", "the store did not open", { cause: error });
+    await Promise.all([log.terminate(), state.terminate(closed)]);
+    throw error;
+  }
+}
+
+async function openAndRepair(
+  options: CommitLogOptions,
+  log: LogLink,
+  state: StateLink,
+): Promise<OpenedLog> {
+  const { directory, logger } = options;
+  const opened = await ask(log, {
+    kind: "open",
+    directory,
+    retainedTailBytes: options.retainedTailBytes ?? RETAINED_TAIL_BYTES,
+    walBytesMax: options.walBytesMax ?? WAL_BYTES_MAX,
+  });
+  const rowsProblem = await state.request<"open">({
+    op: "open",
+    directory,
+    rows: opened.checkpoint,
+  });
+  const problems = [...opened.problems, ...(rowsProblem === null ? [] : [rowsProblem])];
+  if (problems.length === 0) return opened;
+  const isCheckpointLost = rowsProblem !== null;
+  const repaired = await ask(log, { kind: "repair", problems, isCheckpointLost });
+  if (isCheckpointLost) await state.request<"reset">({ op: "reset" });
+  logger.error("the store is damaged and has a new identity", {
+    problems,
+    identity: repaired.identity,
+    before: opened.identity,
+  });
+  return repaired;
+}
+
+function ask(log: LogLink, message: ToLogWorker): Promise<OpenedLog> {
+  return new Promise((resolve, reject) => {
+    log.listen({
+      onMessage: (answer) => {
+        if (answer.kind === "opened") resolve(answer.log);
+        else if (answer.kind === "failed") reject(new QuorateError(answer.code, answer.message));
+      },
+      onLost: (error) => reject(linkLost(error)),
+    });
+    log.send(message);
+  });
+}

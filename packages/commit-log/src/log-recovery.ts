@@ -1,0 +1,222 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import {
+  EPOCH_ZERO,
+  errorCodeOf,
+  followsPosition,
+  LOG_START,
+  positionOf,
+  QuorateError,
+  toIdentity,
+  type Identity,
+  type LogPosition,
+} from "@quorate/protocol";
+import { FactTable, type FactName, type Facts, type Marks } from "./facts.js";
+import { HighWaterFile, type HighWater } from "./high-water.js";
+import { LogRows } from "./log-rows.js";
+import { FIRST_MARKS, LogWriter } from "./log-writer.js";
+import { configure, LOG_MIGRATIONS, migrate } from "./schema.js";
+import { isCorruption } from "./store-errors.js";
+import { HIGH_WATER_FILE, LOG_FILE, quarantine } from "./store-files.js";
+import type { OpenedLog, RepairMsg } from "./worker-messages.js";
+
+/** Waits for a reader beside us to end its transaction; readers end theirs within 1 s. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** Where a log that cannot be trusted as a whole ends. */
+export interface LogCut {
+  readonly next: number;
+  readonly end: LogPosition;
+  readonly offset: number;
+}
+
+export interface OpenLogFiles {
+  readonly db: Database.Database;
+  readonly facts: FactTable;
+  readonly writer: LogWriter;
+  readonly highWater: HighWaterFile;
+  readonly highWaterFound: HighWater | null;
+  readonly cut: LogCut | null;
+  readonly opened: OpenedLog;
+}
+
+/** Opens and verifies log.db against itself and the high-water file. Repairs nothing yet. */
+export function openLogFiles(directory: string, retainedTailBytes: number): OpenLogFiles {
+  const existed = existsSync(join(directory, LOG_FILE));
+  const { file: highWater, found } = HighWaterFile.open(join(directory, HIGH_WATER_FILE));
+  const problems: string[] = [];
+  if (!existed && found !== null) problems.push("log.db is gone");
+  let base: { readonly db: Database.Database; readonly facts: Facts };
+  try {
+    base = openDatabase(directory, problems);
+  } catch (error) {
+    if (!isCorruption(error)) throw error;
+    problems.push("log.db is corrupt");
+    quarantine(directory, LOG_FILE);
+    base = openDatabase(directory, problems);
+  }
+  const { db, facts } = base;
+  const table = new FactTable(db);
+  const rows = new LogRows(db);
+  problems.push(...contradictions(facts, found));
+  const cut = findCut(rows, facts.marks, problems);
+  const writer = new LogWriter(table, rows, facts.marks, retainedTailBytes);
+  return {
+    db,
+    facts: table,
+    writer,
+    highWater,
+    highWaterFound: found,
+    cut,
+    opened: openedOf(facts, problems),
+  };
+}
+
+/**
+ * Gives a damaged directory a new identity and leaves of its log what joins its state. In one
+ * transaction: a crash in between finds the damage again.
+ */
+export function repairLog(files: OpenLogFiles, repair: RepairMsg): OpenedLog {
+  const { writer, facts, opened, cut, highWaterFound } = files;
+  const checkpoint = repair.isCheckpointLost ? null : opened.checkpoint;
+  const base = checkpoint?.position ?? LOG_START;
+  if (cut !== null && cut.end.txnid >= base.txnid) writer.cut(cut.next, cut.end, cut.offset);
+  else if (cut !== null) writer.restart(base);
+  const { start, end } = writer.marks;
+  const joins = start.txnid <= base.txnid && base.txnid <= end.txnid;
+  if (!joins) writer.restart(base);
+  writer.skipTo(highWaterFound?.sequence ?? 0);
+  facts.put("identity", newIdentity());
+  facts.put("accepted", opened.acceptedEpoch);
+  facts.put("current", opened.currentEpoch);
+  facts.put("members", opened.members);
+  facts.put("checkpoint", checkpoint);
+  facts.put("damage", repair.problems.join("; "));
+  writer.seal();
+  return openedOf(readFacts(facts, []), []);
+}
+
+function openDatabase(
+  directory: string,
+  problems: string[],
+): { readonly db: Database.Database; readonly facts: Facts } {
+  const db = new Database(join(directory, LOG_FILE), { timeout: BUSY_TIMEOUT_MS });
+  try {
+    configure(db, "FULL");
+    // Frames recovered after a kill lie in the page cache only: synced before anything is said.
+    checkpointWal(db);
+    migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
+    checkpointWal(db);
+    return { db, facts: readFacts(new FactTable(db), problems, db) };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** @throws ERR_STORE_LOCKED while a reader holds an old image of the database. */
+function checkpointWal(db: Database.Database): void {
+  const [result] = db.pragma("wal_checkpoint(TRUNCATE)") as { readonly busy: number }[];
+  if (result?.busy === 0) return;
+  throw new QuorateError("ERR_STORE_LOCKED", "a reader holds the log", { retryable: true });
+}
+
+function fillFacts(facts: FactTable): void {
+  facts.put("marks", FIRST_MARKS);
+  facts.put("identity", newIdentity());
+  facts.put("accepted", { epoch: EPOCH_ZERO, leader: 0 });
+  facts.put("current", EPOCH_ZERO);
+  facts.put("members", []);
+  facts.put("checkpoint", null);
+  facts.put("damage", null);
+}
+
+function readFacts(table: FactTable, problems: string[], db?: Database.Database): Facts {
+  const read = <N extends FactName>(name: N, fallback: () => Facts[N]): Facts[N] => {
+    try {
+      return table.get(name);
+    } catch (error) {
+      if (errorCodeOf(error) !== "ERR_STORE_DAMAGED") throw error;
+      problems.push(error instanceof Error ? error.message : name);
+      return fallback();
+    }
+  };
+  return {
+    marks: read("marks", () => marksAbove(db)),
+    identity: read("identity", newIdentity),
+    accepted: read("accepted", () => ({ epoch: EPOCH_ZERO, leader: 0 })),
+    current: read("current", () => EPOCH_ZERO),
+    members: read("members", () => []),
+    checkpoint: read("checkpoint", () => null),
+    damage: read("damage", () => null),
+  };
+}
+
+/** An empty log above all rows: without its marks nothing says where a log begins or ends. */
+function marksAbove(db: Database.Database | undefined): Marks {
+  const highest = db?.prepare("SELECT max(position) FROM log").pluck().get() as number | null;
+  const next = (highest ?? 0) + 1;
+  return { ...FIRST_MARKS, first: next, next };
+}
+
+function contradictions(facts: Facts, found: HighWater | null): string[] {
+  const { sequence, end, start } = facts.marks;
+  const problems: string[] = [];
+  const base = facts.checkpoint?.position ?? LOG_START;
+  if (start.txnid > base.txnid || base.txnid > end.txnid) {
+    problems.push("the log does not join the checkpoint");
+  }
+  if (found === null) {
+    // Only a directory in the making has transactions and no high-water mark.
+    if (sequence > FIRST_MARKS.sequence) problems.push("the high-water file is unreadable");
+  } else if (sequence < found.sequence) {
+    problems.push("the history ends below its high-water mark");
+  } else if (sequence === found.sequence && !samePosition(end, found.end)) {
+    problems.push("the history differs from its high-water mark");
+  }
+  return problems;
+}
+
+function findCut(rows: LogRows, marks: Marks, problems: string[]): LogCut | null {
+  let cut: LogCut = { next: marks.first, end: marks.start, offset: -1 };
+  try {
+    cut = { ...cut, offset: rows.offsetOf(marks, marks.first) };
+    for (const batch of rows.batches(marks.first, marks.next)) {
+      if (!followsPosition(batch, cut.end)) break;
+      const offset = cut.offset + batch.bytes.length;
+      cut = { next: cut.next + 1, end: positionOf(batch), offset };
+    }
+  } catch (error) {
+    const code = errorCodeOf(error);
+    if (code !== "ERR_STORE_DAMAGED" && code !== "ERR_PROTOCOL_DECODE") throw error;
+  }
+  const whole = cut.next === marks.next && samePosition(cut.end, marks.end);
+  if (whole && cut.offset === marks.offset) return null;
+  problems.push("a batch of the log is unreadable");
+  return cut;
+}
+
+function samePosition(a: LogPosition, b: LogPosition): boolean {
+  return a.txnid === b.txnid && a.chain === b.chain;
+}
+
+function openedOf(facts: Facts, problems: readonly string[]): OpenedLog {
+  return {
+    identity: facts.identity,
+    acceptedEpoch: facts.accepted,
+    currentEpoch: facts.current,
+    logStart: facts.marks.start,
+    lastLogged: facts.marks.end,
+    commitMark: facts.marks.commitMark,
+    checkpoint: facts.checkpoint,
+    members: facts.members,
+    damage: facts.damage,
+    problems,
+  };
+}
+
+function newIdentity(): Identity {
+  return toIdentity(randomBytes(16).toString("hex"));
+}

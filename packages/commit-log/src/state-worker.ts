@@ -1,0 +1,138 @@
+import { parentPort } from "node:worker_threads";
+import { assert, assertNever } from "@quorate/protocol";
+import { LogReader } from "./log-reader.js";
+import { packRows, unpackRows } from "./row-codec.js";
+import { StateDatabase } from "./state-database.js";
+import { isCorruption, storeErrorOf } from "./store-errors.js";
+import { quarantine, STATE_FILE } from "./store-files.js";
+import type { FromStateWorker, RowsRef, StateRequest, ToStateWorker } from "./worker-messages.js";
+
+/** The thread that writes state.db and serves all reads, so that neither delays the log. */
+
+/** Between two steps of tidying: other requests come first. */
+const SWEEP_PAUSE_MS = 5;
+
+assert(parentPort !== null, "the state worker runs in a thread");
+const port = parentPort;
+
+let directory = "";
+let state: StateDatabase | null = null;
+let log: LogReader | null = null;
+let sweepTimer: NodeJS.Timeout | null = null;
+
+function post(message: FromStateWorker, moved: readonly ArrayBuffer[] = []): void {
+  port.postMessage(message, moved);
+}
+
+function database(): StateDatabase {
+  assert(state !== null, "state.db is open");
+  return state;
+}
+
+function reader(): LogReader {
+  assert(log !== null, "log.db is open");
+  return log;
+}
+
+function open(rows: RowsRef | null): string | null {
+  log ??= new LogReader(directory);
+  try {
+    state = new StateDatabase(directory, rows);
+    return state.verify();
+  } catch (error) {
+    if (!isCorruption(error) && storeErrorOf(error).code !== "ERR_STORE_DAMAGED") throw error;
+    return "state.db is corrupt";
+  }
+}
+
+function reset(): null {
+  state?.close();
+  quarantine(directory, STATE_FILE);
+  state = new StateDatabase(directory, null);
+  return null;
+}
+
+function close(): null {
+  if (sweepTimer !== null) clearTimeout(sweepTimer);
+  sweepTimer = null;
+  state?.close();
+  log?.close();
+  state = null;
+  log = null;
+  return null;
+}
+
+function scheduleSweep(): void {
+  sweepTimer ??= setTimeout(() => {
+    sweepTimer = null;
+    // A failure here is met again, and reported, by the next request that writes.
+    if (state !== null && swept()) scheduleSweep();
+  }, SWEEP_PAUSE_MS);
+}
+
+function swept(): boolean {
+  try {
+    return database().sweep();
+  } catch (error) {
+    process.emitWarning(`old checkpoint rows could not be removed: ${String(error)}`);
+    return false;
+  }
+}
+
+function answer(request: StateRequest): unknown {
+  switch (request.op) {
+    case "open":
+      directory = request.directory;
+      return open(request.rows);
+    case "reset":
+      return reset();
+    case "begin":
+      return database().begin(request.full) ?? null;
+    case "write":
+      return database().write(unpackRows(request.rows)) ?? null;
+    case "finish":
+      return database().finish();
+    case "discard":
+      return database().discard() ?? null;
+    case "current":
+      database().become(request.rows);
+      scheduleSweep();
+      return null;
+    case "stage":
+      return database().stage() ?? null;
+    case "stageWrite":
+      return database().stageWrite(unpackRows(request.rows)) ?? null;
+    case "stageFinish":
+      return database().stageFinish();
+    case "stageDrop":
+      return database().dropStage() ?? null;
+    case "pin":
+      return database().pin(request.pin, request.rows) ?? null;
+    case "unpin":
+      database().unpin(request.pin);
+      scheduleSweep();
+      return null;
+    case "read":
+      return packRows(database().read(request.rows, request.after, request.bytesMax));
+    case "find":
+      return reader().find(request.atOrBelow);
+    case "readLog":
+      return reader().read(request.after, request.upTo, request.bytesMax);
+    case "close":
+      return close();
+    default:
+      return assertNever(request, "request");
+  }
+}
+
+port.on("message", ({ id, request }: ToStateWorker) => {
+  try {
+    const value = answer(request);
+    const moved = value instanceof ArrayBuffer ? [value] : [];
+    post({ kind: "answer", id, answer: value }, moved);
+  } catch (error) {
+    const { code, message } = storeErrorOf(error);
+    post({ kind: "refused", id, code, message });
+  }
+  if (request.op === "close") port.close();
+});

@@ -1,0 +1,79 @@
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+/** Preloading needs the dynamic linker of Linux; the compiler is a stated prerequisite. */
+export const canShim = process.platform === "linux";
+
+export function makeTempDirectory(): string {
+  return mkdtempSync(join(tmpdir(), "quorate-crash-"));
+}
+
+/** Compiles the shim into `directory`. */
+export function compileShim(directory: string): string {
+  const library = join(directory, "sync-shim.so");
+  const compiler = process.env["CXX"] ?? "c++";
+  const source = join(here, "sync-shim.cc");
+  execFileSync(compiler, ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl", "-lpthread"]);
+  return library;
+}
+
+export interface Run {
+  readonly child: ChildProcess;
+  readonly directory: string;
+  readonly images: string;
+  readonly journal: string;
+  readonly control: string;
+  /** The exit code, or the signal. */
+  readonly ended: Promise<number | string>;
+}
+
+export function runWorkload(
+  library: string,
+  base: string,
+  kind: "commits" | "mixed" | "forever",
+  withImages: boolean,
+): Run {
+  const directory = join(base, "store");
+  const images = join(base, "images");
+  const journal = join(base, "journal");
+  const control = join(base, "control");
+  const tsx = createRequire(import.meta.url).resolve("tsx");
+  const child = spawn(
+    process.execPath,
+    [
+      "--conditions=@quorate/source",
+      "--import",
+      pathToFileURL(tsx).href,
+      join(here, "workload.ts"),
+      directory,
+      journal,
+      kind,
+    ],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: {
+        ...process.env,
+        LD_PRELOAD: library,
+        SYNC_SHIM_DIR: directory,
+        SYNC_SHIM_LOG: journal,
+        SYNC_SHIM_CONTROL: control,
+        ...(withImages ? { SYNC_SHIM_IMAGES: images } : {}),
+      },
+    },
+  );
+  const ended = new Promise<number | string>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code, signal) => resolve(code ?? signal ?? "unknown"));
+  });
+  return { child, directory, images, journal, control, ended };
+}
+
+export function linesOf(path: string): string[] {
+  return readFileSync(path, "utf8").split("\n").slice(0, -1);
+}

@@ -1,0 +1,111 @@
+// A process of its own under the shim: writes, and notes each write and each answer in the shim's
+// log, so that the order of writes, syncs and answers is one sequence of lines.
+import { appendFileSync } from "node:fs";
+import {
+  formatTxnid,
+  positionOf,
+  silentLogger,
+  silentMeter,
+  toEpoch,
+  toNodeId,
+  type LogPosition,
+  type Txnid,
+} from "@quorate/protocol";
+import { History, row, snapshotInfo, testHash } from "@quorate/testkit";
+import { openCommitLog } from "../../src/index.js";
+
+const [directory = "", journal = "", kind = ""] = process.argv.slice(2);
+
+const store = await openCommitLog({
+  directory,
+  chainHash: testHash,
+  logger: silentLogger,
+  meter: silentMeter,
+  retainedTailBytes: 2000,
+  walBytesMax: kind === "mixed" ? 40_000 : 4_000_000,
+});
+
+/** What a reader of the disk may find after a write. */
+const state = {
+  end: store.recovered.lastLogged,
+  accepted: 0,
+  current: 0,
+  checkpoint: "e0:0",
+};
+const note = (line: string): void => appendFileSync(journal, `${line}\n`);
+const wrote = (ticket: number): number => {
+  note(`write ${ticket} ${formatTxnid(state.end.txnid)} ${state.accepted} ${state.current}`);
+  return ticket;
+};
+
+const waiting = new Map<number, () => void>();
+store.attach({
+  onPersisted(upTo) {
+    note(`answer ${upTo}`);
+    for (const [ticket, done] of waiting) {
+      if (ticket > upTo) continue;
+      waiting.delete(ticket);
+      done();
+    }
+  },
+  onFailed(error) {
+    note(`failed ${error.code}`);
+    process.exit(3);
+  },
+});
+const until = (ticket: number): Promise<void> =>
+  new Promise((resolve) => void waiting.set(ticket, resolve));
+
+let history = new History();
+const append = (count = 1, bytes = 100, mark?: Txnid): number => {
+  const batch = history.next(count, bytes);
+  state.end = history.end;
+  return wrote(store.append([batch], mark ?? history.end.txnid));
+};
+
+note("open");
+if (kind === "commits") {
+  for (let i = 0; i < 20; i += 1) await until(append(1, 200));
+  note("counted");
+} else if (kind === "forever") {
+  for (;;) await until(append());
+} else await mixed();
+await store.close();
+note("closed");
+
+async function mixed(): Promise<void> {
+  for (let i = 1; i <= 6; i += 1) {
+    state.accepted = i;
+    wrote(store.setAcceptedEpoch({ epoch: toEpoch(i), leader: toNodeId(1) }));
+    state.current = i;
+    wrote(store.setCurrentEpoch(toEpoch(i)));
+    await until(append(3, 300));
+    for (let j = 0; j < 3; j += 1) await until(append(1 + j, 50));
+    const keep: LogPosition = history.end;
+    append(2, 700, keep.txnid);
+    await until(append(1, 10, keep.txnid));
+    history = new History(keep);
+    state.end = keep;
+    await until(wrote(store.truncateAfter(keep)));
+    await until(append(2, 400));
+    if (i === 4) await install();
+    else if (i % 2 === 0) await checkpoint(i);
+  }
+}
+
+async function checkpoint(i: number): Promise<void> {
+  const writer = store.beginCheckpoint(snapshotInfo(history.end), { full: i === 6 });
+  await writer.write([row(`k${String(i)}`, "x".repeat(100)), row("both", String(i))]);
+  await writer.finish();
+  note("checkpoint");
+}
+
+async function install(): Promise<void> {
+  const first = history.next(2, 100);
+  const position = positionOf(first);
+  const staged = store.stageSnapshot(snapshotInfo(position));
+  staged.writeRows([row("installed", "1"), row("both", "installed")]);
+  staged.append([history.next(1, 100)]);
+  state.end = history.end;
+  await until(wrote(store.installSnapshot(staged)));
+}
