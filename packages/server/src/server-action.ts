@@ -85,6 +85,7 @@ export class ServerAction implements ActionHandler {
   readonly #emptyDigest: bigint;
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
+  #isReplaying = false;
   #failure: QuorateError | null = null;
   #resolveFailed: () => void = () => undefined;
   readonly #failed: Promise<void>;
@@ -131,7 +132,7 @@ export class ServerAction implements ActionHandler {
         if (this.#members.size === 0) this.#setMembers(members);
       },
       onAdmitted: (voter, identity) => {
-        if (this.#members.get(voter) !== identity) {
+        if (!this.#isReplaying && this.#members.get(voter) !== identity) {
           this.#setMembers(new Map([...this.#members, [voter, identity]]));
         }
         this.#events?.onVoterAdmitted(voter, identity);
@@ -156,7 +157,11 @@ export class ServerAction implements ActionHandler {
         action.#fail(error);
       },
     });
+    // The table is persisted before any commit mark that covers its records: what the disk has is
+    // the newest, and the records in the log below that mark are older ones.
+    action.#isReplaying = action.#members.size > 0;
     await action.#replica.load(store, checkpoint, lastLogged, commitMark);
+    action.#isReplaying = false;
     // The founding entry may have become durable without the table that it carries.
     const first = action.#replica.firstUnapplied;
     if (action.#members.size === 0 && first !== undefined) action.#noteFounding(first);
