@@ -92,6 +92,10 @@ export class FollowerServer implements Role {
     this.#connect();
   }
 
+  get wasReady(): boolean {
+    return this.#isReady;
+  }
+
   /** One question to the leader serves all reads of this turn. */
   readIndex(done: (mark: Txnid | QuorateError) => void): void {
     const follower = this.#follower;

@@ -116,6 +116,10 @@ export class LeaderServer implements Role {
     return this.#leader !== null && !this.#hasEnded;
   }
 
+  get wasReady(): boolean {
+    return this.#leader !== null;
+  }
+
   get epoch(): Epoch | null {
     return this.#consent.epoch;
   }

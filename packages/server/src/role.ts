@@ -22,6 +22,8 @@ export interface Role {
   /** Resolves when the role has ended and its pipes are closed. */
   readonly done: Promise<RoleEnd>;
   readonly isReady: boolean;
+  /** Whether it ever served; also after its end. */
+  readonly wasReady: boolean;
   /** The mark that a linearizable read must wait for. */
   readIndex(done: (mark: Txnid | QuorateError) => void): void;
   /** Ends it in order; a leader drains and hands over first. */
