@@ -269,6 +269,7 @@ export class Coordinator implements Server {
 
   async #afterRole(end: RoleEnd, wasReady: boolean): Promise<ExitReason | undefined> {
     const { logger } = this.#deps;
+    this.#openAction().abandonReads();
     this.#unreadyRoles = wasReady ? 0 : this.#unreadyRoles + 1;
     this.#role = null;
     this.#leaderServer = null;
@@ -410,9 +411,7 @@ export class Coordinator implements Server {
       if (role?.isReady === true) return role;
       if (this.#isStopping) throw closed();
       if (this.#deps.clock.now() >= deadline) {
-        throw new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", {
-          retryable: true,
-        });
+        throw notReady();
       }
       await this.#pause(READ_POLL_MS);
     }
@@ -421,8 +420,14 @@ export class Coordinator implements Server {
   #readIndex(role: Role): Promise<void> {
     return new Promise((resolve, reject) => {
       role.readIndex((mark) => {
-        if (typeof mark === "bigint") this.#openAction().whenApplied(mark, resolve);
-        else reject(mark);
+        if (typeof mark !== "bigint") {
+          reject(mark);
+          return;
+        }
+        this.#openAction().whenApplied(mark, (isApplied) => {
+          if (isApplied) resolve();
+          else reject(notReady());
+        });
       });
     });
   }
@@ -438,6 +443,10 @@ export class Coordinator implements Server {
       this.#deps.clock.setTimer(ms, resolve);
     });
   }
+}
+
+function notReady(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", { retryable: true });
 }
 
 function closed(): QuorateError {

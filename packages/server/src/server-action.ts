@@ -406,8 +406,13 @@ export class ServerAction implements ActionHandler {
     return this.#deps.stateMachine.read(op, key, content);
   }
 
-  whenApplied(mark: Txnid, done: () => void): void {
+  whenApplied(mark: Txnid, done: (isApplied: boolean) => void): void {
     this.#replica.whenApplied(mark, done);
+  }
+
+  /** Reads that wait for a mark are given up with the role that told them of it. */
+  abandonReads(): void {
+    this.#replica.abandonWaiters();
   }
 
   digest(): bigint {
