@@ -17,8 +17,8 @@ import { FactTable, type FactName, type Facts, type Marks } from "./facts.js";
 import { HighWaterFile, type HighWater } from "./high-water.js";
 import { LogRows } from "./log-rows.js";
 import { FIRST_MARKS, LogWriter } from "./log-writer.js";
-import { configure, LOG_MIGRATIONS, migrate } from "./schema.js";
-import { isCorruption } from "./store-errors.js";
+import { checkStructure, configure, LOG_MIGRATIONS, migrate } from "./schema.js";
+import { isUnreadable } from "./store-errors.js";
 import { HIGH_WATER_FILE, LOG_FILE, quarantine } from "./store-files.js";
 import type { OpenedLog, RepairMsg } from "./worker-messages.js";
 
@@ -48,30 +48,60 @@ export function openLogFiles(directory: string, retainedTailBytes: number): Open
   const { file: highWater, found } = HighWaterFile.open(join(directory, HIGH_WATER_FILE));
   const problems: string[] = [];
   if (!existed && found !== null) problems.push("log.db is gone");
-  let base: { readonly db: Database.Database; readonly facts: Facts };
+  const salvaged: { facts: Facts | null } = { facts: null };
+  const open = (): Omit<OpenLogFiles, "highWater" | "highWaterFound"> =>
+    openLog(directory, retainedTailBytes, found, problems, salvaged);
   try {
-    base = openDatabase(directory, problems);
-  } catch (error) {
-    if (!isCorruption(error)) throw error;
+    try {
+      return { ...open(), highWater, highWaterFound: found };
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
     problems.push("log.db is corrupt");
     quarantine(directory, LOG_FILE);
-    base = openDatabase(directory, problems);
+    const { facts: saved } = salvaged;
+    const files = open();
+    // The rows that were still readable bind this directory as before.
+    const opened: OpenedLog = {
+      ...files.opened,
+      acceptedEpoch: saved?.accepted ?? files.opened.acceptedEpoch,
+      currentEpoch: saved?.current ?? files.opened.currentEpoch,
+      members: saved?.members ?? files.opened.members,
+    };
+    return { ...files, opened, highWater, highWaterFound: found };
+  } catch (error) {
+    highWater.close();
+    throw error;
   }
-  const { db, facts } = base;
-  const table = new FactTable(db);
-  const rows = new LogRows(db);
-  problems.push(...contradictions(facts, found));
-  const cut = findCut(rows, facts.marks, problems);
-  const writer = new LogWriter(table, rows, facts.marks, retainedTailBytes);
-  return {
-    db,
-    facts: table,
-    writer,
-    highWater,
-    highWaterFound: found,
-    cut,
-    opened: openedOf(facts, problems),
-  };
+}
+
+function openLog(
+  directory: string,
+  retainedTailBytes: number,
+  found: HighWater | null,
+  problems: string[],
+  salvaged: { facts: Facts | null },
+): Omit<OpenLogFiles, "highWater" | "highWaterFound"> {
+  const db = new Database(join(directory, LOG_FILE), { timeout: BUSY_TIMEOUT_MS });
+  try {
+    configure(db, "FULL");
+    // Frames recovered after a kill lie in the page cache only: synced before anything is said.
+    checkpointWal(db);
+    migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
+    checkpointWal(db);
+    const table = new FactTable(db);
+    const facts = readFacts(table, problems, db);
+    salvaged.facts ??= facts;
+    checkStructure(db);
+    const rows = new LogRows(db);
+    problems.push(...contradictions(facts, found));
+    const cut = findCut(rows, facts.marks, problems);
+    const writer = new LogWriter(table, rows, facts.marks, retainedTailBytes);
+    return { db, facts: table, writer, cut, opened: openedOf(facts, problems) };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 /**
@@ -96,24 +126,6 @@ export function repairLog(files: OpenLogFiles, repair: RepairMsg): OpenedLog {
   facts.put("damage", repair.problems.join("; "));
   writer.seal();
   return openedOf(readFacts(facts, []), []);
-}
-
-function openDatabase(
-  directory: string,
-  problems: string[],
-): { readonly db: Database.Database; readonly facts: Facts } {
-  const db = new Database(join(directory, LOG_FILE), { timeout: BUSY_TIMEOUT_MS });
-  try {
-    configure(db, "FULL");
-    // Frames recovered after a kill lie in the page cache only: synced before anything is said.
-    checkpointWal(db);
-    migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
-    checkpointWal(db);
-    return { db, facts: readFacts(new FactTable(db), problems, db) };
-  } catch (error) {
-    db.close();
-    throw error;
-  }
 }
 
 /** @throws ERR_STORE_LOCKED while a reader holds an old image of the database. */

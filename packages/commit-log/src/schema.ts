@@ -68,3 +68,14 @@ export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL")
   db.pragma("wal_autocheckpoint = 0");
   db.pragma("foreign_keys = OFF");
 }
+
+/**
+ * Looks at the structure of every page, also of those that no row is read from: a damaged list of
+ * free pages would end the process at a later write, and at the one after the restart.
+ * @throws SQLITE_CORRUPT.
+ */
+export function checkStructure(db: Database.Database): void {
+  const result = db.pragma("quick_check(1)", { simple: true });
+  if (result === "ok") return;
+  throw Object.assign(new Error(String(result)), { code: "SQLITE_CORRUPT" });
+}

@@ -11,6 +11,13 @@ export function isCorruption(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCodeOf(error));
 }
 
+/** Met while opening: also what only damaged schema pages can cause. */
+export function isUnreadable(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB|ERROR|SCHEMA|FORMAT|CONSTRAINT|MISMATCH|RANGE)/.test(
+    sqliteCodeOf(error),
+  );
+}
+
 /**
  * Only a full disk is known to leave nothing behind. Whatever else goes wrong in a writer leaves
  * the outcome unknown, an error of ours included.
