@@ -18,7 +18,7 @@ import { HighWaterFile, type HighWater } from "./high-water.js";
 import { LogRows } from "./log-rows.js";
 import { FIRST_MARKS, LogWriter } from "./log-writer.js";
 import { checkStructure, configure, LOG_MIGRATIONS, migrate } from "./schema.js";
-import { isUnreadable } from "./store-errors.js";
+import { corruption, isUnreadable } from "./store-errors.js";
 import { HIGH_WATER_FILE, LOG_FILE, quarantine } from "./store-files.js";
 import type { OpenedLog, RepairMsg } from "./worker-messages.js";
 
@@ -90,8 +90,12 @@ function openLog(
     migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
     checkpointWal(db);
     const table = new FactTable(db);
-    const facts = readFacts(table, problems, db);
+    const wrongFacts: string[] = [];
+    const facts = readFacts(table, wrongFacts);
     salvaged.facts ??= facts;
+    problems.push(...wrongFacts);
+    // A wrong fact may be a wrong key, hence a tree out of order: nothing more is written there.
+    if (wrongFacts.length > 0) throw corruption("a fact is damaged");
     checkStructure(db);
     const rows = new LogRows(db);
     problems.push(...contradictions(facts, found));
@@ -145,7 +149,7 @@ function fillFacts(facts: FactTable): void {
   facts.put("damage", null);
 }
 
-function readFacts(table: FactTable, problems: string[], db?: Database.Database): Facts {
+function readFacts(table: FactTable, problems: string[]): Facts {
   const read = <N extends FactName>(name: N, fallback: () => Facts[N]): Facts[N] => {
     try {
       return table.get(name);
@@ -156,7 +160,7 @@ function readFacts(table: FactTable, problems: string[], db?: Database.Database)
     }
   };
   return {
-    marks: read("marks", () => marksAbove(db)),
+    marks: read("marks", () => FIRST_MARKS),
     identity: read("identity", newIdentity),
     accepted: read("accepted", () => ({ epoch: EPOCH_ZERO, leader: 0 })),
     current: read("current", () => EPOCH_ZERO),
@@ -164,13 +168,6 @@ function readFacts(table: FactTable, problems: string[], db?: Database.Database)
     checkpoint: read("checkpoint", () => null),
     damage: read("damage", () => null),
   };
-}
-
-/** An empty log above all rows: without its marks nothing says where a log begins or ends. */
-function marksAbove(db: Database.Database | undefined): Marks {
-  const highest = db?.prepare("SELECT max(position) FROM log").pluck().get() as number | null;
-  const next = (highest ?? 0) + 1;
-  return { ...FIRST_MARKS, first: next, next };
 }
 
 function contradictions(facts: Facts, found: HighWater | null): string[] {

@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
 import { QuorateError } from "@quorate/protocol";
+import { corruption } from "./store-errors.js";
 
 /** One step per version: the first makes version 1, the next leads from 1 to 2, and so on. */
 type Migrations = readonly string[];
@@ -76,6 +77,5 @@ export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL")
  */
 export function checkStructure(db: Database.Database): void {
   const result = db.pragma("quick_check(1)", { simple: true });
-  if (result === "ok") return;
-  throw Object.assign(new Error(String(result)), { code: "SQLITE_CORRUPT" });
+  if (result !== "ok") throw corruption(String(result));
 }

@@ -41,3 +41,8 @@ function codeOf(error: unknown, sqlite: string): ErrorCode {
   if (isCorruption(error)) return "ERR_STORE_DAMAGED";
   return "ERR_STORE_IO";
 }
+
+/** What SQLite itself would throw on such a file. */
+export function corruption(message: string): Error {
+  return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
+}

@@ -9,6 +9,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { errorCodeOf } from "@quorate/protocol";
 import { Expectation, reopen, type Reopened } from "./crash/reopen.js";
 import {
   canShim,
@@ -23,7 +24,7 @@ const WAL_HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 const FRAME_BYTES = FRAME_HEADER_BYTES + 4096;
 /** Every so many images have each of their frames damaged: state.db's log is the longer one. */
-const IMAGE_STRIDE = { "log.db-wal": 5, "state.db-wal": 16 } as const;
+const IMAGE_STRIDE = { "log.db-wal": 4, "state.db-wal": 10 } as const;
 
 interface Image {
   readonly number: number;
@@ -183,7 +184,7 @@ describe.skipIf(!canShim)("the files of a real store, as they are after each of 
       const bytes = readFileSync(join(image.path, file));
       let damaged = 0;
       let refused = 0;
-      for (let at = 16; at < bytes.length; at += 149) {
+      for (let at = 16; at < bytes.length; at += 61) {
         const what = `flip at ${String(at)}`;
         try {
           const found = reopened(image.path, (copy) =>
@@ -193,7 +194,7 @@ describe.skipIf(!canShim)("the files of a real store, as they are after each of 
           if (found.damage !== null) damaged += 1;
         } catch (error) {
           // A flipped version number looks like the work of a newer release.
-          expect(error, what).toMatchObject({ code: "ERR_STORE_SCHEMA" });
+          if (errorCodeOf(error) !== "ERR_STORE_SCHEMA") throw error;
           refused += 1;
         }
       }
