@@ -35,6 +35,8 @@ const REOPEN_PAUSE_MS = 1000;
 const RESTART_DOUBLINGS_MAX = 6;
 /** A read waits this long for a role that serves. */
 const READ_WAIT_MS = 1000;
+/** A linearizable read waits this long for a quorum round and for its mark to be applied. */
+const READ_INDEX_WAIT_MS = 5000;
 /** How often a waiting read looks again. */
 const READ_POLL_MS = 20;
 
@@ -184,6 +186,7 @@ export class Coordinator implements Server {
       const failure = await this.#barrier();
       if (this.#abort.signal.aborted) break;
       if (failure !== null) {
+        // It failed after the role had ended: nobody else has heard of it.
         const exit = await this.#storeFailed(failure);
         if (exit !== undefined) return exit;
         continue;
@@ -318,7 +321,9 @@ export class Coordinator implements Server {
         await this.#open();
         return undefined;
       } catch (again) {
+        if (!(again instanceof QuorateError)) throw again;
         logger.error("the store cannot be opened", {}, again);
+        if (again.code !== "ERR_STORE_FULL") return { kind: "failed", error: again };
         await this.#pause(REOPEN_PAUSE_MS);
       }
     }
@@ -418,11 +423,27 @@ export class Coordinator implements Server {
     }
   }
 
+  /** Bounded: the mark may never be applied here when the leader or the store is lost (G16). */
   #readIndex(role: Role): Promise<void> {
     return new Promise((resolve, reject) => {
+      const expired = (): void => {
+        reject(
+          new QuorateError("ERR_SERVER_NOT_READY", "the read was not answered in time", {
+            retryable: true,
+          }),
+        );
+      };
+      const timer = this.#deps.clock.setTimer(READ_INDEX_WAIT_MS, expired);
+      const applied = (): void => {
+        timer.cancel();
+        resolve();
+      };
       role.readIndex((mark) => {
-        if (typeof mark === "bigint") this.#openAction().whenApplied(mark, resolve);
-        else reject(mark);
+        if (typeof mark === "bigint") this.#openAction().whenApplied(mark, applied);
+        else {
+          timer.cancel();
+          reject(mark);
+        }
       });
     });
   }

@@ -104,6 +104,7 @@ export class Replica {
       for (const batch of batches) this.log(batch);
       this.#applyUpTo(this.#commitMark);
     }
+    this.#wake();
   }
 
   /** A batch that was handed to the store. */
