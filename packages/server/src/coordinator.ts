@@ -184,6 +184,7 @@ export class Coordinator implements Server {
       const failure = await this.#barrier();
       if (this.#abort.signal.aborted) break;
       if (failure !== null) {
+        // It failed after the role had ended: nobody else has heard of it.
         const exit = await this.#storeFailed(failure);
         if (exit !== undefined) return exit;
         continue;
@@ -319,7 +320,9 @@ export class Coordinator implements Server {
         await this.#open();
         return undefined;
       } catch (again) {
+        if (!(again instanceof QuorateError)) throw again;
         logger.error("the store cannot be opened", {}, again);
+        if (again.code !== "ERR_STORE_FULL") return { kind: "failed", error: again };
         await this.#pause(REOPEN_PAUSE_MS);
       }
     }
@@ -417,6 +420,7 @@ export class Coordinator implements Server {
     }
   }
 
+  /** Bounded by the role (G16): it answers, or its end gives up every read that waits. */
   #readIndex(role: Role): Promise<void> {
     return new Promise((resolve, reject) => {
       role.readIndex((mark) => {

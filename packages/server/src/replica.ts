@@ -48,6 +48,7 @@ export class Replica {
   #logEnd: LogPosition = LOG_START;
   #commitMark: Txnid = LOG_START.txnid;
   #appliedBytes = 0;
+  #isApplying = false;
   #waiters: { readonly mark: Txnid; readonly done: (isApplied: boolean) => void }[] = [];
 
   constructor(deps: ReplicaDeps) {
@@ -104,6 +105,7 @@ export class Replica {
       for (const batch of batches) this.log(batch);
       this.#applyUpTo(this.#commitMark);
     }
+    this.#wake();
   }
 
   /** A batch that was handed to the store. */
@@ -156,6 +158,8 @@ export class Replica {
   }
 
   #applyUpTo(upTo: Txnid): void {
+    assert(!this.#isApplying, "applying is not re-entrant: a commit from within one");
+    this.#isApplying = true;
     let count = 0;
     for (const batch of this.#unapplied) {
       if (batch.last > upTo) break;
@@ -165,6 +169,7 @@ export class Replica {
       count += 1;
     }
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
+    this.#isApplying = false;
   }
 
   #apply(entry: LogEntryMsg): void {

@@ -89,6 +89,8 @@ export class ServerAction implements ActionHandler {
   #failure: QuorateError | null = null;
   #resolveFailed: () => void = () => undefined;
   readonly #failed: Promise<void>;
+  /** Memory is not what the store will hold: no checkpoint may be taken of it. */
+  #isInstalling = false;
 
   // Durable values.
   #lastLogged: LogPosition;
@@ -162,9 +164,7 @@ export class ServerAction implements ActionHandler {
     action.#isReplaying = action.#members.size > 0;
     await action.#replica.load(store, checkpoint, lastLogged, commitMark);
     action.#isReplaying = false;
-    // The founding entry may have become durable without the table that it carries.
-    const first = action.#replica.firstUnapplied;
-    if (action.#members.size === 0 && first !== undefined) action.#noteFounding(first);
+    action.#noteUnappliedFounding();
     return action;
   }
 
@@ -340,6 +340,7 @@ export class ServerAction implements ActionHandler {
     assert(staged !== undefined && logEnd !== undefined, "only what is staged can be installed");
     this.#forget(tracked);
     this.#checkpointer.cancel();
+    this.#isInstalling = true;
     const ticket = this.#deps.store.installSnapshot(staged);
     this.#replica.replaced(logEnd);
     this.#members = new Map(tracked.info.members);
@@ -348,6 +349,8 @@ export class ServerAction implements ActionHandler {
       const { store } = this.#deps;
       const mark = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
       await this.#replica.load(store, tracked.info, logEnd, minTxnid(mark, logEnd.txnid));
+      this.#noteUnappliedFounding();
+      this.#isInstalling = false;
     });
   }
 
@@ -458,6 +461,12 @@ export class ServerAction implements ActionHandler {
     if (entry?.op === OpCode.foundEnsemble) this.#setMembers(decodeIdentities(entry.content));
   }
 
+  /** The founding entry may have become durable without the table that it carries. */
+  #noteUnappliedFounding(): void {
+    const first = this.#replica.firstUnapplied;
+    if (this.#members.size === 0 && first !== undefined) this.#noteFounding(first);
+  }
+
   #setMembers(members: IdentityTable): void {
     this.#members = members;
     this.#ledger.open(this.#deps.store.setIdentityTable(members));
@@ -465,6 +474,7 @@ export class ServerAction implements ActionHandler {
 
   #considerCheckpoint(): void {
     const { applied, appliedBytes } = this.#replica;
+    if (this.#isInstalling) return;
     // A checkpoint stands on what is durable in the own log.
     if (applied.txnid > this.#lastLogged.txnid || this.#failure !== null) return;
     this.#checkpointer.consider(appliedBytes, () => ({
@@ -478,6 +488,7 @@ export class ServerAction implements ActionHandler {
     if (this.#failure !== null) return;
     this.#failure = error;
     this.#resolveFailed();
+    this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
 }
