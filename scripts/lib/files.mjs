@@ -3,7 +3,15 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
-const neverOurs = new Set([".git", ".quorate", ".turbo", "coverage", "dist", "node_modules"]);
+const neverOurs = new Set([
+  ".git",
+  ".quorate",
+  ".turbo",
+  "coverage",
+  "dist",
+  "node_modules",
+  "quorate-data",
+]);
 
 /** Paths of all files below `folder`, relative to `root`, with forward slashes; sorted. */
 export function walk(root, folder = "") {

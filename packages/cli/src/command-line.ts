@@ -32,6 +32,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   addClusterCommands(parser, io, done);
   addWriteCommands(parser, io, done);
   addReadCommands(parser, io, done);
+  addLogCommand(parser, io, done);
   try {
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
@@ -192,4 +193,27 @@ function addReadCommands(parser: Argv, io: Io, done: Done): void {
           .example("$0 stat /greeting --json", "For scripts"),
       (argv) => done(client.stat(argv, io)),
     );
+}
+
+function addLogCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "log <action> <dir>",
+    "Verify or print a node's log, from its files",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .positional("action", {
+          choices: ["dump", "verify"] as const,
+          demandOption: true,
+          describe: "dump prints every entry, verify reads and checks everything",
+        })
+        .positional("dir", { type: "string", demandOption: true, describe: "Its dataDir" })
+        .option("json", { type: "boolean", describe: "Print JSON", default: false })
+        .example("$0 log verify quorate-data/1/store", "Is it whole?")
+        .example("$0 log dump quorate-data/1/store --json", "One entry a line"),
+    async (argv) => {
+      const { logCommand } = await import("./log-command.js");
+      await done(logCommand(argv, io));
+    },
+  );
 }

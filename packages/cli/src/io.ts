@@ -8,11 +8,14 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Columns are aligned and coloured for people only. */
   readonly isTerminal: boolean;
-  /** Calls back at the first SIGINT or SIGTERM; returns how to stop listening. */
+  /** Calls back at the first SIGINT, SIGTERM or SIGHUP; returns how to stop listening. */
   onStopSignal(callback: () => void): () => void;
   /** How to start this program again: executable and leading arguments. */
   readonly self: readonly [string, ...string[]];
 }
+
+/** SIGHUP: the terminal is gone. */
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export function processIo(): Io {
   return {
@@ -29,8 +32,10 @@ export function processIo(): Io {
         isTold = true;
         callback();
       };
-      process.on("SIGINT", listener).on("SIGTERM", listener);
-      return () => void process.off("SIGINT", listener).off("SIGTERM", listener);
+      for (const signal of STOP_SIGNALS) process.on(signal, listener);
+      return () => {
+        for (const signal of STOP_SIGNALS) process.off(signal, listener);
+      };
     },
     self: [process.execPath, ...process.execArgv, process.argv[1] ?? "quorate"],
   };

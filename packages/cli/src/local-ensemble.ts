@@ -44,6 +44,8 @@ export function startProcess(node: LocalNode, io: Io): LocalProcess {
   try {
     child = spawn(executable, [...leading, "server", "--config", node.configFile], {
       stdio: ["ignore", log, log],
+      // A terminal sends Ctrl-C to a whole group: the nodes are told by us, once.
+      detached: true,
       env: { ...io.env, QUORATE_LOG_FORMAT: io.env["QUORATE_LOG_FORMAT"] ?? "human" },
     });
   } finally {

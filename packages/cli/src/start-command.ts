@@ -86,6 +86,8 @@ async function watchNode(node: LocalNode, io: Io, signal: AbortSignal): Promise<
   let markAt = 0;
   while (!signal.aborted) {
     const seen = await look(node);
+    // Its port is not open yet.
+    if (state === "" && seen.state === "unreachable") seen.state = "starting";
     const isNew = seen.state !== state;
     const isMarkDue = seen.mark !== mark && performance.now() - markAt >= MARK_MS;
     if (!signal.aborted && (isNew || isMarkDue)) {
@@ -107,7 +109,7 @@ async function look(node: LocalNode): Promise<{ state: string; mark: string }> {
     if (status.standing === "starting") return { state: "starting", mark: "" };
     return { state: `${status.role} e${status.epoch}`, mark: status.lastCommitted };
   } catch {
-    // Not there yet, or not any more: either is its state.
+    // Whether it is not there yet or not any more, the caller knows.
     return { state: "unreachable", mark: "" };
   }
 }
