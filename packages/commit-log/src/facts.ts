@@ -78,7 +78,7 @@ const decoders: { readonly [N in FactName]: (value: Json) => Facts[N] } = {
     end: positionOfText(textIn(value, "end")),
     commitMark: parseTxnid(textIn(value, "commitMark")),
   }),
-  identity: (value) => toIdentity(String(value)),
+  identity: (value) => toIdentity(text(value)),
   accepted: (value) => {
     const leader = numberIn(value, "leader");
     return {
@@ -100,7 +100,7 @@ const decoders: { readonly [N in FactName]: (value: Json) => Facts[N] } = {
           rowCount: numberIn(value, "rowCount"),
           rowSum: numberIn(value, "rowSum"),
         },
-  damage: (value) => (value === null ? null : String(value)),
+  damage: (value) => (value === null ? null : text(value)),
 };
 
 /** Reads and writes the facts over one connection. */
@@ -181,6 +181,11 @@ function membersOf(value: Json): Members {
   return (value as readonly Json[]).map((pair) => {
     if (!Array.isArray(pair)) throw new TypeError("member");
     const [id, identity] = pair as readonly Json[];
-    return [toNodeId(Number(id)), toIdentity(String(identity))];
+    return [toNodeId(Number(id)), toIdentity(text(identity))];
   });
+}
+
+function text(value: Json | undefined): string {
+  if (typeof value !== "string") throw new TypeError("not a text");
+  return value;
 }

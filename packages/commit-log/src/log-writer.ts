@@ -10,8 +10,8 @@ import {
   type LogPosition,
   type Txnid,
 } from "@quorate/protocol";
-import { FactTable, type Marks, type Members } from "./facts.js";
-import { chainBytes, LogRows } from "./log-rows.js";
+import { type FactTable, type Marks, type Members } from "./facts.js";
+import { chainBytes, type LogRows } from "./log-rows.js";
 import type { BlockList, CheckpointFact, LogWrite } from "./worker-messages.js";
 
 /** Between the log and the entries staged beside it: more rows than a log gains meanwhile. */
