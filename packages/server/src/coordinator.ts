@@ -35,8 +35,6 @@ const REOPEN_PAUSE_MS = 1000;
 const RESTART_DOUBLINGS_MAX = 6;
 /** A read waits this long for a role that serves. */
 const READ_WAIT_MS = 1000;
-/** A linearizable read waits this long for a quorum round and for its mark to be applied. */
-const READ_INDEX_WAIT_MS = 5000;
 /** How often a waiting read looks again. */
 const READ_POLL_MS = 20;
 
@@ -422,25 +420,15 @@ export class Coordinator implements Server {
     }
   }
 
-  /** Bounded: the mark may never be applied here when the leader or the store is lost (G16). */
+  /** Bounded by the role (G16): it answers, or its end gives up every read that waits. */
   #readIndex(role: Role): Promise<void> {
     return new Promise((resolve, reject) => {
-      const expired = (): void => {
-        reject(
-          new QuorateError("ERR_SERVER_NOT_READY", "the read was not answered in time", {
-            retryable: true,
-          }),
-        );
-      };
-      const timer = this.#deps.clock.setTimer(READ_INDEX_WAIT_MS, expired);
       role.readIndex((mark) => {
         if (typeof mark !== "bigint") {
-          timer.cancel();
           reject(mark);
           return;
         }
         this.#openAction().whenApplied(mark, (isApplied) => {
-          timer.cancel();
           if (isApplied) resolve();
           else reject(notReady());
         });

@@ -35,7 +35,9 @@ export class TicketLedger {
   open(ticket: Ticket, onDurable?: () => void, barrier?: () => Promise<void>): Ticket {
     // A store that failed answers nothing, and its tickets do not rise any more.
     if (this.#hasFailed) return ticket;
-    assert(ticket > (this.#open.at(-1)?.ticket ?? -1), "tickets rise", { ticket });
+    const last = this.#open.at(-1)?.ticket ?? -1;
+    // After a failure the store answers nothing and repeats its greatest ticket.
+    assert(ticket > last || ticket === Number.MAX_SAFE_INTEGER, "tickets rise", { ticket });
     this.#open.push({ ticket, since: this.#deps.clock.now(), onDurable, barrier });
     return ticket;
   }

@@ -96,7 +96,7 @@ describe("discovery, on the leader", () => {
 
   test("refuses a peer that calls itself by another's name", () => {
     const { receive, info } = machineOf();
-    expect(receive({ ...info, fid: "4" } as PeerMsg)).toEqual(failure("ERR_PROTOCOL_HANDSHAKE"));
+    expect(receive({ ...info, fid: "4" })).toEqual(failure("ERR_PROTOCOL_HANDSHAKE"));
   });
 });
 
