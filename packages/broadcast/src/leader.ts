@@ -36,6 +36,7 @@ import { HeartbeatRounds } from "./heartbeat-rounds.js";
 import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue } from "./read-index-queue.js";
+import { RefusalQueue } from "./refusal-queue.js";
 
 export interface LeaderOptions {
   readonly nodeId: NodeId;
@@ -102,8 +103,7 @@ export class Leader {
   #isFlushScheduled = false;
   #announcedMark: Txnid;
   readonly #reads = new ReadIndexQueue();
-  /** Refusals proven to be a leader's, by the commit that each must follow. */
-  #refusals: { readonly judgedAt: Txnid; readonly deliver: () => void }[] = [];
+  readonly #refusals = new RefusalQueue();
   readonly #admissions: { readonly voter: NodeId; readonly identity: Identity }[] = [];
   #heartbeatTimer: Timer | null = null;
   #isTerminated = false;
@@ -378,20 +378,11 @@ export class Leader {
         this.#refuse(fid, request, proof);
         return;
       }
-      const deliver = (): void => {
+      this.#refusals.add(judgedAt, () => {
         this.#refuse(fid, request, error);
-      };
-      this.#refusals.push({ judgedAt, deliver });
+      });
       this.#scheduleFlush();
     });
-  }
-
-  /** After the commit that each rests on has been announced on the same pipes. */
-  #deliverRefusals(): void {
-    if (this.#refusals.length === 0) return;
-    const due = this.#refusals.filter(({ judgedAt }) => judgedAt <= this.#announcedMark);
-    this.#refusals = this.#refusals.filter(({ judgedAt }) => judgedAt > this.#announcedMark);
-    for (const { deliver } of due) deliver();
   }
 
   #toOrigin(fid: string, message: PeerMsg): void {
@@ -424,7 +415,7 @@ export class Leader {
     }
     this.#startReadRound();
     this.#announce();
-    this.#deliverRefusals();
+    this.#refusals.deliver(this.#announcedMark);
     if (this.#isDraining && this.#outstanding.length === 0 && this.#maker.waiting === 0) {
       const onDrained = this.#onDrained;
       this.#onDrained = null;

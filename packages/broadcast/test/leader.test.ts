@@ -167,17 +167,15 @@ describe("peers that join", () => {
 
 describe("answers", () => {
   test("a refusal goes to the node that asked", () => {
-    const { leader, join, host, clock } = leaderOf(3);
+    const { leader, join, host, clock, answer } = leaderOf(3);
     const [two, three] = [join(2), join(3)];
     host.refuse = () => true;
     leader.queueRequest("1", request(1));
     leader.onMessage(two, request(2));
     clock.advance(0);
-    // Not before a round sent after the requests has proved that this leader still leads.
+    // Not before a round sent after the request proved that this leader still leads.
     expect(host.answers).toEqual([]);
-    const round = two.sent.findLast(({ kind }) => kind === "heartbeat");
-    if (round?.kind !== "heartbeat") throw new Error("no round was sent");
-    leader.onMessage(two, { kind: "heartbeat", round: round.round, answer: true });
+    answer(two);
     clock.advance(0);
     expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE"]);
     expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n });

@@ -36,6 +36,8 @@ export interface FollowerServerDeps {
   readonly authenticate?: ClientAuthFunction;
   /** Synchronised with this epoch's leader: peers that elect may be told. */
   onEstablished(epoch: Epoch): void;
+  /** Serving from now on. Once. */
+  onReady?(): void;
   /** The leader was refused or reset: its ballot need not be waited for. */
   onPeerUnreachable(peer: NodeId): void;
 }
@@ -265,6 +267,7 @@ export class FollowerServer implements Role {
         requests.onRequest((request) => {
           follower.forwardRequest(request);
         });
+        this.#deps.onReady?.();
       },
     });
     this.#follower = follower;

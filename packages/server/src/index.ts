@@ -13,3 +13,26 @@ export {
   type ServerDeps,
   type ServerOptions,
 } from "./server.js";
+export type { PlainActionHandler } from "./plain-host.js";
+export type { RoleEnd } from "./role.js";
+export {
+  runFollowerServer,
+  runLeaderServer,
+  runLeaderServerWithCustomHandler,
+  runWatcherServer,
+  runWatcherServerWithRequest,
+  type RunFollowerDeps,
+  type RunFollowerOptions,
+  type RunLeaderDeps,
+  type RunLeaderOptions,
+  type RunLeaderWithCustomHandlerOptions,
+  type RunServerDeps,
+} from "./run-servers.js";
+export { syncActionHandler, type SyncActionOptions } from "./sync-action-handler.js";
+export {
+  runWatcherServerWithElection,
+  WatcherServer,
+  type WatcherEnd,
+  type WatcherServerDeps,
+  type WatcherServerOptions,
+} from "./watcher-server.js";

@@ -1,0 +1,93 @@
+import {
+  CONTENT_BYTES_MAX,
+  OpCode,
+  PENDING_REQUESTS_MAX,
+  QuorateError,
+  type RequestMsg,
+  type RequestOutcome,
+} from "@quorate/protocol";
+import { describe, expect, test } from "vitest";
+import { REQUEST_WAIT_MS, RequestManager } from "../src/request-manager.js";
+import { seededRandom, VirtualClock } from "./support.js";
+
+function managerOf() {
+  const clock = new VirtualClock();
+  const manager = new RequestManager({ clock, random: seededRandom(1) });
+  const outcomes: RequestOutcome[] = [];
+  const handed: RequestMsg[] = [];
+  const submit = (key = "/a", op = 1, bytes = 0) => {
+    manager.submit(op, key, new Uint8Array(bytes), (outcome) => void outcomes.push(outcome));
+  };
+  const take = () => manager.onRequest((request) => void handed.push(request));
+  return { clock, manager, outcomes, handed, submit, take };
+}
+const refusal = (code: string, retryable: boolean) => ({ ok: false, error: { code, retryable } });
+const lost = new QuorateError("ERR_PROTOCOL_CLOSED", "lost");
+
+describe("requests of this node's clients", () => {
+  test("what was handed on has an unknown outcome and is never handed on again", () => {
+    const { manager, outcomes, handed, submit, take } = managerOf();
+    take();
+    submit();
+    manager.onRequest(null);
+    manager.cleanupOnError(lost);
+    expect(outcomes).toMatchObject([refusal("ERR_CLIENT_OUTCOME_UNKNOWN", false)]);
+    take();
+    expect(handed).toHaveLength(1);
+    // A late answer finds nobody.
+    const reqId = handed[0]?.reqId ?? 0n;
+    manager.completeRequest(reqId, { ok: false, error: lost });
+    expect(outcomes).toHaveLength(1);
+  });
+
+  test("what was not handed on waits for the next role, in order", () => {
+    const { manager, outcomes, handed, submit, take } = managerOf();
+    submit("/a");
+    submit("/b");
+    manager.cleanupOnError(lost);
+    take();
+    submit("/c");
+    expect(handed.map(({ key }) => key)).toEqual(["/a", "/b", "/c"]);
+    expect(outcomes).toEqual([]);
+  });
+
+  test("G16: waits only so long, then is refused and may be repeated", async () => {
+    const { clock, outcomes, handed, submit, take } = managerOf();
+    submit();
+    await clock.pass(REQUEST_WAIT_MS * 1.2);
+    expect(outcomes).toMatchObject([refusal("ERR_SERVER_NOT_READY", true)]);
+    take();
+    expect(handed).toEqual([]);
+  });
+
+  test("is bounded, and refuses what no client may ask", () => {
+    const { manager, outcomes, submit } = managerOf();
+    submit("/a", OpCode.admitVoter);
+    submit("/a", 0);
+    submit("/a", 1, CONTENT_BYTES_MAX + 1);
+    expect(outcomes.map((one) => !one.ok && one.error.code)).toEqual([
+      "ERR_SERVER_UNSUPPORTED",
+      "ERR_SERVER_UNSUPPORTED",
+      "ERR_ARG_TOO_LARGE",
+    ]);
+    for (let i = 0; i < PENDING_REQUESTS_MAX; i += 1) submit();
+    expect(outcomes).toHaveLength(3);
+    submit();
+    expect(outcomes[3]).toMatchObject(refusal("ERR_SERVER_BUSY", true));
+    expect(manager.pendingCount).toBe(PENDING_REQUESTS_MAX);
+  });
+
+  test("the end of the node answers everything once", () => {
+    const { manager, outcomes, submit, take } = managerOf();
+    take();
+    submit();
+    manager.onRequest(null);
+    submit();
+    manager.close(new QuorateError("ERR_SERVER_CLOSED", "closed"));
+    expect(outcomes.map((one) => !one.ok && one.error.code)).toEqual([
+      "ERR_CLIENT_OUTCOME_UNKNOWN",
+      "ERR_SERVER_CLOSED",
+    ]);
+    expect(manager.pendingCount).toBe(0);
+  });
+});

@@ -1,0 +1,265 @@
+import {
+  DEFAULT_TIMINGS,
+  QuorateError,
+  silentLogger,
+  toNodeId,
+  type BallotDatagram,
+  type Chain,
+  type ChainHash,
+  type Clock,
+  type NodeId,
+  type PeerConnector,
+  type PeerListener,
+  type PeerMessenger,
+  type PeerMsg,
+  type PeerPipe,
+  type PipeEvents,
+  type Random,
+} from "@quorate/protocol";
+import { MemoryDisk, openMemoryStore } from "@quorate/testkit";
+import { ZnodeMachine } from "@quorate/znode";
+import { startServer, type Server } from "../src/index.js";
+
+export const testHash: ChainHash = (block) => {
+  let hash = 0xcbf2_9ce4_8422_2325n;
+  for (const byte of block) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100_0000_01b3n);
+  return hash as Chain;
+};
+
+export const id = (value: number): NodeId => toNodeId(value);
+
+export function seededRandom(seed: number): Random {
+  let state = BigInt(seed) * 0x9e37_79b9_7f4a_7c15n + 1n;
+  const nextUint64 = (): bigint => {
+    state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
+    return state ^ (state >> 29n);
+  };
+  return { nextUint64, next: () => Number(nextUint64() >> 11n) / 2 ** 53 };
+}
+
+/** Time that passes when the test says so; all promises settle between two timers. */
+export class VirtualClock implements Clock {
+  #now = 0;
+  #sequence = 0;
+  #timers: { at: number; sequence: number; run: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  wallTime(): number {
+    return 1_700_000_000_000 + this.#now;
+  }
+
+  setTimer(ms: number, run: () => void) {
+    this.#sequence += 1;
+    const timer = { at: this.#now + ms, sequence: this.#sequence, run };
+    this.#timers.push(timer);
+    return { cancel: () => void (this.#timers = this.#timers.filter((one) => one !== timer)) };
+  }
+
+  defer(run: () => void): void {
+    this.setTimer(0, run);
+  }
+
+  /** Runs timers until `isDone`, at most so many virtual milliseconds. */
+  async until(isDone: () => boolean, ms = 20_000): Promise<void> {
+    const limit = this.#now + ms;
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (isDone()) return;
+      this.#timers.sort((a, b) => a.at - b.at || a.sequence - b.sequence);
+      const next = this.#timers[0];
+      if (next === undefined || next.at > limit) throw new Error("it did not come about in time");
+      this.#timers.shift();
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    let isOver = false;
+    this.setTimer(ms, () => (isOver = true));
+    await this.until(() => isOver, ms);
+  }
+}
+
+class MemoryPipe implements PeerPipe {
+  readonly pipeId: number;
+  other: MemoryPipe | null = null;
+  static #lastId = 0;
+  #events: PipeEvents | null = null;
+  #early: PeerMsg[] = [];
+  #isClosed = false;
+
+  constructor(
+    readonly peer: NodeId,
+    readonly clock: Clock,
+  ) {
+    MemoryPipe.#lastId += 1;
+    this.pipeId = MemoryPipe.#lastId;
+  }
+
+  attach(events: PipeEvents): void {
+    this.#events = events;
+    const early = this.#early.splice(0);
+    if (early.length > 0) this.clock.defer(() => events.onMessages(early));
+  }
+
+  send(message: PeerMsg): void {
+    if (!this.#isClosed) this.clock.setTimer(0.1, () => this.other?.deliver(message));
+  }
+
+  deliver(message: PeerMsg): void {
+    if (this.#isClosed) return;
+    if (this.#events === null) this.#early.push(message);
+    else this.#events.onMessages([message]);
+  }
+
+  close(reason: QuorateError): void {
+    if (this.#isClosed) return;
+    this.clock.setTimer(0.1, () => this.other?.shut(reason));
+    this.clock.defer(() => this.shut(reason));
+  }
+
+  shut(reason: QuorateError): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#events?.onClose(reason);
+  }
+}
+
+/** Nodes of one process that reach one another in a tenth of a virtual millisecond. */
+export class MemoryNetwork {
+  readonly clock: Clock;
+  readonly #acceptors = new Map<NodeId, (pipe: PeerPipe) => void>();
+  readonly #receivers = new Map<NodeId, (datagram: BallotDatagram) => void>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  messenger(of: NodeId): PeerMessenger {
+    return {
+      send: (to, datagram) =>
+        void this.clock.setTimer(0.1, () => this.#receivers.get(to)?.(datagram)),
+      onDatagram: (receiver) => {
+        if (receiver === null) this.#receivers.delete(of);
+        else this.#receivers.set(of, receiver);
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  listener(of: NodeId): PeerListener {
+    return {
+      onPipe: (acceptor) => {
+        if (acceptor === null) this.#acceptors.delete(of);
+        else this.#acceptors.set(of, acceptor);
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  connector(of: NodeId): PeerConnector {
+    return {
+      connect: (to) => {
+        const accept = this.#acceptors.get(to);
+        if (accept === undefined) {
+          return Promise.reject(new QuorateError("ERR_PROTOCOL_CLOSED", "refused"));
+        }
+        const [mine, theirs] = [new MemoryPipe(to, this.clock), new MemoryPipe(of, this.clock)];
+        mine.other = theirs;
+        theirs.other = mine;
+        this.clock.defer(() => accept(theirs));
+        return Promise.resolve(mine);
+      },
+    };
+  }
+}
+
+/** Whole nodes over memory. */
+export class Ensemble {
+  readonly clock = new VirtualClock();
+  readonly network = new MemoryNetwork(this.clock);
+  readonly voters: readonly NodeId[];
+  readonly disks = new Map<NodeId, MemoryDisk>();
+  readonly servers = new Map<NodeId, Server>();
+
+  constructor(size: number) {
+    this.voters = Array.from({ length: size }, (_, index) => id(index + 1));
+    for (const voter of this.voters) this.disks.set(voter, new MemoryDisk());
+  }
+
+  disk(of: number): MemoryDisk {
+    const disk = this.disks.get(id(of));
+    if (disk === undefined) throw new Error("no such node");
+    return disk;
+  }
+
+  server(of: number): Server {
+    const server = this.servers.get(id(of));
+    if (server === undefined) throw new Error("no such node");
+    return server;
+  }
+
+  async start(...nodes: readonly number[]): Promise<void> {
+    for (const node of nodes) {
+      const nodeId = id(node);
+      const random = seededRandom(node * 100 + this.servers.size);
+      const starting = startServer(
+        {
+          nodeId,
+          voters: this.voters,
+          cluster: "test",
+          timings: DEFAULT_TIMINGS,
+          checkpointBytes: 1 << 20,
+        },
+        {
+          clock: this.clock,
+          random,
+          logger: silentLogger,
+          messenger: this.network.messenger(nodeId),
+          listener: this.network.listener(nodeId),
+          connector: this.network.connector(nodeId),
+          openStore: () =>
+            openMemoryStore(this.disk(node), {
+              clock: this.clock,
+              random,
+              chainHash: testHash,
+              latencyMs: () => 1,
+            }),
+          createStateMachine: () => new ZnodeMachine(),
+          chainHash: testHash,
+        },
+      );
+      let server: Server | null = null;
+      starting.then(
+        (started) => (server = started),
+        () => undefined,
+      );
+      await this.clock.until(() => server !== null);
+      this.servers.set(nodeId, await starting);
+    }
+  }
+
+  get leader(): Server | undefined {
+    return [...this.servers.values()].find((one) => {
+      const { role, ready } = one.status();
+      return role === "leading" && ready;
+    });
+  }
+
+  allReady(): boolean {
+    return [...this.servers.values()].every((one) => one.status().ready);
+  }
+
+  /** Resolves or rejects with the promise, time passing meanwhile. */
+  async settle<T>(promise: Promise<T>, ms?: number): Promise<T> {
+    let isDone = false;
+    const done = (): void => void (isDone = true);
+    promise.then(done, done);
+    await this.clock.until(() => isDone, ms);
+    return promise;
+  }
+}
