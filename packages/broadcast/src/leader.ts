@@ -34,6 +34,7 @@ import { CommitTracker } from "./commit-tracker.js";
 import { runCustomRequest } from "./custom-request.js";
 import { HeartbeatRounds } from "./heartbeat-rounds.js";
 import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
+import { PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue } from "./read-index-queue.js";
 import { RefusalQueue } from "./refusal-queue.js";
@@ -69,20 +70,6 @@ export interface JoiningFollower {
   readonly upTo: LogPosition;
 }
 
-interface Member {
-  readonly id: NodeId;
-  readonly pipe: PeerPipe;
-  readonly isWatcher: boolean;
-  readonly identity: Identity | null;
-  /** What it has acknowledged, counted or not. */
-  acceptedUpTo: Txnid;
-}
-
-interface Observer {
-  readonly queue: ObserverQueue;
-  readonly isWatcher: boolean;
-}
-
 /**
  * The leader in normal operation (Zab phase 3): one order of proposals, commits in that order.
  *
@@ -95,8 +82,7 @@ export class Leader {
   readonly #tracker: CommitTracker;
   readonly #rounds: HeartbeatRounds;
   readonly #maker: ProposalMaker;
-  readonly #members = new Map<number, Member>();
-  readonly #observers = new Map<string, Observer>();
+  readonly #peers = new PeerList();
   /** Proposed and not committed, in order. */
   #outstanding: EntryBatch[] = [];
   #outstandingEntries = 0;
@@ -137,9 +123,7 @@ export class Leader {
 
   /** Followers connected and synchronised, and the leader. */
   getActiveEnsembleSize(): number {
-    let size = 1;
-    for (const member of this.#members.values()) if (!member.isWatcher) size += 1;
-    return size;
+    return 1 + this.#peers.followerCount();
   }
 
   getCommitMark(): Txnid {
@@ -180,7 +164,7 @@ export class Leader {
 
   #countAdmitted(): void {
     for (const { voter, identity } of this.#admissions.splice(0)) {
-      for (const { id, identity: known, acceptedUpTo } of this.#members.values()) {
+      for (const { id, identity: known, acceptedUpTo } of this.#peers.members()) {
         const isAdmitted = id === voter && known === identity && !this.#tracker.isCounted(voter);
         // What it accepted before is as durable as what it accepts from now on.
         if (isAdmitted) this.#count(voter, acceptedUpTo);
@@ -189,9 +173,9 @@ export class Leader {
   }
 
   removeMember(pipe: PeerPipe): void {
-    const member = this.#members.get(pipe.pipeId);
+    const member = this.#peers.get(pipe);
     if (member === undefined) return;
-    this.#members.delete(pipe.pipeId);
+    this.#peers.remove(pipe);
     if (!member.isWatcher) {
       this.#tracker.uncount(member.id);
       this.#rounds.removeVoter(member.id);
@@ -205,11 +189,11 @@ export class Leader {
    * entries for a watcher. `id` is {@link observerIdOf} its pipe.
    */
   addObserver(id: string, queue: ObserverQueue, isWatcher: boolean): void {
-    this.#observers.set(id, { queue, isWatcher });
+    this.#peers.addObserver(id, queue, isWatcher);
   }
 
   removeObserver(id: string): void {
-    this.#observers.delete(id);
+    this.#peers.takeObserver(id);
   }
 
   // ---- requests ----
@@ -256,7 +240,7 @@ export class Leader {
 
   /** One message of a joined follower or watcher. @throws ERR_PROTOCOL_* when it makes no sense. */
   onMessage(pipe: PeerPipe, message: PeerMsg): void {
-    const member = this.#members.get(pipe.pipeId);
+    const member = this.#peers.get(pipe);
     if (member === undefined || this.#isTerminated) return;
     switch (message.kind) {
       case "accept":
@@ -303,7 +287,7 @@ export class Leader {
 
   /** Tells everybody to elect at once. After a drain. */
   handOver(): void {
-    this.#sendToFollowers({ kind: "handover" });
+    this.#peers.sendToFollowers({ kind: "handover" });
   }
 
   /** Ends the role: nothing is sent or committed any more. Idempotent. */
@@ -323,14 +307,12 @@ export class Leader {
   /** False when it fell behind: it must synchronise again. */
   #join(member: Member): boolean {
     const { pipe } = member;
-    const observerId = observerIdOf(pipe);
-    const queue = this.#observers.get(observerId)?.queue;
-    this.#observers.delete(observerId);
+    const queue = this.#peers.takeObserver(observerIdOf(pipe));
     if (queue?.isOverflown === true) {
       pipe.close(new QuorateError("ERR_PROTOCOL_OVERFLOW", "fell behind while synchronising"));
       return false;
     }
-    this.#members.set(pipe.pipeId, member);
+    this.#peers.add(member);
     for (const message of queue?.drain() ?? []) pipe.send(message);
     pipe.send(this.#deps.factory.createCommit(this.#announcedMark));
     // A first round at once: the lease and waiting reads need not wait for the timer.
@@ -386,9 +368,7 @@ export class Leader {
   }
 
   #toOrigin(fid: string, message: PeerMsg): void {
-    for (const { id, pipe } of this.#members.values()) {
-      if (fidOf(id) === fid) pipe.send(message);
-    }
+    for (const { id, pipe } of this.#peers.members()) if (fidOf(id) === fid) pipe.send(message);
   }
 
   #scheduleFlush(): void {
@@ -437,21 +417,7 @@ export class Leader {
       this.#outstanding.push(batch);
       this.#outstandingEntries += batch.count;
       handler.logProposal(batch);
-      this.#sendToFollowers(factory.createProposal(batch), batch.bytes.length);
-    }
-  }
-
-  #sendToFollowers(message: PeerMsg, bytes = 0): void {
-    for (const { pipe, isWatcher } of this.#members.values()) if (!isWatcher) pipe.send(message);
-    for (const { queue, isWatcher } of this.#observers.values()) {
-      if (!isWatcher) queue.push(message, bytes);
-    }
-  }
-
-  #sendToWatchers(message: PeerMsg, bytes: number): void {
-    for (const { pipe, isWatcher } of this.#members.values()) if (isWatcher) pipe.send(message);
-    for (const { queue, isWatcher } of this.#observers.values()) {
-      if (isWatcher) queue.push(message, bytes);
+      this.#peers.sendToFollowers(factory.createProposal(batch), batch.bytes.length);
     }
   }
 
@@ -464,7 +430,7 @@ export class Leader {
       if (batch.last > mark) break;
       count += 1;
       this.#outstandingEntries -= batch.count;
-      this.#sendToWatchers(factory.createInform(batch), batch.bytes.length);
+      this.#peers.sendToWatchers(factory.createInform(batch), batch.bytes.length);
     }
     assert(count > 0, "a mark that moves commits something", { mark });
     this.#outstanding = this.#outstanding.slice(count);
@@ -477,7 +443,7 @@ export class Leader {
     const { mark } = this.#tracker;
     if (mark === this.#announcedMark) return;
     this.#announcedMark = mark;
-    this.#sendToFollowers(this.#deps.factory.createCommit(mark));
+    this.#peers.sendToFollowers(this.#deps.factory.createCommit(mark));
   }
 
   #startReadRound(): void {
@@ -494,7 +460,7 @@ export class Leader {
   #beginRound(): number {
     const round = this.#rounds.begin(this.#deps.clock.now());
     const message = this.#deps.factory.createHeartbeat(round, false);
-    for (const { pipe } of this.#members.values()) pipe.send(message);
+    for (const { pipe } of this.#peers.members()) pipe.send(message);
     return round;
   }
 

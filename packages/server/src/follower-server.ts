@@ -1,5 +1,6 @@
 import { Follower } from "@quorate/broadcast";
 import {
+  isErrorCode,
   PENDING_READS_MAX,
   QuorateError,
   type ClientAuthFunction,
@@ -287,7 +288,18 @@ export class FollowerServer implements Role {
       this.#retryConnect();
       return;
     }
-    this.#end({ kind: "lost", error: reason, isPeerGone: true });
+    const { peerCode } = reason.details;
+    if (!isErrorCode(peerCode)) {
+      this.#end({ kind: "lost", error: reason, isPeerGone: true });
+      return;
+    }
+    // The leader said why: ERR_SERVER_DUPLICATE_ID and its like must reach the log by their name.
+    const error = new QuorateError(peerCode, "the leader turned this node away", { cause: reason });
+    this.#end(
+      peerCode === "ERR_SYNC_DIVERGED"
+        ? { kind: "diverged", error }
+        : { kind: "lost", error, isPeerGone: false },
+    );
   }
 
   #scheduleTick(): void {

@@ -45,8 +45,8 @@ export function judgeIntroduction(
     });
   }
   const isCounted = claimed === own && own !== "recovering";
-  if (isCounted && epoch !== null && acceptedEpoch > epoch) {
-    // It can never follow this epoch; a later one must be above its promise.
+  if (epoch !== null && acceptedEpoch > epoch) {
+    // It can never follow this epoch, not even to recover; a later one must be above its promise.
     return refused(new QuorateError("ERR_SYNC_EPOCH_STALE", "a higher epoch is promised"), {
       kind: "superseded",
       acceptedEpoch,

@@ -1,4 +1,4 @@
-import { Leader, ObserverQueue, observerIdOf } from "@quorate/broadcast";
+import { Leader } from "@quorate/broadcast";
 import {
   assert,
   isInternalOpCode,
@@ -13,7 +13,6 @@ import {
   type Meter,
   type MsgFactory,
   type NodeId,
-  type PeerMsg,
   type PeerPipe,
   type RequestMgr,
   type Ticket,
@@ -21,16 +20,10 @@ import {
   type Timings,
   type Txnid,
 } from "@quorate/protocol";
-import {
-  ConsentState,
-  LeaderSyncProxy,
-  type FollowerProfile,
-  type Gate,
-  type Introduction,
-} from "@quorate/sync";
+import { ConsentState, type Gate } from "@quorate/sync";
 import { Admissions } from "./admissions.js";
-import { effectiveStanding, encodeIdentities } from "./identity-record.js";
-import { judgeIntroduction } from "./introduction.js";
+import { encodeIdentities } from "./identity-record.js";
+import { LeaderConnections } from "./leader-connections.js";
 import type { Role, RoleEnd, RoleHandler } from "./role.js";
 
 export interface LeaderServerOptions {
@@ -52,17 +45,6 @@ export interface LeaderServerDeps {
   onEstablished(epoch: Epoch): void;
 }
 
-/** One connected peer. */
-interface Connection {
-  readonly pipe: PeerPipe;
-  readonly proxy: LeaderSyncProxy;
-  readonly queue: ObserverQueue;
-  lastHeard: number;
-  /** Its plan is cut: what is proposed from then on waits for it. */
-  wantsLive: boolean;
-  hasJoined: boolean;
-}
-
 /**
  * One term of leadership: discovery, sync, broadcast, end.
  *
@@ -76,14 +58,13 @@ export class LeaderServer implements Role {
   readonly #self: NodeId;
   readonly #consent: ConsentState;
   readonly #admissions: Admissions;
-  readonly #connections = new Map<number, Connection>();
+  readonly #connections: LeaderConnections;
   /** The end of the own log at election: all of it is the initial history. */
   readonly #initialEnd: LogPosition;
   readonly #summary: { readonly currentEpoch: Epoch; readonly lastLogged: Txnid };
   #resolveDone: (end: RoleEnd) => void = () => undefined;
   #acceptedTicket: Ticket | null = null;
   #currentTicket: Ticket | null = null;
-  #epochReady: Epoch | null = null;
   #leader: Leader | null = null;
   #timer: Timer | null = null;
   #stopTimer: Timer | null = null;
@@ -111,6 +92,7 @@ export class LeaderServer implements Role {
     };
     this.#startedAt = clock.now();
     this.#lastProgress = this.#startedAt;
+    this.#connections = this.#createConnections();
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -159,33 +141,7 @@ export class LeaderServer implements Role {
 
   /** A peer wants to be led. */
   accept(pipe: PeerPipe): void {
-    if (this.#hasEnded) {
-      pipe.close(new QuorateError("ERR_SERVER_NOT_LEADING", "not leading any more"));
-      return;
-    }
-    const queue = new ObserverQueue();
-    const proxy = this.#createProxy(pipe, queue);
-    const connection: Connection = {
-      pipe,
-      proxy,
-      queue,
-      lastHeard: this.#deps.clock.now(),
-      wantsLive: false,
-      hasJoined: false,
-    };
-    this.#connections.set(pipe.pipeId, connection);
-    if (this.#epochReady !== null) proxy.onEpochReady(this.#epochReady);
-    for (const gate of ["acceptedEpoch", "epochAck", "newLeaderAck"] as const) {
-      if (this.#consent.isOpen(gate)) proxy.onGateOpened(gate);
-    }
-    pipe.attach({
-      onMessages: (messages) => {
-        this.#received(connection, messages);
-      },
-      onClose: (reason) => {
-        this.#disconnect(connection, reason);
-      },
-    });
+    this.#connections.accept(pipe);
   }
 
   readIndex(done: (mark: Txnid | QuorateError) => void): void {
@@ -212,154 +168,26 @@ export class LeaderServer implements Role {
 
   /** Kills every connection without ending the term (the original's reset channel). */
   resetConnections(): void {
-    const reason = new QuorateError("ERR_PROTOCOL_CLOSED", "connections were reset");
-    for (const { pipe } of [...this.#connections.values()]) pipe.close(reason);
+    this.#connections.reset();
   }
 
-  // ---- connections ----
-
-  #createProxy(pipe: PeerPipe, queue: ObserverQueue): LeaderSyncProxy {
-    const { action, factory, logger, meter } = this.#deps;
-    const id = observerIdOf(pipe);
-    return new LeaderSyncProxy({
-      pipe,
-      consent: this.#consent,
-      summary: this.#summary,
-      handler: action,
-      factory,
-      logger,
-      introduce: (profile, acceptedEpoch) => this.#introduce(pipe, profile, acceptedEpoch),
-      onGateOpened: (gate) => {
-        this.#gateOpened(gate);
+  #createConnections(): LeaderConnections {
+    return new LeaderConnections(
+      { timings: this.#options.timings, summary: this.#summary, consent: this.#consent },
+      {
+        ...this.#deps,
+        admissions: this.#admissions,
+        onGateOpened: (gate) => {
+          this.#gateOpened(gate);
+        },
+        onProgress: () => {
+          this.#lastProgress = this.#deps.clock.now();
+        },
+        onEnd: (end) => {
+          this.#end(end);
+        },
       },
-      onAbdicate: (reason) => {
-        this.#end({ kind: "abdicated", reason });
-      },
-      startLiveQueue: () => {
-        const connection = this.#connections.get(pipe.pipeId);
-        if (connection === undefined) return;
-        connection.wantsLive = true;
-        this.#observe(connection);
-      },
-      stopLiveQueue: () => {
-        const connection = this.#connections.get(pipe.pipeId);
-        if (connection !== undefined) connection.wantsLive = false;
-        this.#leader?.removeObserver(id);
-        queue.drain();
-      },
-      onPlan: (kind) => {
-        logger.info("synchronising a peer", { peer: pipe.peer, plan: kind });
-        meter.count(`sync_plan_${kind}`);
-      },
-      onJoin: (last) => {
-        this.#joined(pipe, last);
-      },
-      onFailed: (error) => {
-        logger.warn("synchronisation failed", { peer: pipe.peer, code: error.code }, error);
-        pipe.close(error);
-      },
-    });
-  }
-
-  #introduce(pipe: PeerPipe, profile: FollowerProfile, acceptedEpoch: Epoch): Introduction {
-    const { action, logger } = this.#deps;
-    const refused = (error: QuorateError): Introduction => ({ kind: "refused", error });
-    const clash = [...this.#connections.values()].find(
-      ({ pipe: other, proxy }) =>
-        other.pipeId !== pipe.pipeId && other.peer === profile.id && proxy.profile !== null,
     );
-    if (
-      profile.id === this.#self ||
-      (clash && clash.proxy.profile?.identity !== profile.identity)
-    ) {
-      return refused(
-        new QuorateError("ERR_SERVER_DUPLICATE_ID", `another node ${profile.id} is connected`),
-      );
-    }
-    if (clash !== undefined) {
-      // G28: the newer pipe of the same node replaces the older and its open votes.
-      const reason = new QuorateError("ERR_PROTOCOL_CLOSED", "replaced by a newer connection");
-      this.#disconnect(clash, reason);
-      clash.pipe.close(reason);
-    }
-    const watchers = [...this.#connections.values()].filter(
-      ({ proxy }) => proxy.profile?.voting === false,
-    ).length;
-    const { introduction, end } = judgeIntroduction(profile, acceptedEpoch, {
-      action,
-      epoch: this.#consent.epoch,
-      watchers,
-    });
-    if (introduction.kind === "welcome" && profile.voting && !introduction.isCounted) {
-      logger.info("a voter is not counted yet", { peer: profile.id, standing: profile.standing });
-    }
-    if (end !== undefined) this.#end(end);
-    return introduction;
-  }
-
-  /** Before the leader is established nothing is proposed, so nothing is missed either. */
-  #observe(connection: Connection): void {
-    const { pipe, proxy, queue, wantsLive, hasJoined } = connection;
-    if (!wantsLive || hasJoined) return;
-    this.#leader?.addObserver(observerIdOf(pipe), queue, proxy.profile?.voting === false);
-  }
-
-  #received(connection: Connection, messages: readonly PeerMsg[]): void {
-    connection.lastHeard = this.#deps.clock.now();
-    try {
-      for (const message of messages) {
-        if (this.#hasEnded || !this.#connections.has(connection.pipe.pipeId)) return;
-        if (connection.hasJoined && this.#leader !== null) {
-          this.#leader.onMessage(connection.pipe, message);
-        } else if (message.kind !== "heartbeat") {
-          this.#lastProgress = connection.lastHeard;
-          connection.proxy.onMessage(message);
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof QuorateError)) throw error;
-      this.#deps.logger.warn("a peer broke the protocol", { peer: connection.pipe.peer }, error);
-      connection.pipe.close(error);
-    }
-  }
-
-  #joined(pipe: PeerPipe, last: LogPosition): void {
-    const connection = this.#connections.get(pipe.pipeId);
-    const leader = this.#leader;
-    if (connection === undefined || leader === null) return;
-    const { profile } = connection.proxy;
-    assert(profile !== null, "a peer that joins has introduced itself");
-    connection.hasJoined = true;
-    const isCounted = this.#countsAsVoter(connection);
-    this.#deps.logger.info("a peer joined", { peer: pipe.peer, isCounted });
-    if (!profile.voting) {
-      leader.addWatcher(pipe, last);
-      return;
-    }
-    const { identity } = profile;
-    leader.addFollower({ pipe, identity, isCounted, upTo: last });
-    this.#admissions.joined(profile);
-  }
-
-  /**
-   * An empty voter that consented among empty ones counts only if the ensemble was founded with
-   * it: joining later than the founding, it must be admitted like any other.
-   */
-  #countsAsVoter({ proxy }: Connection): boolean {
-    const { profile } = proxy;
-    if (profile === null || !proxy.canFollowerVote()) return false;
-    const table = this.#deps.action.getIdentityTable();
-    const { id, identity, standing } = profile;
-    return table.size === 0 || effectiveStanding(table, id, identity, standing) === "member";
-  }
-
-  #disconnect(connection: Connection, reason: QuorateError): void {
-    const { pipe, proxy } = connection;
-    if (!this.#connections.delete(pipe.pipeId)) return;
-    this.#deps.logger.info("a peer is gone", { peer: pipe.peer, code: reason.code });
-    proxy.terminate();
-    this.#leader?.removeObserver(observerIdOf(pipe));
-    this.#leader?.removeMember(pipe);
   }
 
   // ---- gates ----
@@ -378,7 +206,7 @@ export class LeaderServer implements Role {
     } else {
       this.#establish(epoch);
     }
-    for (const { proxy } of [...this.#connections.values()]) proxy.onGateOpened(gate);
+    this.#connections.gateOpened(gate);
     if (gate === "newLeaderAck") this.#open();
   }
 
@@ -398,9 +226,8 @@ export class LeaderServer implements Role {
   #offerEpoch(): void {
     const { epoch } = this.#consent;
     assert(epoch !== null, "an epoch was persisted that is not known");
-    this.#epochReady = epoch;
     if (this.#consent.voteEpochAck(this.#self)) this.#gateOpened("epochAck");
-    for (const { proxy } of [...this.#connections.values()]) proxy.onEpochReady(epoch);
+    this.#connections.epochReady(epoch);
   }
 
   #establish(epoch: Epoch): void {
@@ -430,7 +257,7 @@ export class LeaderServer implements Role {
         },
       },
     );
-    for (const connection of this.#connections.values()) this.#observe(connection);
+    this.#connections.established(this.#leader);
   }
 
   /** After the followers of the last gate have joined: found the ensemble if need be, serve. */
@@ -441,8 +268,7 @@ export class LeaderServer implements Role {
     if (leader === null || epoch === null || this.#hasEnded) return;
     logger.info("leading", { epoch, followers: leader.getActiveEnsembleSize() - 1 });
     this.#deps.onEstablished(epoch);
-    const joined = [...this.#connections.values()].filter(({ hasJoined }) => hasJoined);
-    this.#admissions.open(joined.map(({ proxy }) => proxy));
+    this.#admissions.open(this.#connections.joined());
     requests.onRequest((request) => {
       leader.queueRequest(action.getFollowerId(), request);
     });
@@ -466,7 +292,7 @@ export class LeaderServer implements Role {
   }
 
   #tick(): void {
-    const { clock, action, factory } = this.#deps;
+    const { clock, action } = this.#deps;
     const { timings } = this.#options;
     const now = clock.now();
     if ((action.oldestAppendAgeMs?.() ?? 0) > timings.diskTimeoutMs) {
@@ -486,14 +312,7 @@ export class LeaderServer implements Role {
       this.#end({ kind: "lost", error, isPeerGone: false });
       return;
     }
-    for (const connection of [...this.#connections.values()]) {
-      if (now - connection.lastHeard > timings.followerTimeoutMs) {
-        connection.pipe.close(new QuorateError("ERR_PROTOCOL_TIMEOUT", "the peer is silent"));
-        this.#disconnect(connection, new QuorateError("ERR_PROTOCOL_TIMEOUT", "silent"));
-      } else if (!connection.hasJoined) {
-        connection.pipe.send(factory.createHeartbeat(0, false));
-      }
-    }
+    this.#connections.tick(now);
   }
 
   // ---- the end ----
@@ -518,11 +337,7 @@ export class LeaderServer implements Role {
     action.attach(null);
     action.discardPrepared();
     requests.cleanupOnError(reason);
-    for (const { pipe, proxy } of [...this.#connections.values()]) {
-      proxy.terminate();
-      pipe.close(reason);
-    }
-    this.#connections.clear();
+    this.#connections.close(reason);
     this.#resolveDone(end);
   }
 }

@@ -1,0 +1,74 @@
+import type { Identity, NodeId, PeerMsg, PeerPipe, Txnid } from "@quorate/protocol";
+import type { ObserverQueue } from "./observer-queue.js";
+
+/** A peer that has synchronised: a follower or a watcher. */
+export interface Member {
+  readonly id: NodeId;
+  readonly pipe: PeerPipe;
+  readonly isWatcher: boolean;
+  /** Null for watchers. */
+  readonly identity: Identity | null;
+  /** What it has acknowledged, counted or not. */
+  acceptedUpTo: Txnid;
+}
+
+interface Observer {
+  readonly queue: ObserverQueue;
+  readonly isWatcher: boolean;
+}
+
+/** Whom a leader sends to: its members at once, those that still synchronise by their queues. */
+export class PeerList {
+  readonly #members = new Map<number, Member>();
+  readonly #observers = new Map<string, Observer>();
+
+  members(): Iterable<Member> {
+    return this.#members.values();
+  }
+
+  get(pipe: PeerPipe): Member | undefined {
+    return this.#members.get(pipe.pipeId);
+  }
+
+  add(member: Member): void {
+    this.#members.set(member.pipe.pipeId, member);
+  }
+
+  remove(pipe: PeerPipe): void {
+    this.#members.delete(pipe.pipeId);
+  }
+
+  followerCount(): number {
+    let count = 0;
+    for (const { isWatcher } of this.#members.values()) if (!isWatcher) count += 1;
+    return count;
+  }
+
+  addObserver(id: string, queue: ObserverQueue, isWatcher: boolean): void {
+    this.#observers.set(id, { queue, isWatcher });
+  }
+
+  /** Ends the queueing; what was queued is the caller's. */
+  takeObserver(id: string): ObserverQueue | undefined {
+    const queue = this.#observers.get(id)?.queue;
+    this.#observers.delete(id);
+    return queue;
+  }
+
+  sendToFollowers(message: PeerMsg, bytes = 0): void {
+    this.#send(message, bytes, false);
+  }
+
+  sendToWatchers(message: PeerMsg, bytes: number): void {
+    this.#send(message, bytes, true);
+  }
+
+  #send(message: PeerMsg, bytes: number, toWatchers: boolean): void {
+    for (const { pipe, isWatcher } of this.#members.values()) {
+      if (isWatcher === toWatchers) pipe.send(message);
+    }
+    for (const { queue, isWatcher } of this.#observers.values()) {
+      if (isWatcher === toWatchers) queue.push(message, bytes);
+    }
+  }
+}
