@@ -26,17 +26,18 @@ export function scenarioEvidence(root, files = projectFiles(root)) {
     const isTranscript = TRANSCRIPTS.test(path);
     if (!isTranscript && !TEST_FILES.test(path) && !MUTANTS.test(path)) continue;
     const text = readFileSync(join(root, path), "utf8");
+    if (MUTANTS.test(path)) {
+      found.push(...mutants(path, text).map((mutant) => ({ path, ...mutant })));
+      continue;
+    }
     const titles = isTranscript
       ? [text.split("\n", 1)[0].replace(/^#\s*/, "")]
-      : MUTANTS.test(path)
-        ? mutantTitles(path, text)
-        : testTitles(path, text);
+      : testTitles(path, text);
     for (const title of titles) {
-      const ids = scenarioIdsIn(title);
-      if (ids.size > 0) found.push({ path, title: title.replaceAll("`", "'"), ids });
+      found.push({ path, title: title.replaceAll("`", "'"), ids: scenarioIdsIn(title) });
     }
   }
-  return found;
+  return found.filter(({ ids }) => ids.size > 0);
 }
 
 /** First arguments of test, it, describe and their kin, and the names in tables of cases. */
@@ -52,16 +53,16 @@ function testTitles(path, text) {
   return titles;
 }
 
-/** Mutants say in `shows` or in their name which case they bring back. */
-function mutantTitles(path, text) {
-  const titles = [];
+/** A mutant brings back the cases that its name and the comment above it name. */
+function mutants(path, text) {
+  const found = [];
   walkTree(path, text, (node) => {
-    if (!ts.isPropertyAssignment(node) || !ts.isStringLiteralLike(node.initializer)) return;
-    if (/^(name|shows|what|why)$/.test(node.name.getText())) {
-      titles.push(`mutant: ${node.initializer.text}`);
-    }
+    if (!ts.isPropertyAssignment(node) || node.name.getText() !== "name") return;
+    if (!ts.isStringLiteralLike(node.initializer)) return;
+    const { text: name } = node.initializer;
+    found.push({ title: `mutant: ${name}`, ids: scenarioIdsIn(`${node.getFullText()} ${name}`) });
   });
-  return titles;
+  return found;
 }
 
 function walkTree(path, text, visit) {
@@ -83,9 +84,9 @@ export function scenarioDocument(root, files = projectFiles(root)) {
     "Cases in which systems like this one lost or confused data, each with the tests that name",
     "it. G1 to G20 are defects of the Go original (`couchbase/gometa`), G21 to G32 were found by",
     "argument against our own design, the others are from ZooKeeper's tracker and from the text of",
-    "the Zab paper. `pnpm docs` writes this page from the titles of the tests; the cases themselves",
-    "are in `scripts/lib/scenario-cases.mjs`. A checker is the simulator's: it judges every run of",
-    "every seed, and is named here when it should fall if the case came back.\n",
+    "the Zab paper. `pnpm docs` writes this page from the titles of the tests; the cases are in",
+    "`scripts/lib/scenario-cases.mjs`. A checker is the simulator's: it judges every run of every",
+    "seed, and is named here when it should fall if the case came back.\n",
     "## Without a named test yet\n",
     open.length === 0
       ? "None.\n"

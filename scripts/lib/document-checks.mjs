@@ -5,6 +5,8 @@ import { checkScenarios, SCENARIO_DOCUMENT } from "../scenarios.mjs";
 import { GRAPH_BLOCK, GRAPH_DOCUMENT, moduleGraph } from "../module-graph.mjs";
 import { generatedBlock } from "./generated-block.mjs";
 
+/** Its paragraphs "Checkers: `name`, ..." name what the simulator reports. */
+const INVARIANT_DOCUMENT = "docs/invariants.md";
 /** Its tables map names to symbols in files: | original | `symbol` | `path` | remark |. */
 const MAP_DOCUMENT = "docs/original-map.md";
 const CODE_SPAN = /`([^`\n]+)`/g;
@@ -19,6 +21,7 @@ export function checkDocuments(root, files) {
     const text = readFileSync(join(root, path), "utf8");
     violations.push(...checkLinks(root, path, text), ...checkPaths(root, path, text));
     if (path !== SCENARIO_DOCUMENT) violations.push(...checkTitles(root, path, text));
+    if (path === INVARIANT_DOCUMENT) violations.push(...checkCheckers(root, path, text, files));
     if (path === MAP_DOCUMENT) violations.push(...checkSymbols(root, path, text));
     if (path === GRAPH_DOCUMENT) violations.push(...checkGraph(root, text));
     if (path === SCENARIO_DOCUMENT) {
@@ -85,6 +88,20 @@ function checkTitles(root, path, text) {
     }
   }
   return violations;
+}
+
+function checkCheckers(root, path, text, files) {
+  const sources = files
+    .filter((file) => /^packages\/simulator\/src\/.*\.ts$/.test(file))
+    .map((file) => readFileSync(join(root, file), "utf8"))
+    .join("\n");
+  const names = text
+    .split("\n\n")
+    .filter((paragraph) => paragraph.startsWith("Checkers:"))
+    .flatMap((paragraph) => [...paragraph.matchAll(/`([a-z]\w+)`/g)].map(([, name]) => name));
+  return names
+    .filter((name) => !sources.includes(`"${name}"`))
+    .map((name) => `${path}: the simulator has no checker ${name}`);
 }
 
 function checkSymbols(root, path, text) {
