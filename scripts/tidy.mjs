@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { checkDocuments } from "./lib/document-checks.mjs";
 import { packageNames, projectFiles } from "./lib/files.mjs";
 import { privatePackages } from "./lib/layer-table.mjs";
 
@@ -67,6 +68,9 @@ export function checkTidy(root, files = projectFiles(root)) {
   }
   for (const name of packageNames(root)) violations.push(...checkManifest(root, name));
   violations.push(...checkErrorDocs(root), ...checkMessageDocs(root));
+  const documents = checkDocuments(root, files);
+  violations.push(...documents.violations);
+  warnings.push(...documents.warnings);
   return { violations, warnings };
 }
 
