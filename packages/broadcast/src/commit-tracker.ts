@@ -53,6 +53,7 @@ export class CommitTracker {
   /** From now on this voter's accepts count; `upTo` is durable there already. */
   count(voter: NodeId, upTo: Txnid): boolean {
     assert(this.#quorum.voterIds.includes(voter), "only configured voters count", { voter });
+    assert(upTo <= this.#lastProposed, "nobody holds what was never proposed", { voter, upTo });
     this.#accepted.set(voter, upTo);
     return this.#advance();
   }

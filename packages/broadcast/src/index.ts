@@ -6,11 +6,5 @@
 export { CommitTracker } from "./commit-tracker.js";
 export { Follower, type FollowerDeps } from "./follower.js";
 export { HeartbeatRounds } from "./heartbeat-rounds.js";
-export {
-  Leader,
-  observerIdOf,
-  type JoiningFollower,
-  type LeaderDeps,
-  type LeaderOptions,
-} from "./leader.js";
-export { ObserverQueue } from "./observer-queue.js";
+export { Leader, type JoiningFollower, type LeaderDeps, type LeaderOptions } from "./leader.js";
+export { ObserverQueue, observerIdOf } from "./observer-queue.js";

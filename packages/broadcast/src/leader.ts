@@ -2,10 +2,11 @@ import {
   assert,
   BATCHES_IN_FLIGHT_MAX,
   fidOf,
+  formatTxnid,
   isCustomOpCode,
   isInternalOpCode,
+  maxTxnid,
   OUTSTANDING_ENTRIES_MAX,
-  PENDING_READS_MAX,
   QuorateError,
 } from "@quorate/protocol";
 import type {
@@ -30,9 +31,11 @@ import type {
   Txnid,
 } from "@quorate/protocol";
 import { CommitTracker } from "./commit-tracker.js";
+import { runCustomRequest } from "./custom-request.js";
 import { HeartbeatRounds } from "./heartbeat-rounds.js";
-import { type ObserverQueue } from "./observer-queue.js";
+import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { ProposalMaker } from "./proposal-maker.js";
+import { ReadIndexQueue } from "./read-index-queue.js";
 
 export interface LeaderOptions {
   readonly nodeId: NodeId;
@@ -70,17 +73,13 @@ interface Member {
   readonly pipe: PeerPipe;
   readonly isWatcher: boolean;
   readonly identity: Identity | null;
-  readonly upTo: Txnid;
+  /** What it has acknowledged, counted or not. */
+  acceptedUpTo: Txnid;
 }
 
 interface Observer {
   readonly queue: ObserverQueue;
   readonly isWatcher: boolean;
-}
-
-interface PendingRead {
-  readonly mark: Txnid;
-  readonly done: (mark: Txnid | QuorateError) => void;
 }
 
 /**
@@ -102,11 +101,10 @@ export class Leader {
   #outstandingEntries = 0;
   #isFlushScheduled = false;
   #announcedMark: Txnid;
-  #readsWaiting: PendingRead[] = [];
-  #readsInRound: PendingRead[] = [];
-  #readRound = 0;
+  readonly #reads = new ReadIndexQueue();
   /** Refusals proven to be a leader's, by the commit that each must follow. */
   #refusals: { readonly judgedAt: Txnid; readonly deliver: () => void }[] = [];
+  readonly #admissions: { readonly voter: NodeId; readonly identity: Identity }[] = [];
   #heartbeatTimer: Timer | null = null;
   #isTerminated = false;
   #isDraining = false;
@@ -157,22 +155,35 @@ export class Leader {
   addFollower(follower: JoiningFollower): void {
     const { pipe, identity, isCounted, upTo } = follower;
     const { peer } = pipe;
-    this.#join({ id: peer, pipe, isWatcher: false, identity, upTo: upTo.txnid });
+    const member = { id: peer, pipe, isWatcher: false, identity, acceptedUpTo: upTo.txnid };
+    if (!this.#join(member)) return;
     if (isCounted) this.#count(peer, upTo.txnid);
     this.#deps.onEnsembleChange();
   }
 
   /** A synchronised watcher: hears of committed entries only, after the history it was sent. */
   addWatcher(pipe: PeerPipe, upTo: LogPosition): void {
-    this.#join({ id: pipe.peer, pipe, isWatcher: true, identity: null, upTo: upTo.txnid });
-    this.#deps.onEnsembleChange();
+    const { peer } = pipe;
+    const member = { id: peer, pipe, isWatcher: true, identity: null, acceptedUpTo: upTo.txnid };
+    if (this.#join(member)) this.#deps.onEnsembleChange();
   }
 
-  /** From now on this follower's accepts count: its re-admission is committed. */
+  /**
+   * From the end of this turn on this follower's accepts count: its re-admission is committed.
+   * Not at once, since the admission is being applied: what it moves the mark to must wait for
+   * what is being applied now.
+   */
   admit(voter: NodeId, identity: Identity): void {
-    for (const member of this.#members.values()) {
-      if (member.id === voter && member.identity === identity && !this.#tracker.isCounted(voter)) {
-        this.#count(voter, member.upTo);
+    this.#admissions.push({ voter, identity });
+    this.#scheduleFlush();
+  }
+
+  #countAdmitted(): void {
+    for (const { voter, identity } of this.#admissions.splice(0)) {
+      for (const { id, identity: known, acceptedUpTo } of this.#members.values()) {
+        const isAdmitted = id === voter && known === identity && !this.#tracker.isCounted(voter);
+        // What it accepted before is as durable as what it accepts from now on.
+        if (isAdmitted) this.#count(voter, acceptedUpTo);
       }
     }
   }
@@ -208,7 +219,9 @@ export class Leader {
     if (this.#isTerminated) return;
     const isLocal = fid === this.getFollowerId();
     if (isCustomOpCode(request.op)) {
-      this.#custom(fid, request);
+      const answer = runCustomRequest(fid, request, this.#deps);
+      if (answer instanceof QuorateError) this.#refuse(fid, request, answer);
+      else if (answer !== null) this.queueResponse(answer);
     } else if (isInternalOpCode(request.op) && !isLocal) {
       this.#refuse(fid, request, new QuorateError("ERR_SERVER_UNSUPPORTED", "internal operation"));
     } else if (this.#isDraining) {
@@ -232,12 +245,13 @@ export class Leader {
 
   /** A read index: calls back with the mark that the reader must have applied (one shared round). */
   readIndex(done: (mark: Txnid | QuorateError) => void): void {
-    if (this.#readsWaiting.length + this.#readsInRound.length >= PENDING_READS_MAX) {
+    if (this.#isTerminated) {
+      done(stoppedLeading());
+    } else if (!this.#reads.add(this.#tracker.mark, done)) {
       done(new QuorateError("ERR_SERVER_BUSY", "too many reads wait", { retryable: true }));
-      return;
+    } else {
+      this.#scheduleFlush();
     }
-    this.#readsWaiting.push({ mark: this.#tracker.mark, done });
-    this.#scheduleFlush();
   }
 
   /** One message of a joined follower or watcher. @throws ERR_PROTOCOL_* when it makes no sense. */
@@ -256,9 +270,11 @@ export class Leader {
         this.#completeReads();
         return;
       case "readIndexRequest":
+        // One that asks beyond the bound learns it by the loss of its pipe: no reply says so.
         this.readIndex((mark) => {
-          if (typeof mark !== "bigint") return;
-          pipe.send({ kind: "readIndexReply", readId: message.readId, txnid: mark });
+          const { readId } = message;
+          if (typeof mark === "bigint") pipe.send({ kind: "readIndexReply", readId, txnid: mark });
+          else pipe.close(mark);
         });
         return;
       case "syncProgress":
@@ -296,32 +312,30 @@ export class Leader {
     this.#isTerminated = true;
     this.#heartbeatTimer?.cancel();
     this.#deps.customHandler?.attach(null);
-    const error = new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
-      retryable: true,
-    });
-    for (const { done } of [...this.#readsInRound, ...this.#readsWaiting]) done(error);
-    this.#readsInRound = [];
-    this.#readsWaiting = [];
+    const error = stoppedLeading();
+    this.#reads.refuse(error);
     // These drew no txnid and left no trace: they are refused, not unknown.
     for (const { fid, request } of this.#maker.takeWaiting()) this.#refuse(fid, request, error);
   }
 
   // ---- internals ----
 
-  #join(member: Member): void {
+  /** False when it fell behind: it must synchronise again. */
+  #join(member: Member): boolean {
     const { pipe } = member;
     const observerId = observerIdOf(pipe);
     const queue = this.#observers.get(observerId)?.queue;
     this.#observers.delete(observerId);
     if (queue?.isOverflown === true) {
       pipe.close(new QuorateError("ERR_PROTOCOL_OVERFLOW", "fell behind while synchronising"));
-      return;
+      return false;
     }
     this.#members.set(pipe.pipeId, member);
     for (const message of queue?.drain() ?? []) pipe.send(message);
     pipe.send(this.#deps.factory.createCommit(this.#announcedMark));
     // A first round at once: the lease and waiting reads need not wait for the timer.
     pipe.send(this.#deps.factory.createHeartbeat(this.#rounds.round, false));
+    return true;
   }
 
   #count(voter: NodeId, upTo: Txnid): void {
@@ -333,25 +347,14 @@ export class Leader {
     if (member.isWatcher) {
       throw new QuorateError("ERR_PROTOCOL_ORDER", "an accept from a watcher");
     }
+    // Logs hold whole batches, so nothing else can be durable; the mark must not stop within one.
+    const isWhole =
+      txnid <= this.#tracker.mark || this.#outstanding.some(({ last }) => last === txnid);
+    if (!isWhole) {
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `an accept of ${formatTxnid(txnid)}`);
+    }
+    member.acceptedUpTo = maxTxnid(member.acceptedUpTo, txnid);
     if (this.#tracker.accept(member.id, txnid)) this.#committed();
-  }
-
-  #custom(fid: string, request: RequestMsg): void {
-    const { customHandler } = this.#deps;
-    if (customHandler === undefined) {
-      const error = new QuorateError("ERR_SERVER_NO_CUSTOM_HANDLER", "no custom request handler");
-      this.#refuse(fid, request, error);
-      return;
-    }
-    try {
-      customHandler.onNewRequest(fid, request);
-    } catch (error) {
-      this.#deps.logger.warn("custom request handler threw", { op: request.op }, error);
-      const text = error instanceof Error ? error.message : String(error);
-      this.queueResponse(
-        this.#deps.factory.createResponse(fid, request.reqId, text, new Uint8Array()),
-      );
-    }
   }
 
   #refuse(fid: string, request: RequestMsg, error: QuorateError): void {
@@ -407,6 +410,7 @@ export class Leader {
   }
 
   #flush(): void {
+    this.#countAdmitted();
     if (!this.#tracker.hasQuorum()) {
       this.#stepDown(new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected"));
       return;
@@ -486,19 +490,14 @@ export class Leader {
   }
 
   #startReadRound(): void {
-    if (this.#readsWaiting.length === 0 || this.#readsInRound.length > 0) return;
-    this.#readsInRound = this.#readsWaiting;
-    this.#readsWaiting = [];
-    this.#readRound = this.#beginRound();
+    if (!this.#reads.canStart) return;
+    this.#reads.start(this.#beginRound());
     this.#completeReads();
   }
 
   #completeReads(): void {
-    if (this.#readsInRound.length === 0 || !this.#rounds.isProven(this.#readRound)) return;
-    const reads = this.#readsInRound;
-    this.#readsInRound = [];
-    for (const { mark, done } of reads) done(mark);
-    if (this.#readsWaiting.length > 0) this.#scheduleFlush();
+    this.#reads.complete((round) => this.#rounds.isProven(round));
+    if (this.#reads.canStart) this.#scheduleFlush();
   }
 
   #beginRound(): number {
@@ -529,7 +528,8 @@ export class Leader {
   }
 }
 
-/** The name under which the queue of this pipe's peer is registered. */
-export function observerIdOf(pipe: PeerPipe): string {
-  return `${pipe.peer}/${pipe.pipeId}`;
+function stoppedLeading(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
+    retryable: true,
+  });
 }

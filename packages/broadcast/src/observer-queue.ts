@@ -1,5 +1,8 @@
 import { OBSERVER_QUEUE_BYTES_MAX } from "@quorate/protocol";
-import type { PeerMsg } from "@quorate/protocol";
+import type { PeerMsg, PeerPipe } from "@quorate/protocol";
+
+/** What a queued message costs beside the bytes of its batch: marks are not free either. */
+const MESSAGE_BYTES = 64;
 
 /**
  * The live stream of a peer that is still synchronising: what was proposed since its plan was
@@ -28,14 +31,15 @@ export class ObserverQueue {
   /** False once the bound is reached; what was queued is dropped then. */
   push(message: PeerMsg, bytes: number): boolean {
     if (this.#isOverflown) return false;
-    if (this.#bytes + bytes > this.#bytesMax) {
+    const cost = bytes + MESSAGE_BYTES;
+    if (this.#bytes + cost > this.#bytesMax) {
       this.#isOverflown = true;
       this.#messages = [];
       this.#bytes = 0;
       return false;
     }
     this.#messages.push(message);
-    this.#bytes += bytes;
+    this.#bytes += cost;
     return true;
   }
 
@@ -46,4 +50,9 @@ export class ObserverQueue {
     this.#bytes = 0;
     return messages;
   }
+}
+
+/** The name under which the queue of this pipe's peer is registered. */
+export function observerIdOf(pipe: PeerPipe): string {
+  return `${pipe.peer}/${pipe.pipeId}`;
 }

@@ -169,3 +169,18 @@ export class PinnedRows implements SnapshotSource {
     this.#host.close();
   }
 }
+
+const ROWS_BYTES_PER_READ = 256 * 1024;
+
+/** All rows of a snapshot; closes it at the end or when the reader leaves. */
+export async function* drained(source: SnapshotSource): AsyncGenerator<readonly StateRow[]> {
+  try {
+    for (;;) {
+      const rows = await source.read(ROWS_BYTES_PER_READ);
+      if (rows.length === 0) return;
+      yield rows;
+    }
+  } finally {
+    source.close();
+  }
+}

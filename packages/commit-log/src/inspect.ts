@@ -95,7 +95,7 @@ export async function* dumpCommitLog(
   const upTo = options.upTo ?? end.txnid;
   const reader = new LogReader(directory);
   try {
-    for (let after = options.after ?? start.txnid; ; ) {
+    for (let after = options.after ?? start.txnid; ;) {
       const { bytes, blocks } = reader.read(after, upTo, READ_BYTES);
       if (blocks.lengths.length === 0) return;
       let at = 0;

@@ -17,8 +17,8 @@ import { FactTable, type FactName, type Facts, type Marks } from "./facts.js";
 import { HighWaterFile, type HighWater } from "./high-water.js";
 import { LogRows } from "./log-rows.js";
 import { FIRST_MARKS, LogWriter } from "./log-writer.js";
-import { configure, LOG_MIGRATIONS, migrate } from "./schema.js";
-import { isCorruption } from "./store-errors.js";
+import { checkStructure, configure, LOG_MIGRATIONS, migrate } from "./schema.js";
+import { corruption, isUnreadable } from "./store-errors.js";
 import { HIGH_WATER_FILE, LOG_FILE, quarantine } from "./store-files.js";
 import type { OpenedLog, RepairMsg } from "./worker-messages.js";
 
@@ -48,30 +48,64 @@ export function openLogFiles(directory: string, retainedTailBytes: number): Open
   const { file: highWater, found } = HighWaterFile.open(join(directory, HIGH_WATER_FILE));
   const problems: string[] = [];
   if (!existed && found !== null) problems.push("log.db is gone");
-  let base: { readonly db: Database.Database; readonly facts: Facts };
+  const salvaged: { facts: Facts | null } = { facts: null };
+  const open = (): Omit<OpenLogFiles, "highWater" | "highWaterFound"> =>
+    openLog(directory, retainedTailBytes, found, problems, salvaged);
   try {
-    base = openDatabase(directory, problems);
-  } catch (error) {
-    if (!isCorruption(error)) throw error;
+    try {
+      return { ...open(), highWater, highWaterFound: found };
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
     problems.push("log.db is corrupt");
     quarantine(directory, LOG_FILE);
-    base = openDatabase(directory, problems);
+    const { facts: saved } = salvaged;
+    const files = open();
+    // The rows that were still readable bind this directory as before.
+    const opened: OpenedLog = {
+      ...files.opened,
+      acceptedEpoch: saved?.accepted ?? files.opened.acceptedEpoch,
+      currentEpoch: saved?.current ?? files.opened.currentEpoch,
+      members: saved?.members ?? files.opened.members,
+    };
+    return { ...files, opened, highWater, highWaterFound: found };
+  } catch (error) {
+    highWater.close();
+    throw error;
   }
-  const { db, facts } = base;
-  const table = new FactTable(db);
-  const rows = new LogRows(db);
-  problems.push(...contradictions(facts, found));
-  const cut = findCut(rows, facts.marks, problems);
-  const writer = new LogWriter(table, rows, facts.marks, retainedTailBytes);
-  return {
-    db,
-    facts: table,
-    writer,
-    highWater,
-    highWaterFound: found,
-    cut,
-    opened: openedOf(facts, problems),
-  };
+}
+
+function openLog(
+  directory: string,
+  retainedTailBytes: number,
+  found: HighWater | null,
+  problems: string[],
+  salvaged: { facts: Facts | null },
+): Omit<OpenLogFiles, "highWater" | "highWaterFound"> {
+  const db = new Database(join(directory, LOG_FILE), { timeout: BUSY_TIMEOUT_MS });
+  try {
+    configure(db, "FULL");
+    // Frames recovered after a kill lie in the page cache only: synced before anything is said.
+    checkpointWal(db);
+    migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
+    checkpointWal(db);
+    const table = new FactTable(db);
+    const wrongFacts: string[] = [];
+    const facts = readFacts(table, wrongFacts);
+    salvaged.facts ??= facts;
+    problems.push(...wrongFacts);
+    // A wrong fact may be a wrong key, hence a tree out of order: nothing more is written there.
+    if (wrongFacts.length > 0) throw corruption("a fact is damaged");
+    checkStructure(db);
+    const rows = new LogRows(db);
+    problems.push(...contradictions(facts, found));
+    const cut = findCut(rows, facts.marks, problems);
+    const writer = new LogWriter(table, rows, facts.marks, retainedTailBytes);
+    return { db, facts: table, writer, cut, opened: openedOf(facts, problems) };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 /**
@@ -98,24 +132,6 @@ export function repairLog(files: OpenLogFiles, repair: RepairMsg): OpenedLog {
   return openedOf(readFacts(facts, []), []);
 }
 
-function openDatabase(
-  directory: string,
-  problems: string[],
-): { readonly db: Database.Database; readonly facts: Facts } {
-  const db = new Database(join(directory, LOG_FILE), { timeout: BUSY_TIMEOUT_MS });
-  try {
-    configure(db, "FULL");
-    // Frames recovered after a kill lie in the page cache only: synced before anything is said.
-    checkpointWal(db);
-    migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
-    checkpointWal(db);
-    return { db, facts: readFacts(new FactTable(db), problems, db) };
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
 /** @throws ERR_STORE_LOCKED while a reader holds an old image of the database. */
 function checkpointWal(db: Database.Database): void {
   const [result] = db.pragma("wal_checkpoint(TRUNCATE)") as { readonly busy: number }[];
@@ -133,7 +149,7 @@ function fillFacts(facts: FactTable): void {
   facts.put("damage", null);
 }
 
-function readFacts(table: FactTable, problems: string[], db?: Database.Database): Facts {
+function readFacts(table: FactTable, problems: string[]): Facts {
   const read = <N extends FactName>(name: N, fallback: () => Facts[N]): Facts[N] => {
     try {
       return table.get(name);
@@ -144,7 +160,7 @@ function readFacts(table: FactTable, problems: string[], db?: Database.Database)
     }
   };
   return {
-    marks: read("marks", () => marksAbove(db)),
+    marks: read("marks", () => FIRST_MARKS),
     identity: read("identity", newIdentity),
     accepted: read("accepted", () => ({ epoch: EPOCH_ZERO, leader: 0 })),
     current: read("current", () => EPOCH_ZERO),
@@ -152,13 +168,6 @@ function readFacts(table: FactTable, problems: string[], db?: Database.Database)
     checkpoint: read("checkpoint", () => null),
     damage: read("damage", () => null),
   };
-}
-
-/** An empty log above all rows: without its marks nothing says where a log begins or ends. */
-function marksAbove(db: Database.Database | undefined): Marks {
-  const highest = db?.prepare("SELECT max(position) FROM log").pluck().get() as number | null;
-  const next = (highest ?? 0) + 1;
-  return { ...FIRST_MARKS, first: next, next };
 }
 
 function contradictions(facts: Facts, found: HighWater | null): string[] {

@@ -9,9 +9,7 @@ import {
   type EntryBatch,
   type Epoch,
   type IdentityTable,
-  type Logger,
   type LogPosition,
-  type Meter,
   type RecoveredState,
   type SnapshotInfo,
   type SnapshotSource,
@@ -21,20 +19,14 @@ import {
   type Ticket,
   type Txnid,
 } from "@quorate/protocol";
-import { CheckpointJob, PinnedRows, StagedJob } from "./checkpoint-jobs.js";
+import { CheckpointJob, drained, PinnedRows, StagedJob } from "./checkpoint-jobs.js";
 import { blockListOf, linkLost, type LogLink } from "./log-link.js";
 import { LogView } from "./log-view.js";
 import type { StateLink } from "./state-link.js";
-import { recoveredOf, rowsRefOf } from "./recovered.js";
+import { recoveredOf, rowsRefOf, withDeadline, type LogStoreOptions } from "./store-support.js";
 import { packRows } from "./row-codec.js";
 import { closedError, NEVER, TicketLanes } from "./ticket-lanes.js";
 import type { CheckpointFact, FromLogWorker, OpenedLog, RowsRef } from "./worker-messages.js";
-
-export interface LogStoreOptions {
-  readonly meter: Meter;
-  readonly logger: Logger;
-  readonly diskTimeoutMs: number;
-}
 
 type Status = "open" | "closing" | "failed" | "closed";
 
@@ -43,8 +35,6 @@ interface AfterTicket {
   readonly ticket: Ticket;
   action(): void;
 }
-
-const ROWS_BYTES_PER_READ = 256 * 1024;
 
 /** The event loop's side of the store: checks, numbers and hands on; it never waits for a disk. */
 export class LogStore implements DurableStore {
@@ -221,16 +211,7 @@ export class LogStore implements DurableStore {
 
   async *readCheckpoint(): AsyncIterable<readonly StateRow[]> {
     const source = await this.openSnapshot();
-    if (source === null) return;
-    try {
-      for (;;) {
-        const rows = await source.read(ROWS_BYTES_PER_READ);
-        if (rows.length === 0) return;
-        yield rows;
-      }
-    } finally {
-      source.close();
-    }
+    if (source !== null) yield* drained(source);
   }
 
   openSnapshot(): Promise<SnapshotSource | null> {
@@ -392,12 +373,7 @@ export class LogStore implements DurableStore {
   async #close(): Promise<void> {
     const { diskTimeoutMs } = this.#options;
     const late = new QuorateError("ERR_STORE_TIMEOUT", "the disk did not answer in time");
-    let timer: NodeJS.Timeout | null = null;
-    const timeout = new Promise<"late">((resolve) => {
-      timer = setTimeout(() => resolve("late"), diskTimeoutMs);
-    });
-    const outcome = await Promise.race([this.#closeOrderly(), timeout]);
-    if (timer !== null) clearTimeout(timer);
+    const outcome = await withDeadline(this.#closeOrderly(), diskTimeoutMs);
     if (outcome === "late") {
       this.#options.logger.error("the disk did not answer in time", { diskTimeoutMs });
       this.#lanes.end(late);

@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
 import { QuorateError } from "@quorate/protocol";
+import { corruption } from "./store-errors.js";
 
 /** One step per version: the first makes version 1, the next leads from 1 to 2, and so on. */
 type Migrations = readonly string[];
@@ -67,4 +68,14 @@ export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL")
   db.pragma(`synchronous = ${synchronous}`);
   db.pragma("wal_autocheckpoint = 0");
   db.pragma("foreign_keys = OFF");
+}
+
+/**
+ * Looks at the structure of every page, also of those that no row is read from: a damaged list of
+ * free pages would end the process at a later write, and at the one after the restart.
+ * @throws SQLITE_CORRUPT.
+ */
+export function checkStructure(db: Database.Database): void {
+  const result = db.pragma("quick_check(1)", { simple: true });
+  if (result !== "ok") throw corruption(String(result));
 }

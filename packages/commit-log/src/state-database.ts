@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { assert, type StateRow } from "@quorate/protocol";
-import { configure, migrate, STATE_MIGRATIONS } from "./schema.js";
+import { checkStructure, configure, migrate, STATE_MIGRATIONS } from "./schema.js";
 import { StateTable, tableName, tableNumbers } from "./state-table.js";
 import { STATE_FILE } from "./store-files.js";
 import type { RowsRef } from "./worker-messages.js";
@@ -20,6 +20,7 @@ type Touched = readonly [generation: number, key: Buffer];
 /** Bytes of WAL at which it is written back, between two chunks. */
 const WAL_BYTES_MAX = 8 * 1024 * 1024;
 const ROWS_PER_STEP = 500;
+const BUSY_TIMEOUT_MS = 5000;
 const NO_ROWS: RowsRef = { table: 0, generation: 0, rowCount: 0, rowSum: 0 };
 
 export class StateDatabase {
@@ -41,11 +42,8 @@ export class StateDatabase {
 
   /** Drops what belongs to no finished checkpoint. */
   constructor(directory: string, current: RowsRef | null) {
-    const db = new Database(join(directory, STATE_FILE), { timeout: 5000 });
+    const db = openDatabase(directory);
     this.#db = db;
-    // Chunks are not synced one by one: `finish` syncs, before log.db names the rows.
-    configure(db, "NORMAL");
-    migrate(db, STATE_MIGRATIONS);
     this.#current = current ?? NO_ROWS;
     this.#touch = db.prepare("INSERT OR IGNORE INTO touched (generation, key) VALUES (?, ?)");
     const select = "SELECT generation, key FROM touched WHERE generation";
@@ -253,5 +251,19 @@ export class StateDatabase {
     this.#walBytes += touched.length * 256;
     if (this.#walBytes > WAL_BYTES_MAX) this.#checkpointWal();
     return true;
+  }
+}
+
+function openDatabase(directory: string): Database.Database {
+  const db = new Database(join(directory, STATE_FILE), { timeout: BUSY_TIMEOUT_MS });
+  try {
+    // Chunks are not synced one by one: `finish` syncs, before log.db names the rows.
+    configure(db, "NORMAL");
+    migrate(db, STATE_MIGRATIONS);
+    checkStructure(db);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
   }
 }

@@ -2,9 +2,9 @@ import { parentPort } from "node:worker_threads";
 import { assert, assertNever } from "@quorate/protocol";
 import { LogReader } from "./log-reader.js";
 import { packRows, unpackRows } from "./row-codec.js";
-import { StateDatabase } from "./state-database.js";
-import { isCorruption, storeErrorOf } from "./store-errors.js";
-import { quarantine, STATE_FILE } from "./store-files.js";
+import type { StateDatabase } from "./state-database.js";
+import { openState, resetState } from "./state-recovery.js";
+import { storeErrorOf } from "./store-errors.js";
 import type { FromStateWorker, RowsRef, StateRequest, ToStateWorker } from "./worker-messages.js";
 
 /** The thread that writes state.db and serves all reads, so that neither delays the log. */
@@ -36,19 +36,13 @@ function reader(): LogReader {
 
 function open(rows: RowsRef | null): string | null {
   log ??= new LogReader(directory);
-  try {
-    state = new StateDatabase(directory, rows);
-    return state.verify();
-  } catch (error) {
-    if (!isCorruption(error) && storeErrorOf(error).code !== "ERR_STORE_DAMAGED") throw error;
-    return "state.db is corrupt";
-  }
+  const opened = openState(directory, rows);
+  state = opened.state;
+  return opened.problem;
 }
 
 function reset(): null {
-  state?.close();
-  quarantine(directory, STATE_FILE);
-  state = new StateDatabase(directory, null);
+  state = resetState(directory, state);
   return null;
 }
 

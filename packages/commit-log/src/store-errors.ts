@@ -11,6 +11,13 @@ export function isCorruption(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCodeOf(error));
 }
 
+/** Met while opening: also what only damaged schema pages can cause. */
+export function isUnreadable(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB|ERROR|SCHEMA|FORMAT|CONSTRAINT|MISMATCH|RANGE)/.test(
+    sqliteCodeOf(error),
+  );
+}
+
 /**
  * Only a full disk is known to leave nothing behind. Whatever else goes wrong in a writer leaves
  * the outcome unknown, an error of ours included.
@@ -33,4 +40,9 @@ function codeOf(error: unknown, sqlite: string): ErrorCode {
   if (sqlite === "SQLITE_FULL") return "ERR_STORE_FULL";
   if (isCorruption(error)) return "ERR_STORE_DAMAGED";
   return "ERR_STORE_IO";
+}
+
+/** What SQLite itself would throw on such a file. */
+export function corruption(message: string): Error {
+  return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
 }

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 
 /** Starts a thread of this package, from its build or, under a test runner, from its source. */
@@ -8,12 +8,12 @@ export function startThread(name: "log-worker" | "state-worker"): Worker {
   if (!import.meta.url.endsWith(".ts")) {
     return new Worker(new URL(`./${name}.js`, import.meta.url), { ...options, execArgv: [] });
   }
-  // A thread does not inherit the loader that compiles sources: it registers its own first.
-  const manifest = createRequire(import.meta.url).resolve("tsx/package.json");
-  const loader = new URL("./dist/esm/api/index.mjs", pathToFileURL(manifest)).href;
-  const entry = new URL(`./${name}.ts`, import.meta.url).href;
-  const start = `import(${JSON.stringify(loader)})
-    .then(({ register }) => { register(); return import(${JSON.stringify(entry)}); });`;
+  // A thread does not inherit the loader that compiles sources. The CommonJS one is registered
+  // here because it works within the thread; the other kind would start one more thread for each.
+  const loader = createRequire(import.meta.url).resolve("tsx/cjs/api");
+  const entry = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+  const start = `require(${JSON.stringify(loader)}).register();
+    require(${JSON.stringify(entry)});`;
   return new Worker(start, {
     ...options,
     eval: true,

@@ -31,6 +31,8 @@ import type {
 
 /** Pause before the store is opened again after it was full. */
 const REOPEN_PAUSE_MS = 1000;
+/** Roles that end unready one after the other pause ever longer, up to this many doublings. */
+const RESTART_DOUBLINGS_MAX = 6;
 /** A read waits this long for a role that serves. */
 const READ_WAIT_MS = 1000;
 /** How often a waiting read looks again. */
@@ -67,6 +69,7 @@ export class Coordinator implements Server {
   #waitingPipes: PeerPipe[] = [];
   #unreachable: NodeId | null = null;
   #epochFloor = 0;
+  #unreadyRoles = 0;
   #isStopping = false;
 
   constructor(options: CoordinatorOptions, deps: CoordinatorDeps) {
@@ -181,6 +184,7 @@ export class Coordinator implements Server {
       const failure = await this.#barrier();
       if (this.#abort.signal.aborted) break;
       if (failure !== null) {
+        // It failed after the role had ended: nobody else has heard of it.
         const exit = await this.#storeFailed(failure);
         if (exit !== undefined) return exit;
         continue;
@@ -188,8 +192,9 @@ export class Coordinator implements Server {
       const result = await this.#elect(site);
       if (result === undefined) break;
       const end = await this.#serve(site, result);
+      const wasReady = this.#role?.wasReady ?? false;
       logger.info("role ended", { role: this.#status, end: end.kind });
-      const exit = await this.#afterRole(end);
+      const exit = await this.#afterRole(end, wasReady);
       if (exit !== undefined) return exit;
     }
     return { kind: "stopped" };
@@ -263,8 +268,10 @@ export class Coordinator implements Server {
     return this.#role.done;
   }
 
-  async #afterRole(end: RoleEnd): Promise<ExitReason | undefined> {
-    const { logger, random } = this.#deps;
+  async #afterRole(end: RoleEnd, wasReady: boolean): Promise<ExitReason | undefined> {
+    const { logger } = this.#deps;
+    this.#openAction().abandonReads();
+    this.#unreadyRoles = wasReady ? 0 : this.#unreadyRoles + 1;
     this.#role = null;
     this.#leaderServer = null;
     switch (end.kind) {
@@ -283,13 +290,12 @@ export class Coordinator implements Server {
         return undefined;
       case "abdicated":
         logger.info("abdicated", { reason: end.reason });
-        await this.#pause(this.#options.timings.roleRestartMs * (1 + random.next()));
+        await this.#pauseBeforeElection();
         return undefined;
       case "lost":
         logger.info("leadership lost", { code: end.error.code, reason: end.error.message });
-        if (!end.isPeerGone) {
-          await this.#pause(this.#options.timings.roleRestartMs * (1 + random.next()));
-        }
+        // A leader that died is replaced at once; what fails again and again is not.
+        if (!end.isPeerGone || this.#unreadyRoles > 1) await this.#pauseBeforeElection();
         return undefined;
       default:
         return assertNever(end, "role end");
@@ -314,7 +320,9 @@ export class Coordinator implements Server {
         await this.#open();
         return undefined;
       } catch (again) {
+        if (!(again instanceof QuorateError)) throw again;
         logger.error("the store cannot be opened", {}, again);
+        if (again.code !== "ERR_STORE_FULL") return { kind: "failed", error: again };
         await this.#pause(REOPEN_PAUSE_MS);
       }
     }
@@ -406,21 +414,32 @@ export class Coordinator implements Server {
       if (role?.isReady === true) return role;
       if (this.#isStopping) throw closed();
       if (this.#deps.clock.now() >= deadline) {
-        throw new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", {
-          retryable: true,
-        });
+        throw notReady();
       }
       await this.#pause(READ_POLL_MS);
     }
   }
 
+  /** Bounded by the role (G16): it answers, or its end gives up every read that waits. */
   #readIndex(role: Role): Promise<void> {
     return new Promise((resolve, reject) => {
       role.readIndex((mark) => {
-        if (typeof mark === "bigint") this.#openAction().whenApplied(mark, resolve);
-        else reject(mark);
+        if (typeof mark !== "bigint") {
+          reject(mark);
+          return;
+        }
+        this.#openAction().whenApplied(mark, (isApplied) => {
+          if (isApplied) resolve();
+          else reject(notReady());
+        });
       });
     });
+  }
+
+  #pauseBeforeElection(): Promise<void> {
+    const doublings = Math.min(this.#unreadyRoles, RESTART_DOUBLINGS_MAX);
+    const ms = this.#options.timings.roleRestartMs * 2 ** doublings;
+    return this.#pause(ms * (1 + this.#deps.random.next()));
   }
 
   #pause(ms: number): Promise<void> {
@@ -428,6 +447,10 @@ export class Coordinator implements Server {
       this.#deps.clock.setTimer(ms, resolve);
     });
   }
+}
+
+function notReady(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", { retryable: true });
 }
 
 function closed(): QuorateError {

@@ -1,5 +1,6 @@
 import { Follower } from "@quorate/broadcast";
 import {
+  PENDING_READS_MAX,
   QuorateError,
   type ClientAuthFunction,
   type Clock,
@@ -17,8 +18,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
-import type { Role, RoleEnd } from "./role.js";
-import type { ServerAction } from "./server-action.js";
+import type { Role, RoleEnd, RoleHandler } from "./role.js";
 
 export interface FollowerServerOptions {
   readonly leader: NodeId;
@@ -27,7 +27,7 @@ export interface FollowerServerOptions {
 }
 
 export interface FollowerServerDeps {
-  readonly action: ServerAction;
+  readonly action: RoleHandler;
   readonly requests: RequestMgr;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -59,6 +59,7 @@ export class FollowerServer implements Role {
   #isReady = false;
   #hasEnded = false;
   #readers: ((mark: Txnid | QuorateError) => void)[] = [];
+  #isAsking = false;
 
   constructor(options: FollowerServerOptions, deps: FollowerServerDeps) {
     this.#options = options;
@@ -88,24 +89,40 @@ export class FollowerServer implements Role {
       },
       onVoterAdmitted: () => undefined,
     });
+    // A store that had failed before says so at once.
+    if (this.#hasEnded) return;
     this.#scheduleTick();
     this.#connect();
   }
 
-  /** One question to the leader serves all reads of this turn. */
+  get wasReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** One question at a time is on its way; those that come meanwhile share the next one. */
   readIndex(done: (mark: Txnid | QuorateError) => void): void {
     const follower = this.#follower;
     if (follower === null || !this.isReady) {
       done(new QuorateError("ERR_SERVER_NOT_READY", "not synchronised", { retryable: true }));
       return;
     }
+    if (this.#readers.length >= PENDING_READS_MAX) {
+      done(new QuorateError("ERR_SERVER_BUSY", "too many reads wait", { retryable: true }));
+      return;
+    }
     this.#readers.push(done);
-    if (this.#readers.length > 1) return;
+    if (!this.#isAsking) this.#askForIndex(follower);
+  }
+
+  #askForIndex(follower: Follower): void {
+    this.#isAsking = true;
     this.#deps.clock.defer(() => {
       const readers = this.#readers;
       this.#readers = [];
       follower.readIndex((mark) => {
+        this.#isAsking = false;
         for (const reader of readers) reader(mark);
+        if (this.#readers.length > 0 && !this.#isAsking) this.#askForIndex(follower);
       });
     });
   }
@@ -115,29 +132,51 @@ export class FollowerServer implements Role {
   }
 
   #connect(): void {
-    const { connector, clock, authenticate } = this.#deps;
-    const { leader, timings } = this.#options;
+    const { connector } = this.#deps;
+    const { leader } = this.#options;
     connector
       .connect(leader, { signal: this.#abort.signal })
       .then(async (pipe) => {
-        if (authenticate !== undefined) await authenticate(pipe);
-        if (this.#hasEnded) {
-          pipe.close(new QuorateError("ERR_SERVER_CLOSED", "the role has ended"));
-          return;
-        }
-        this.#connected(pipe);
+        this.#pipe = pipe;
+        await this.#authenticate(pipe);
+        return pipe;
       })
-      .catch((error: unknown) => {
-        if (this.#hasEnded) return;
-        if (clock.now() - this.#startedAt < timings.connectTimeoutMs) {
-          this.#retryConnect();
-          return;
-        }
-        const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", "the leader cannot be reached", {
-          cause: error,
-        });
-        this.#end({ kind: "lost", error: reason, isPeerGone: true });
-      });
+      .then(
+        (pipe) => {
+          if (!this.#hasEnded) this.#connected(pipe);
+        },
+        (error: unknown) => {
+          this.#connectFailed(error);
+        },
+      );
+  }
+
+  /** A rejection closes the pipe, and so does the end of the role meanwhile. */
+  async #authenticate(pipe: PeerPipe): Promise<void> {
+    const ended = new QuorateError("ERR_SERVER_CLOSED", "the role has ended");
+    if (this.#hasEnded) pipe.close(ended);
+    try {
+      await this.#deps.authenticate?.(pipe);
+    } catch (error) {
+      this.#pipe = null;
+      pipe.close(
+        new QuorateError("ERR_PROTOCOL_HANDSHAKE", "authentication failed", { cause: error }),
+      );
+      throw error;
+    }
+  }
+
+  #connectFailed(error: unknown): void {
+    const { timings } = this.#options;
+    if (this.#hasEnded) return;
+    if (this.#deps.clock.now() - this.#startedAt < timings.connectTimeoutMs) {
+      this.#retryConnect();
+      return;
+    }
+    const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", "the leader cannot be reached", {
+      cause: error,
+    });
+    this.#end({ kind: "lost", error: reason, isPeerGone: true });
   }
 
   /** The one that was elected may not know it yet, or finish its last role first. */
@@ -266,7 +305,7 @@ export class FollowerServer implements Role {
       const error = new QuorateError(code, "the role's bound on waiting is reached");
       this.#end({ kind: "lost", error, isPeerGone: code === "ERR_PROTOCOL_TIMEOUT" });
     };
-    if (action.oldestAppendAgeMs() > timings.diskTimeoutMs) lose("ERR_STORE_TIMEOUT");
+    if ((action.oldestAppendAgeMs?.() ?? 0) > timings.diskTimeoutMs) lose("ERR_STORE_TIMEOUT");
     else if (now - this.#lastHeard > timings.followerTimeoutMs) lose("ERR_PROTOCOL_TIMEOUT");
     else if (!this.#isReady && now - this.#lastProgress > timings.syncTimeoutMs) {
       lose("ERR_SYNC_TIMEOUT");

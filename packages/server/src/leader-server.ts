@@ -2,13 +2,12 @@ import { Leader, ObserverQueue, observerIdOf } from "@quorate/broadcast";
 import {
   assert,
   isInternalOpCode,
-  OpCode,
   QuorateError,
   type ChainHash,
   type Clock,
   type CustomRequestHandler,
   type Epoch,
-  type Identity,
+  type IdentityTable,
   type Logger,
   type LogPosition,
   type Meter,
@@ -29,9 +28,10 @@ import {
   type Gate,
   type Introduction,
 } from "@quorate/sync";
+import { Admissions } from "./admissions.js";
 import { effectiveStanding, encodeIdentities } from "./identity-record.js";
-import type { Role, RoleEnd } from "./role.js";
-import type { ServerAction } from "./server-action.js";
+import { judgeIntroduction } from "./introduction.js";
+import type { Role, RoleEnd, RoleHandler } from "./role.js";
 
 export interface LeaderServerOptions {
   readonly timings: Timings;
@@ -40,7 +40,7 @@ export interface LeaderServerOptions {
 }
 
 export interface LeaderServerDeps {
-  readonly action: ServerAction;
+  readonly action: RoleHandler;
   readonly requests: RequestMgr;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -75,6 +75,7 @@ export class LeaderServer implements Role {
   readonly #deps: LeaderServerDeps;
   readonly #self: NodeId;
   readonly #consent: ConsentState;
+  readonly #admissions: Admissions;
   readonly #connections = new Map<number, Connection>();
   /** The end of the own log at election: all of it is the initial history. */
   readonly #initialEnd: LogPosition;
@@ -96,6 +97,9 @@ export class LeaderServer implements Role {
     const { action, clock } = deps;
     this.#self = action.getNodeId();
     this.#consent = new ConsentState(this.#self, action.getQuorumVerifier());
+    this.#admissions = new Admissions(action, deps.logger, (op, members) => {
+      this.#proposeOwn(op, members);
+    });
     this.#initialEnd = action.getLastLogged();
     assert(
       action.getLogEnd().txnid === this.#initialEnd.txnid,
@@ -114,6 +118,10 @@ export class LeaderServer implements Role {
 
   get isReady(): boolean {
     return this.#leader !== null && !this.#hasEnded;
+  }
+
+  get wasReady(): boolean {
+    return this.#leader !== null;
   }
 
   get epoch(): Epoch | null {
@@ -138,6 +146,8 @@ export class LeaderServer implements Role {
         this.#leader?.admit(voter, identity);
       },
     });
+    // A store that had failed before says so at once.
+    if (this.#hasEnded) return;
     this.#scheduleTick();
     const floor = Math.max(action.getAcceptedEpoch(), this.#options.epochFloor) as Epoch;
     try {
@@ -186,6 +196,7 @@ export class LeaderServer implements Role {
   /** Drains, hands over to the most advanced follower, ends; at most drainTimeoutMs. */
   stop(): void {
     const leader = this.#leader;
+    if (this.#stopTimer !== null) return;
     if (leader === null || this.#hasEnded) {
       this.#end({ kind: "stopped" });
       return;
@@ -271,26 +282,19 @@ export class LeaderServer implements Role {
       this.#disconnect(clash, reason);
       clash.pipe.close(reason);
     }
-    if (!profile.voting) return { kind: "welcome", isCounted: false };
-    if (!action.getQuorumVerifier().voterIds.includes(profile.id)) {
-      return refused(new QuorateError("ERR_PROTOCOL_UNKNOWN_NODE", "not a configured voter"));
+    const watchers = [...this.#connections.values()].filter(
+      ({ proxy }) => proxy.profile?.voting === false,
+    ).length;
+    const { introduction, end } = judgeIntroduction(profile, acceptedEpoch, {
+      action,
+      epoch: this.#consent.epoch,
+      watchers,
+    });
+    if (introduction.kind === "welcome" && profile.voting && !introduction.isCounted) {
+      logger.info("a voter is not counted yet", { peer: profile.id, standing: profile.standing });
     }
-    const own = action.getStanding();
-    const { id, identity, standing } = profile;
-    const claimed = effectiveStanding(action.getIdentityTable(), id, identity, standing);
-    if (own === "empty" && claimed === "member") {
-      this.#end({ kind: "abdicated", reason: `node ${id} belongs to a founded ensemble` });
-      return refused(new QuorateError("ERR_SYNC_ABDICATED", "this node holds no history"));
-    }
-    const isCounted = claimed === own && own !== "recovering";
-    if (!isCounted) logger.info("a voter is not counted yet", { peer: id, standing: claimed });
-    const { epoch } = this.#consent;
-    if (isCounted && epoch !== null && acceptedEpoch > epoch) {
-      // It can never follow this epoch; a later one must be above its promise.
-      this.#end({ kind: "superseded", acceptedEpoch });
-      return refused(new QuorateError("ERR_SYNC_EPOCH_STALE", "a higher epoch is promised"));
-    }
-    return { kind: "welcome", isCounted };
+    if (end !== undefined) this.#end(end);
+    return introduction;
   }
 
   /** Before the leader is established nothing is proposed, so nothing is missed either. */
@@ -334,15 +338,7 @@ export class LeaderServer implements Role {
     }
     const { identity } = profile;
     leader.addFollower({ pipe, identity, isCounted, upTo: last });
-    if (this.#deps.action.getIdentityTable().size > 0) this.#readmit(connection);
-  }
-
-  /** A joined voter that does not count holds the whole history: a committed record admits it. */
-  #readmit(connection: Connection): void {
-    const { profile } = connection.proxy;
-    if (!connection.hasJoined || profile === null || !profile.voting) return;
-    if (this.#countsAsVoter(connection)) return;
-    this.#proposeOwn(OpCode.admitVoter, new Map([[profile.id, profile.identity]]));
+    this.#admissions.joined(profile);
   }
 
   /**
@@ -445,27 +441,14 @@ export class LeaderServer implements Role {
     if (leader === null || epoch === null || this.#hasEnded) return;
     logger.info("leading", { epoch, followers: leader.getActiveEnsembleSize() - 1 });
     this.#deps.onEstablished(epoch);
-    if (action.getIdentityTable().size === 0) this.#found();
+    const joined = [...this.#connections.values()].filter(({ hasJoined }) => hasJoined);
+    this.#admissions.open(joined.map(({ proxy }) => proxy));
     requests.onRequest((request) => {
       leader.queueRequest(action.getFollowerId(), request);
     });
   }
 
-  #found(): void {
-    const { action, logger } = this.#deps;
-    const members = new Map<NodeId, Identity>([[this.#self, action.getIdentity()]]);
-    for (const { proxy, hasJoined } of this.#connections.values()) {
-      const { profile } = proxy;
-      if (hasJoined && profile !== null && proxy.canFollowerVote()) {
-        members.set(profile.id, profile.identity);
-      }
-    }
-    logger.info("founding the ensemble", { voters: [...members.keys()] });
-    this.#proposeOwn(OpCode.foundEnsemble, members);
-    for (const connection of this.#connections.values()) this.#readmit(connection);
-  }
-
-  #proposeOwn(op: number, members: ReadonlyMap<NodeId, Identity>): void {
+  #proposeOwn(op: number, members: IdentityTable): void {
     assert(isInternalOpCode(op), "only the ensemble's own operations", { op });
     const content = encodeIdentities(members);
     const request = { kind: "request", reqId: 0n, op, key: "", content } as const;
@@ -486,7 +469,7 @@ export class LeaderServer implements Role {
     const { clock, action, factory } = this.#deps;
     const { timings } = this.#options;
     const now = clock.now();
-    if (action.oldestAppendAgeMs() > timings.diskTimeoutMs) {
+    if ((action.oldestAppendAgeMs?.() ?? 0) > timings.diskTimeoutMs) {
       this.#end({
         kind: "lost",
         error: new QuorateError("ERR_STORE_TIMEOUT", "the own disk does not answer"),

@@ -48,7 +48,8 @@ export class Replica {
   #logEnd: LogPosition = LOG_START;
   #commitMark: Txnid = LOG_START.txnid;
   #appliedBytes = 0;
-  #waiters: { readonly mark: Txnid; readonly done: () => void }[] = [];
+  #isApplying = false;
+  #waiters: { readonly mark: Txnid; readonly done: (isApplied: boolean) => void }[] = [];
 
   constructor(deps: ReplicaDeps) {
     this.#deps = deps;
@@ -104,6 +105,7 @@ export class Replica {
       for (const batch of batches) this.log(batch);
       this.#applyUpTo(this.#commitMark);
     }
+    this.#wake();
   }
 
   /** A batch that was handed to the store. */
@@ -142,13 +144,22 @@ export class Replica {
     this.#wake();
   }
 
-  /** Calls back once everything up to the mark is applied; at once if it is. */
-  whenApplied(mark: Txnid, done: () => void): void {
-    if (this.#applied.txnid >= mark) done();
+  /** Calls back once everything up to the mark is applied, at once if it is; or when abandoned. */
+  whenApplied(mark: Txnid, done: (isApplied: boolean) => void): void {
+    if (this.#applied.txnid >= mark) done(true);
     else this.#waiters.push({ mark, done });
   }
 
+  /** The role ended: nobody knows when, or whether, the marks waited for are reached here. */
+  abandonWaiters(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { done } of waiters) done(false);
+  }
+
   #applyUpTo(upTo: Txnid): void {
+    assert(!this.#isApplying, "applying is not re-entrant: a commit from within one");
+    this.#isApplying = true;
     let count = 0;
     for (const batch of this.#unapplied) {
       if (batch.last > upTo) break;
@@ -158,6 +169,7 @@ export class Replica {
       count += 1;
     }
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
+    this.#isApplying = false;
   }
 
   #apply(entry: LogEntryMsg): void {
@@ -178,6 +190,6 @@ export class Replica {
     if (this.#waiters.length === 0) return;
     const ready = this.#waiters.filter(({ mark }) => mark <= this.#applied.txnid);
     this.#waiters = this.#waiters.filter(({ mark }) => mark > this.#applied.txnid);
-    for (const { done } of ready) done();
+    for (const { done } of ready) done(true);
   }
 }

@@ -1,4 +1,10 @@
-import type { QuorateError, Txnid } from "@quorate/protocol";
+import type { ActionHandler, QuorateError, Txnid } from "@quorate/protocol";
+
+/** The host as the roles see it: any ActionHandler, and what an asynchronous one can add. */
+export interface RoleHandler extends ActionHandler {
+  /** How long the oldest unanswered write has waited. A blocking host has none. */
+  oldestAppendAgeMs?(): number;
+}
 
 /** Why a role ended. What follows is always another election, or the end of the node. */
 export type RoleEnd =
@@ -22,6 +28,8 @@ export interface Role {
   /** Resolves when the role has ended and its pipes are closed. */
   readonly done: Promise<RoleEnd>;
   readonly isReady: boolean;
+  /** Whether it ever served; also after its end. */
+  readonly wasReady: boolean;
   /** The mark that a linearizable read must wait for. */
   readIndex(done: (mark: Txnid | QuorateError) => void): void;
   /** Ends it in order; a leader drains and hands over first. */

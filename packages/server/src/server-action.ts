@@ -85,9 +85,12 @@ export class ServerAction implements ActionHandler {
   readonly #emptyDigest: bigint;
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
+  #isReplaying = false;
   #failure: QuorateError | null = null;
   #resolveFailed: () => void = () => undefined;
   readonly #failed: Promise<void>;
+  /** Memory is not what the store will hold: no checkpoint may be taken of it. */
+  #isInstalling = false;
 
   // Durable values.
   #lastLogged: LogPosition;
@@ -131,7 +134,7 @@ export class ServerAction implements ActionHandler {
         if (this.#members.size === 0) this.#setMembers(members);
       },
       onAdmitted: (voter, identity) => {
-        if (this.#members.get(voter) !== identity) {
+        if (!this.#isReplaying && this.#members.get(voter) !== identity) {
           this.#setMembers(new Map([...this.#members, [voter, identity]]));
         }
         this.#events?.onVoterAdmitted(voter, identity);
@@ -156,10 +159,12 @@ export class ServerAction implements ActionHandler {
         action.#fail(error);
       },
     });
+    // The table is persisted before any commit mark that covers its records: what the disk has is
+    // the newest, and the records in the log below that mark are older ones.
+    action.#isReplaying = action.#members.size > 0;
     await action.#replica.load(store, checkpoint, lastLogged, commitMark);
-    // The founding entry may have become durable without the table that it carries.
-    const first = action.#replica.firstUnapplied;
-    if (action.#members.size === 0 && first !== undefined) action.#noteFounding(first);
+    action.#isReplaying = false;
+    action.#noteUnappliedFounding();
     return action;
   }
 
@@ -335,6 +340,7 @@ export class ServerAction implements ActionHandler {
     assert(staged !== undefined && logEnd !== undefined, "only what is staged can be installed");
     this.#forget(tracked);
     this.#checkpointer.cancel();
+    this.#isInstalling = true;
     const ticket = this.#deps.store.installSnapshot(staged);
     this.#replica.replaced(logEnd);
     this.#members = new Map(tracked.info.members);
@@ -343,6 +349,8 @@ export class ServerAction implements ActionHandler {
       const { store } = this.#deps;
       const mark = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
       await this.#replica.load(store, tracked.info, logEnd, minTxnid(mark, logEnd.txnid));
+      this.#noteUnappliedFounding();
+      this.#isInstalling = false;
     });
   }
 
@@ -401,8 +409,13 @@ export class ServerAction implements ActionHandler {
     return this.#deps.stateMachine.read(op, key, content);
   }
 
-  whenApplied(mark: Txnid, done: () => void): void {
+  whenApplied(mark: Txnid, done: (isApplied: boolean) => void): void {
     this.#replica.whenApplied(mark, done);
+  }
+
+  /** Reads that wait for a mark are given up with the role that told them of it. */
+  abandonReads(): void {
+    this.#replica.abandonWaiters();
   }
 
   digest(): bigint {
@@ -448,6 +461,12 @@ export class ServerAction implements ActionHandler {
     if (entry?.op === OpCode.foundEnsemble) this.#setMembers(decodeIdentities(entry.content));
   }
 
+  /** The founding entry may have become durable without the table that it carries. */
+  #noteUnappliedFounding(): void {
+    const first = this.#replica.firstUnapplied;
+    if (this.#members.size === 0 && first !== undefined) this.#noteFounding(first);
+  }
+
   #setMembers(members: IdentityTable): void {
     this.#members = members;
     this.#ledger.open(this.#deps.store.setIdentityTable(members));
@@ -455,6 +474,7 @@ export class ServerAction implements ActionHandler {
 
   #considerCheckpoint(): void {
     const { applied, appliedBytes } = this.#replica;
+    if (this.#isInstalling) return;
     // A checkpoint stands on what is durable in the own log.
     if (applied.txnid > this.#lastLogged.txnid || this.#failure !== null) return;
     this.#checkpointer.consider(appliedBytes, () => ({
@@ -468,6 +488,7 @@ export class ServerAction implements ActionHandler {
     if (this.#failure !== null) return;
     this.#failure = error;
     this.#resolveFailed();
+    this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
 }

@@ -25,6 +25,7 @@ export class TicketLedger {
   #open: OpenTicket[] = [];
   #held: { readonly upTo: Ticket; readonly lastLogged: LogPosition } | null = null;
   #isBlocked = false;
+  #hasFailed = false;
   #idleWaiters: (() => void)[] = [];
 
   constructor(deps: TicketLedgerDeps) {
@@ -32,7 +33,11 @@ export class TicketLedger {
   }
 
   open(ticket: Ticket, onDurable?: () => void, barrier?: () => Promise<void>): Ticket {
-    assert(ticket > (this.#open.at(-1)?.ticket ?? -1), "tickets rise", { ticket });
+    // A store that failed answers nothing, and its tickets do not rise any more.
+    if (this.#hasFailed) return ticket;
+    const last = this.#open.at(-1)?.ticket ?? -1;
+    // After a failure the store answers nothing and repeats its greatest ticket.
+    assert(ticket > last || ticket === Number.MAX_SAFE_INTEGER, "tickets rise", { ticket });
     this.#open.push({ ticket, since: this.#deps.clock.now(), onDurable, barrier });
     return ticket;
   }
@@ -43,8 +48,16 @@ export class TicketLedger {
     return oldest === undefined ? 0 : this.#deps.clock.now() - oldest.since;
   }
 
-  /** Resolves when nothing is unanswered. */
+  /** The store failed: nothing that is open will ever be answered, so nobody waits for it. */
+  fail(): void {
+    this.#hasFailed = true;
+    this.#open = [];
+    this.#wakeIdle();
+  }
+
+  /** Resolves when nothing is unanswered, or when nothing will be. */
   idle(): Promise<void> {
+    if (this.#hasFailed) return Promise.resolve();
     if (this.#open.length === 0 && !this.#isBlocked) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idleWaiters.push(resolve);
@@ -52,6 +65,7 @@ export class TicketLedger {
   }
 
   persisted(upTo: Ticket, lastLogged: LogPosition): void {
+    if (this.#hasFailed) return;
     this.#held = { upTo, lastLogged };
     if (!this.#isBlocked) this.#run();
   }
@@ -73,7 +87,10 @@ export class TicketLedger {
     this.#open = this.#open.slice(answered);
     this.#held = null;
     this.#deps.onAnswered(held.upTo, held.lastLogged);
-    if (this.#open.length > 0) return;
+    if (this.#open.length === 0) this.#wakeIdle();
+  }
+
+  #wakeIdle(): void {
     const waiters = this.#idleWaiters;
     this.#idleWaiters = [];
     for (const resolve of waiters) resolve();
@@ -84,7 +101,7 @@ export class TicketLedger {
     barrier().then(
       () => {
         this.#isBlocked = false;
-        this.#run();
+        if (!this.#hasFailed) this.#run();
       },
       (error: unknown) => {
         this.#deps.onBarrierFailed(error);

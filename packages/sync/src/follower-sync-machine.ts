@@ -1,4 +1,10 @@
-import { assert, followsPosition, formatTxnid, QuorateError } from "@quorate/protocol";
+import {
+  assert,
+  followsPosition,
+  formatTxnid,
+  HISTORY_CHUNKS_IN_FLIGHT_MAX,
+  QuorateError,
+} from "@quorate/protocol";
 import type {
   EntryBatch,
   Epoch,
@@ -10,6 +16,12 @@ import type {
   StateRow,
   Txnid,
 } from "@quorate/protocol";
+
+/**
+ * What a leader can send while the own log is asked: the header of the stream, a full window of
+ * history and the end of it. More is a leader that ignores the window.
+ */
+const WAITING_MESSAGES_MAX = HISTORY_CHUNKS_IN_FLIGHT_MAX + 2;
 
 /** The original's stage names, in camelCase. */
 export type FollowerStage =
@@ -41,7 +53,9 @@ export type FollowerSyncEvent =
   /** That many of the history messages handed to the store are durable. */
   | { readonly kind: "historyPersisted"; readonly count: number }
   /** The current epoch, hence all history before it, is durable. */
-  | { readonly kind: "currentEpochPersisted" };
+  | { readonly kind: "currentEpochPersisted" }
+  /** The answer to `awaitHistory`. */
+  | { readonly kind: "historyComplete" };
 
 export type FollowerSyncEffect =
   | { readonly kind: "sendFollowerInfo" }
@@ -55,6 +69,8 @@ export type FollowerSyncEffect =
   | { readonly kind: "stageRows"; readonly rows: readonly StateRow[] }
   | { readonly kind: "installStaged" }
   | { readonly kind: "persistCurrentEpoch"; readonly epoch: Epoch }
+  /** A watcher's end: no epoch to persist, only the history handed to the store to wait for. */
+  | { readonly kind: "awaitHistory" }
   | { readonly kind: "sendSyncProgress"; readonly received: number }
   | { readonly kind: "sendSnapshotRequest" }
   | { readonly kind: "sendNewLeaderAck"; readonly epoch: Epoch }
@@ -77,6 +93,8 @@ export class FollowerSyncMachine {
   #epoch: Epoch | null = null;
   /** The end of what was received, durable or not: what the next batch must continue. */
   #received: LogPosition;
+  /** The EpochAck has left: only then may the leader say what the history is. */
+  #hasAcknowledgedEpoch = false;
   #checking: LogPosition | null = null;
   #waiting: PeerMsg[] = [];
   /** Until the snapshot asked for begins, what the old plan still sends is void. */
@@ -106,18 +124,21 @@ export class FollowerSyncMachine {
       case "heldChecked":
         return this.#heldChecked(event.held);
       case "acceptedEpochPersisted":
-        return [{ kind: "sendEpochAck", uncounted: false }];
+        return this.#acknowledgeEpoch(false);
       case "historyPersisted":
         // Flow control by the disk: the leader sends on only as fast as this node keeps up.
         return [{ kind: "sendSyncProgress", received: event.count }];
       case "currentEpochPersisted":
-        return this.#currentEpochPersisted();
+      case "historyComplete":
+        return this.#completed();
     }
   }
 
   #messageReceived(message: PeerMsg): FollowerSyncEffect[] {
     if (this.#checking !== null) {
-      // Bounded by the leader's window: HISTORY_CHUNKS_IN_FLIGHT_MAX and a few headers.
+      if (this.#waiting.length >= WAITING_MESSAGES_MAX) {
+        return this.#fail("ERR_PROTOCOL_OVERFLOW", "history beyond the window");
+      }
       this.#waiting.push(message);
       return [];
     }
@@ -150,19 +171,28 @@ export class FollowerSyncMachine {
     const { acceptedEpoch, acceptedLeader, leader, voting } = this.#start;
     this.#epoch = epoch;
     this.#stage = "syncReceive";
-    if (!voting) return [{ kind: "sendEpochAck", uncounted: true }];
+    if (!voting) return this.#acknowledgeEpoch(true);
     if (epoch < acceptedEpoch) {
       return this.#fail("ERR_SYNC_EPOCH_STALE", `epoch ${epoch} is below ${acceptedEpoch}`);
     }
     if (epoch > acceptedEpoch) return [{ kind: "persistAcceptedEpoch", epoch }];
     // G21: the promise is the pair. Offered by another leader, the history is reported and the
     // consent withheld.
-    return [{ kind: "sendEpochAck", uncounted: acceptedLeader !== leader }];
+    return this.#acknowledgeEpoch(acceptedLeader !== leader);
+  }
+
+  #acknowledgeEpoch(uncounted: boolean): FollowerSyncEffect[] {
+    this.#hasAcknowledgedEpoch = true;
+    return [{ kind: "sendEpochAck", uncounted }];
+  }
+
+  #mayReceiveHistory(): boolean {
+    return this.#stage === "syncReceive" && this.#hasAcknowledgedEpoch;
   }
 
   #truncate(after: LogPosition): FollowerSyncEffect[] {
     if (this.#awaitsSnapshot) return [];
-    if (this.#stage !== "syncReceive" || this.#streaming || this.#staged !== null) {
+    if (!this.#mayReceiveHistory() || this.#streaming || this.#staged !== null) {
       return this.#fail("ERR_PROTOCOL_ORDER", "truncate out of order");
     }
     if (after.txnid < this.#start.commitMark) {
@@ -197,7 +227,7 @@ export class FollowerSyncMachine {
 
   #streamBegin(after: LogPosition): FollowerSyncEffect[] {
     if (this.#awaitsSnapshot) return [];
-    if (this.#stage !== "syncReceive" || this.#streaming) {
+    if (!this.#mayReceiveHistory() || this.#streaming) {
       return this.#fail("ERR_PROTOCOL_ORDER", "streamBegin out of order");
     }
     if (this.#staged !== null && !this.#staged.complete) {
@@ -220,7 +250,9 @@ export class FollowerSyncMachine {
 
   #history(batch: EntryBatch): FollowerSyncEffect[] {
     if (this.#awaitsSnapshot) return [];
-    if (!this.#streaming) return this.#fail("ERR_PROTOCOL_ORDER", "history outside a stream");
+    if (this.#stage !== "syncReceive" || !this.#streaming) {
+      return this.#fail("ERR_PROTOCOL_ORDER", "history outside a stream");
+    }
     if (!followsPosition(batch, this.#received)) {
       return this.#fail(
         "ERR_PROTOCOL_ORDER",
@@ -232,7 +264,7 @@ export class FollowerSyncMachine {
   }
 
   #snapshotBegin(info: SnapshotInfo): FollowerSyncEffect[] {
-    if (this.#stage !== "syncReceive" || this.#streaming || this.#staged !== null) {
+    if (!this.#mayReceiveHistory() || this.#streaming || this.#staged !== null) {
       return this.#fail("ERR_PROTOCOL_ORDER", "snapshotBegin out of order");
     }
     this.#awaitsSnapshot = false;
@@ -279,12 +311,14 @@ export class FollowerSyncMachine {
     const effects: FollowerSyncEffect[] = [];
     // G26: the switch comes only now that the staged history reaches the leader's.
     if (this.#staged !== null) effects.push({ kind: "installStaged" });
-    effects.push({ kind: "persistCurrentEpoch", epoch });
+    effects.push(
+      this.#start.voting ? { kind: "persistCurrentEpoch", epoch } : { kind: "awaitHistory" },
+    );
     return effects;
   }
 
-  #currentEpochPersisted(): FollowerSyncEffect[] {
-    assert(this.#stage === "receiveUpdateCurrentEpoch", "an epoch persisted out of order");
+  #completed(): FollowerSyncEffect[] {
+    assert(this.#stage === "receiveUpdateCurrentEpoch", "the history was completed out of order");
     assert(this.#epoch !== null, "an epoch is known by now");
     this.#stage = "followerSyncDone";
     return [

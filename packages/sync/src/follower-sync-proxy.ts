@@ -19,6 +19,8 @@ import {
   type FollowerSyncEvent,
 } from "./follower-sync-machine.js";
 
+type HistoryEffectKind = "append" | "stageSnapshot" | "stageRows" | "installStaged";
+
 export interface FollowerSyncOptions {
   readonly leader: NodeId;
   /** False for watchers. */
@@ -48,6 +50,10 @@ export class FollowerSyncProxy {
   readonly #machine: FollowerSyncMachine;
   #acceptedEpochTicket: Ticket | null = null;
   #currentEpochTicket: Ticket | null = null;
+  /** The last write of history; what a watcher waits for in place of an epoch. */
+  #lastHistoryTicket: Ticket = -1;
+  #lastPersisted: Ticket = -1;
+  #awaitsHistory = false;
   readonly #historyTickets: Ticket[] = [];
   #historyPersisted = 0;
   #staged: StagedSnapshot | null = null;
@@ -81,6 +87,7 @@ export class FollowerSyncProxy {
   }
 
   onPersisted(upTo: Ticket): void {
+    this.#lastPersisted = upTo;
     if (this.#acceptedEpochTicket !== null && this.#acceptedEpochTicket <= upTo) {
       this.#acceptedEpochTicket = null;
       this.#step({ kind: "acceptedEpochPersisted" });
@@ -96,6 +103,7 @@ export class FollowerSyncProxy {
       this.#currentEpochTicket = null;
       this.#step({ kind: "currentEpochPersisted" });
     }
+    this.#completeHistory();
   }
 
   /** Ends it without an outcome; a snapshot received in part is dropped. Idempotent. */
@@ -103,6 +111,12 @@ export class FollowerSyncProxy {
     if (this.#isDone) return;
     this.#isDone = true;
     this.#dropStaged();
+  }
+
+  #completeHistory(): void {
+    if (!this.#awaitsHistory || this.#lastPersisted < this.#lastHistoryTicket) return;
+    this.#awaitsHistory = false;
+    this.#step({ kind: "historyComplete" });
   }
 
   #step(event: FollowerSyncEvent): void {
@@ -143,25 +157,17 @@ export class FollowerSyncProxy {
         this.#checkHeld(effect.position);
         return;
       case "truncate":
-        handler.truncateAfter(effect.after);
+        this.#lastHistoryTicket = handler.truncateAfter(effect.after);
         return;
       case "append":
-        this.#historyTickets.push(
-          effect.staged
-            ? this.#stagedSnapshot().append([effect.batch])
-            : handler.logAndCommit(effect.batch, handler.getLastCommittedTxid()),
-        );
-        return;
       case "stageSnapshot":
-        this.#dropStaged();
-        this.#staged = handler.stageSnapshot(effect.info);
-        return;
       case "stageRows":
-        this.#historyTickets.push(this.#stagedSnapshot().writeRows(effect.rows));
-        return;
       case "installStaged":
-        handler.installSnapshot(this.#stagedSnapshot());
-        this.#staged = null;
+        this.#store(effect);
+        return;
+      case "awaitHistory":
+        this.#awaitsHistory = true;
+        this.#completeHistory();
         return;
       case "persistCurrentEpoch":
         this.#currentEpochTicket = handler.notifyNewCurrentEpoch(effect.epoch);
@@ -184,6 +190,38 @@ export class FollowerSyncProxy {
       default:
         assertNever(effect, "effect");
     }
+  }
+
+  /** What the store is given of the history: live, or beside the current state. */
+  #store(effect: FollowerSyncEffect & { readonly kind: HistoryEffectKind }): void {
+    const { handler } = this.#deps;
+    switch (effect.kind) {
+      case "append":
+        this.#historyWritten(
+          effect.staged
+            ? this.#stagedSnapshot().append([effect.batch])
+            : handler.logAndCommit(effect.batch, handler.getLastCommittedTxid()),
+        );
+        return;
+      case "stageSnapshot":
+        this.#dropStaged();
+        this.#staged = handler.stageSnapshot(effect.info);
+        return;
+      case "stageRows":
+        this.#historyWritten(this.#stagedSnapshot().writeRows(effect.rows));
+        return;
+      case "installStaged":
+        this.#lastHistoryTicket = handler.installSnapshot(this.#stagedSnapshot());
+        this.#staged = null;
+        return;
+      default:
+        assertNever(effect, "effect");
+    }
+  }
+
+  #historyWritten(ticket: Ticket): void {
+    this.#historyTickets.push(ticket);
+    this.#lastHistoryTicket = ticket;
   }
 
   #checkHeld(position: LogPosition): void {

@@ -84,6 +84,8 @@ export class LeaderSyncMachine {
   #ack: EpochAckMsg | null = null;
   /** Set by the owner: does this follower's word count at the gates? */
   #isCounted = false;
+  /** A plan was made: until then there is nothing that a snapshot could be asked instead of. */
+  #hasPlan = false;
   #last: LogPosition | null = null;
   #isAcknowledged = false;
   #failed = false;
@@ -215,11 +217,13 @@ export class LeaderSyncMachine {
         `${formatTxnid(this.#ack.lastLogged.txnid)} has another content on node ${this.#peer}`,
       );
     }
+    this.#hasPlan = true;
     return [{ kind: "sendHistory", plan }];
   }
 
   #snapshotRequest(): LeaderSyncEffect[] {
-    if (this.#stage !== "syncSend" && this.#stage !== "declareNewLeaderAfterQuorum") {
+    const isSending = this.#stage === "syncSend" || this.#stage === "declareNewLeaderAfterQuorum";
+    if (!isSending || !this.#hasPlan || this.#isAcknowledged) {
       return this.#fail("ERR_PROTOCOL_ORDER", "snapshotRequest out of order");
     }
     this.#stage = "syncSend";

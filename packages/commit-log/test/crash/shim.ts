@@ -1,7 +1,8 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
+import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -12,6 +13,12 @@ export const canShim = process.platform === "linux";
 
 export function makeTempDirectory(): string {
   return mkdtempSync(join(tmpdir(), "quorate-crash-"));
+}
+
+/** For files that are read and thrown away: in memory where the system has such a place. */
+export function makeScratchDirectory(): string {
+  const root = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  return mkdtempSync(join(root, "quorate-crash-"));
 }
 
 /** Compiles the shim into `directory`. */
@@ -29,6 +36,8 @@ export interface Run {
   readonly images: string;
   readonly journal: string;
   readonly control: string;
+  /** Resolves when the process has noted `count` lines that begin so. */
+  noted(start: string, count: number): Promise<void>;
   /** The exit code, or the signal. */
   readonly ended: Promise<number | string>;
 }
@@ -56,7 +65,7 @@ export function runWorkload(
       kind,
     ],
     {
-      stdio: ["ignore", "ignore", "inherit"],
+      stdio: ["ignore", "pipe", "inherit"],
       env: {
         ...process.env,
         LD_PRELOAD: library,
@@ -67,11 +76,27 @@ export function runWorkload(
       },
     },
   );
+  const seen: string[] = [];
+  const waiting = new Set<() => void>();
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    seen.push(line);
+    for (const check of waiting) check();
+  });
+  const noted = (start: string, count: number): Promise<void> =>
+    new Promise((resolve) => {
+      const check = (): void => {
+        if (seen.filter((line) => line.startsWith(start)).length < count) return;
+        waiting.delete(check);
+        resolve();
+      };
+      waiting.add(check);
+      check();
+    });
   const ended = new Promise<number | string>((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code, signal) => resolve(code ?? signal ?? "unknown"));
   });
-  return { child, directory, images, journal, control, ended };
+  return { child, directory, images, journal, control, noted, ended };
 }
 
 export function linesOf(path: string): string[] {

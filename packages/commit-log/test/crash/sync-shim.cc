@@ -25,7 +25,7 @@ typedef int (*truncate_fn)(int, off64_t);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int image_number = 0;
 static const char *const FILES[] = {"log.db", "log.db-wal", "state.db", "state.db-wal",
-                                    "high-water"};
+                                    "high-water", "log.db-journal", "state.db-journal"};
 
 static write_fn real_write() {
   static write_fn fn = (write_fn)dlsym(RTLD_NEXT, "write");

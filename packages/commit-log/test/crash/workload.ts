@@ -30,9 +30,11 @@ const state = {
   end: store.recovered.lastLogged,
   accepted: 0,
   current: 0,
-  checkpoint: "e0:0",
 };
-const note = (line: string): void => appendFileSync(journal, `${line}\n`);
+const note = (line: string): void => {
+  appendFileSync(journal, `${line}\n`);
+  process.stdout.write(`${line}\n`);
+};
 const wrote = (ticket: number): number => {
   note(`write ${ticket} ${formatTxnid(state.end.txnid)} ${state.accepted} ${state.current}`);
   return ticket;
@@ -95,7 +97,7 @@ async function mixed(): Promise<void> {
 
 async function checkpoint(i: number): Promise<void> {
   const writer = store.beginCheckpoint(snapshotInfo(history.end), { full: i === 6 });
-  await writer.write([row(`k${String(i)}`, "x".repeat(100)), row("both", String(i))]);
+  await writer.write([row(`k${String(i)}`, "x".repeat(2500)), row("both", String(i))]);
   await writer.finish();
   note("checkpoint");
 }

@@ -42,7 +42,8 @@ export function drawSwarm(random: RandomStream): SwarmOptions {
     keys: random.pick([6, 16, 40]),
     checkpointBytes: random.pick([4, 16, 64, 1024]) * KIB,
     retainedTailBytes: random.pick([0, 2, 16, 256]) * KIB,
-    pipeQueueBytesMax: random.pick([32, 256, 4096]) * KIB,
+    // Never below the window of a history: four chunks of 256 KiB.
+    pipeQueueBytesMax: random.pick([1280, 2048, 4096]) * KIB,
     valueBytesMax: random.pick([16, 200, 2000]),
   };
 }

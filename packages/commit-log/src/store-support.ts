@@ -1,5 +1,11 @@
-import type { RecoveredState } from "@quorate/protocol";
+import type { Logger, Meter, RecoveredState } from "@quorate/protocol";
 import type { CheckpointFact, OpenedLog, RowsRef } from "./worker-messages.js";
+
+export interface LogStoreOptions {
+  readonly meter: Meter;
+  readonly logger: Logger;
+  readonly diskTimeoutMs: number;
+}
 
 export function recoveredOf(opened: OpenedLog): RecoveredState {
   const { checkpoint } = opened;
@@ -26,4 +32,17 @@ export function recoveredOf(opened: OpenedLog): RecoveredState {
 
 export function rowsRefOf({ table, generation, rowCount, rowSum }: CheckpointFact): RowsRef {
   return { table, generation, rowCount, rowSum };
+}
+
+/** What an action comes to, or "late" when it takes longer. */
+export async function withDeadline<T>(action: Promise<T>, ms: number): Promise<T | "late"> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), ms);
+  });
+  try {
+    return await Promise.race([action, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -1,0 +1,53 @@
+import { PENDING_READS_MAX } from "@quorate/protocol";
+import type { QuorateError, Txnid } from "@quorate/protocol";
+
+export type ReadIndexDone = (mark: Txnid | QuorateError) => void;
+
+interface PendingRead {
+  readonly mark: Txnid;
+  readonly done: ReadIndexDone;
+}
+
+/**
+ * Linearizable reads that wait for a quorum round. One round serves all reads that arrived before
+ * it was sent; those that come later wait for the next, since a round proves nothing about what
+ * was committed elsewhere after its sending (G15, G30).
+ */
+export class ReadIndexQueue {
+  #waiting: PendingRead[] = [];
+  #inRound: PendingRead[] = [];
+  #round = 0;
+
+  /** @param mark the commit mark at arrival. False at the bound. */
+  add(mark: Txnid, done: ReadIndexDone): boolean {
+    if (this.#waiting.length + this.#inRound.length >= PENDING_READS_MAX) return false;
+    this.#waiting.push({ mark, done });
+    return true;
+  }
+
+  /** Reads wait and no round is on its way. */
+  get canStart(): boolean {
+    return this.#waiting.length > 0 && this.#inRound.length === 0;
+  }
+
+  /** All that wait depend on this round, which is being sent now. */
+  start(round: number): void {
+    this.#inRound = this.#waiting;
+    this.#waiting = [];
+    this.#round = round;
+  }
+
+  complete(isProven: (round: number) => boolean): void {
+    if (this.#inRound.length === 0 || !isProven(this.#round)) return;
+    const reads = this.#inRound;
+    this.#inRound = [];
+    for (const { mark, done } of reads) done(mark);
+  }
+
+  refuse(error: QuorateError): void {
+    const reads = [...this.#inRound, ...this.#waiting];
+    this.#inRound = [];
+    this.#waiting = [];
+    for (const { done } of reads) done(error);
+  }
+}

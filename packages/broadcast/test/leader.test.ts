@@ -1,0 +1,352 @@
+import {
+  BATCHES_IN_FLIGHT_MAX,
+  CUSTOM_OP_CODE_MIN,
+  DEFAULT_TIMINGS,
+  OpCode,
+  positionOf,
+  type CustomRequestHandler,
+  type ResponseMsg,
+} from "@quorate/protocol";
+import { describe, expect, test } from "vitest";
+import { ObserverQueue } from "../src/index.js";
+import { FakePipe, id, identityOf, leaderOf, request, txnid } from "./support.js";
+
+const { heartbeatMs, leaseMs } = DEFAULT_TIMINGS;
+const order = expect.objectContaining({ code: "ERR_PROTOCOL_ORDER" });
+
+describe("ordering writes", () => {
+  test("all of one turn is one batch: own disk and followers in parallel, then the mark", () => {
+    const { host, join, accept, write, persist, clock } = leaderOf(3);
+    const pipe = join(2);
+    pipe.sent = [];
+    write(1, 2, 3);
+    expect(host.logged.map(({ count }) => count)).toEqual([3]);
+    expect(pipe.kinds).toEqual(["proposal"]);
+    accept(pipe, txnid(3));
+    expect(host.commits).toEqual([]);
+    persist();
+    expect(host.commits).toEqual([txnid(3)]);
+    clock.advance(0);
+    expect(pipe.kinds).toEqual(["proposal", "commit"]);
+  });
+
+  test("its own accept counts when its own disk has answered", () => {
+    const { host, join, accept, write, persist } = leaderOf(5);
+    const [two, three] = [join(2), join(3)];
+    write(1);
+    accept(two, txnid(1));
+    expect(host.commits).toEqual([]);
+    persist();
+    expect(host.commits).toEqual([]);
+    accept(three, txnid(1));
+    expect(host.commits).toEqual([txnid(1)]);
+  });
+
+  test("an ensemble of one commits by its own disk", () => {
+    const { host, write, persist } = leaderOf(1);
+    write(1);
+    expect(host.commits).toEqual([]);
+    persist();
+    expect(host.commits).toEqual([txnid(1)]);
+  });
+
+  test("a few batches are in flight, the rest gathers", () => {
+    const { host, join, write, accept, persist, clock } = leaderOf(3);
+    const pipe = join(2);
+    for (let i = 1; i <= BATCHES_IN_FLIGHT_MAX + 3; i += 1) write(i);
+    expect(host.logged).toHaveLength(BATCHES_IN_FLIGHT_MAX);
+    persist();
+    accept(pipe, txnid(1));
+    clock.advance(0);
+    expect(host.logged.at(-1)?.count).toBe(3);
+  });
+
+  test("G25: an accept counts only after that follower's NewLeaderAck", () => {
+    const { leader, write, persist, host, join } = leaderOf(3);
+    join(2);
+    const pipe = new FakePipe(3);
+    write(1);
+    leader.onMessage(pipe, { kind: "accept", txnid: txnid(1), fid: "3" });
+    persist();
+    expect(host.commits).toEqual([]);
+  });
+
+  test("an accept that is no batch boundary closes the pipe and harms nobody", () => {
+    const { join, write, accept, persist, host, stepDowns } = leaderOf(3);
+    const pipe = join(2);
+    write(1, 2, 3);
+    persist();
+    expect(() => accept(pipe, txnid(2))).toThrow(order);
+    expect(() => accept(pipe, txnid(4))).toThrow(order);
+    expect([host.commits, stepDowns]).toEqual([[], []]);
+    accept(pipe, txnid(3));
+    expect(host.commits).toEqual([txnid(3)]);
+  });
+
+  test("G27: a recovering voter is logged to but counts only from its admission on", () => {
+    const { join, write, accept, persist, host, leader, clock } = leaderOf(5);
+    const two = join(2);
+    const recovering = join(3, false);
+    join(4);
+    write(1);
+    persist();
+    expect(recovering.kinds).toContain("proposal");
+    accept(recovering, txnid(1));
+    accept(two, txnid(1));
+    expect(host.commits).toEqual([]);
+    // What it accepted before is durable all the same: no new accept is needed.
+    leader.admit(id(3), identityOf(3));
+    // An admission is applied in the middle of a commit: the next commit waits for its end.
+    expect(host.commits).toEqual([]);
+    clock.advance(0);
+    expect(host.commits).toEqual([txnid(1)]);
+  });
+
+  test("another identity under the admitted id does not count", () => {
+    const { join, leader, write, persist, accept, host, clock } = leaderOf(3);
+    join(2);
+    const pipe = join(3, false);
+    write(1);
+    persist();
+    accept(pipe, txnid(1));
+    leader.admit(id(3), identityOf(9));
+    clock.advance(0);
+    expect(host.commits).toEqual([]);
+  });
+});
+
+describe("peers that join", () => {
+  test("Zab text, issues 1 and 3: queued proposals, then the newest mark", () => {
+    const { join, write, accept, persist, leader, observe } = leaderOf(3);
+    const two = join(2);
+    const three = new FakePipe(3);
+    observe(three, new ObserverQueue());
+    write(1);
+    persist();
+    accept(two, txnid(1));
+    write(2);
+    const upTo = { txnid: txnid(0, 0), chain: 0n as never };
+    leader.addFollower({ pipe: three, identity: identityOf(3), isCounted: true, upTo });
+    expect(three.kinds).toEqual(["proposal", "proposal", "commit", "commit"]);
+    expect(three.sent.findLast(({ kind }) => kind === "commit")).toMatchObject({ txnid: txnid(1) });
+  });
+
+  test("G7: one that fell too far behind is given up, and is not counted", () => {
+    const { join, write, leader, observe, persist, host } = leaderOf(3);
+    const three = new FakePipe(3);
+    join(2);
+    observe(three, new ObserverQueue(1));
+    write(1);
+    persist();
+    const upTo = { txnid: txnid(1), chain: host.logged[0]?.chain ?? (0n as never) };
+    leader.addFollower({ pipe: three, identity: identityOf(3), isCounted: true, upTo });
+    expect(three.closed?.code).toBe("ERR_PROTOCOL_OVERFLOW");
+    expect(leader.getActiveEnsembleSize()).toBe(2);
+    expect(host.commits).toEqual([]);
+  });
+
+  test("a watcher gets committed entries and no proposals", () => {
+    const { join, write, accept, persist, leader, observe } = leaderOf(3);
+    const two = join(2);
+    const watcher = new FakePipe(9);
+    const queue = new ObserverQueue();
+    observe(watcher, queue, true);
+    write(1);
+    expect(queue.byteLength).toBe(0);
+    persist();
+    accept(two, txnid(1));
+    leader.addWatcher(watcher, { txnid: txnid(0, 0), chain: 0n as never });
+    write(2);
+    persist();
+    accept(two, txnid(2));
+    expect(watcher.kinds.filter((kind) => kind !== "commit")).toEqual(["inform", "inform"]);
+    expect(leader.getActiveEnsembleSize()).toBe(2);
+    expect(() => accept(watcher, txnid(2))).toThrow(order);
+  });
+});
+
+describe("answers", () => {
+  test("a refusal goes to the node that asked", () => {
+    const { leader, join, host, clock } = leaderOf(3);
+    const [two, three] = [join(2), join(3)];
+    host.refuse = () => true;
+    leader.queueRequest("1", request(1));
+    leader.onMessage(two, request(2));
+    clock.advance(0);
+    // Not before a round sent after the requests has proved that this leader still leads.
+    expect(host.answers).toEqual([]);
+    const round = two.sent.findLast(({ kind }) => kind === "heartbeat");
+    if (round?.kind !== "heartbeat") throw new Error("no round was sent");
+    leader.onMessage(two, { kind: "heartbeat", round: round.round, answer: true });
+    clock.advance(0);
+    expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE"]);
+    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n });
+    expect(three.kinds).not.toContain("abort");
+  });
+
+  test("only this node itself proposes the ensemble's own entries", () => {
+    const { leader, join, host, clock } = leaderOf(3);
+    const two = join(2);
+    leader.onMessage(two, request(1, OpCode.admitVoter));
+    clock.advance(0);
+    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", code: "ERR_SERVER_UNSUPPORTED" });
+    expect(host.logged).toEqual([]);
+  });
+
+  test("G10: custom operations without a handler, with one that throws, with one that answers", () => {
+    const custom = request(7, CUSTOM_OP_CODE_MIN);
+    const without = leaderOf(1);
+    without.leader.queueRequest("1", custom);
+    expect(without.host.answers).toEqual(["abort 1 7 ERR_SERVER_NO_CUSTOM_HANDLER"]);
+
+    let respond: ((response: ResponseMsg) => void) | null = null;
+    let mustThrow = true;
+    const handler: CustomRequestHandler = {
+      onNewRequest: () => {
+        if (mustThrow) throw new Error("host failed");
+      },
+      attach: (to) => void (respond = to),
+    };
+    const all = leaderOf(3, handler);
+    const pipe = all.join(2);
+    all.leader.queueRequest("1", custom);
+    expect(all.host.answers).toEqual(["respond 1 7 host failed"]);
+    mustThrow = false;
+    all.leader.onMessage(pipe, custom);
+    const answer = { kind: "response", reqId: 7n, error: "", content: new Uint8Array(1) } as const;
+    (respond as ((response: ResponseMsg) => void) | null)?.({ ...answer, fid: "2" });
+    expect(pipe.sent.at(-1)).toMatchObject({ kind: "response", reqId: 7n });
+    // Nothing was logged for any of them.
+    all.clock.advance(0);
+    expect([all.host.logged, all.stepDowns]).toEqual([[], []]);
+    all.leader.terminate();
+    expect(respond).toBeNull();
+  });
+});
+
+describe("linearizable reads", () => {
+  test("G30: wait for a round that was sent after they arrived; all share it", () => {
+    const { leader, join, answer, clock } = leaderOf(3);
+    const pipe = join(2);
+    clock.advance(heartbeatMs);
+    const before = pipe.lastRound();
+    const marks: unknown[] = [];
+    leader.readIndex((mark) => marks.push(mark));
+    leader.readIndex((mark) => marks.push(mark));
+    answer(pipe, before);
+    expect(marks).toEqual([]);
+    clock.advance(0);
+    expect(pipe.lastRound()).toBe(before + 1);
+    answer(pipe, before);
+    expect(marks).toEqual([]);
+    // This one came after the round was sent.
+    leader.readIndex((mark) => marks.push(mark));
+    answer(pipe);
+    expect(marks).toHaveLength(2);
+    clock.advance(0);
+    answer(pipe);
+    expect(marks).toHaveLength(3);
+  });
+
+  test("a follower's question is answered on its pipe", () => {
+    const { leader, join, answer, clock } = leaderOf(3);
+    const pipe = join(2);
+    leader.onMessage(pipe, { kind: "readIndexRequest", readId: 5 });
+    clock.advance(0);
+    answer(pipe);
+    expect(pipe.sent.at(-1)).toMatchObject({ kind: "readIndexReply", readId: 5 });
+  });
+
+  test("are told when the leader stops, and afterwards", () => {
+    const { leader, join } = leaderOf(3);
+    join(2);
+    const marks: unknown[] = [];
+    leader.readIndex((mark) => marks.push(mark));
+    leader.terminate();
+    leader.readIndex((mark) => marks.push(mark));
+    expect(marks).toMatchObject([{ retryable: true }, { retryable: true }]);
+  });
+});
+
+describe("the end of leading", () => {
+  test("steps down when a quorum is not connected any more", () => {
+    const { leader, join, clock, stepDowns } = leaderOf(5);
+    const [two, three, four] = [join(2), join(3), join(4)];
+    leader.removeMember(two);
+    clock.advance(0);
+    expect(stepDowns).toEqual([]);
+    leader.removeMember(three);
+    clock.advance(0);
+    expect(stepDowns).toMatchObject([{ code: "ERR_SERVER_NOT_LEADING" }]);
+    four.sent = [];
+    leader.queueRequest("1", request(1));
+    clock.advance(1000);
+    expect(four.sent).toEqual([]);
+  });
+
+  test("G15: steps down when its lease ends although all pipes are open", () => {
+    const { join, answer, clock, stepDowns } = leaderOf(3);
+    const pipe = join(2);
+    clock.advance(heartbeatMs);
+    answer(pipe);
+    clock.advance(leaseMs);
+    expect(stepDowns).toEqual([]);
+    clock.advance(heartbeatMs);
+    expect(stepDowns).toHaveLength(1);
+  });
+
+  test("G30: judges its lease first when it wakes from a pause", () => {
+    const { leader, join, answer, clock, stepDowns } = leaderOf(3);
+    const pipe = join(2);
+    clock.advance(heartbeatMs);
+    answer(pipe);
+    const marks: unknown[] = [];
+    leader.readIndex((mark) => marks.push(mark));
+    pipe.sent = [];
+    clock.pause(leaseMs * 5);
+    clock.advance(heartbeatMs);
+    expect(stepDowns).toHaveLength(1);
+    expect(marks).toMatchObject([{ code: "ERR_SERVER_NOT_READY" }]);
+  });
+
+  test("drains what it has begun, refuses what is new, then hands over", () => {
+    const { leader, join, write, accept, persist, clock, host } = leaderOf(3);
+    const pipe = join(2);
+    write(1);
+    let drained = 0;
+    leader.drain(() => void (drained += 1));
+    clock.advance(0);
+    leader.queueRequest("1", request(2));
+    expect(host.answers).toEqual(["abort 1 2 ERR_SERVER_NOT_READY"]);
+    expect(drained).toBe(0);
+    persist();
+    accept(pipe, txnid(1));
+    clock.advance(0);
+    expect(drained).toBe(1);
+    leader.handOver();
+    expect(pipe.kinds.slice(-2)).toEqual(["commit", "handover"]);
+  });
+
+  test("what waited for a batch is refused, not unknown: it drew no txnid", () => {
+    const { leader, join, host } = leaderOf(3);
+    join(2);
+    leader.queueRequest("1", request(1));
+    leader.terminate();
+    expect(host.answers).toEqual(["abort 1 1 ERR_SERVER_NOT_READY"]);
+    expect(host.logged).toEqual([]);
+  });
+
+  test("an older pipe of the same voter, removed, does not count for the newer", () => {
+    const { leader, join, write, accept, persist, host, clock } = leaderOf(3);
+    const old = join(2);
+    leader.removeMember(old);
+    const fresh = join(2);
+    leader.removeMember(old);
+    write(1);
+    persist();
+    accept(fresh, txnid(1));
+    clock.advance(0);
+    expect(host.commits).toEqual([txnid(1)]);
+    expect(positionOf(host.logged[0] as never).txnid).toBe(txnid(1));
+  });
+});

@@ -1,0 +1,30 @@
+import { StateDatabase } from "./state-database.js";
+import { isUnreadable, storeErrorOf } from "./store-errors.js";
+import { quarantine, STATE_FILE } from "./store-files.js";
+import type { RowsRef } from "./worker-messages.js";
+
+export interface OpenedState {
+  /** Null when it cannot be opened at all. */
+  readonly state: StateDatabase | null;
+  /** Null when the rows are as log.db says. */
+  readonly problem: string | null;
+}
+
+/** Opens state.db and verifies the rows that log.db names. */
+export function openState(directory: string, rows: RowsRef | null): OpenedState {
+  let state: StateDatabase | null = null;
+  try {
+    state = new StateDatabase(directory, rows);
+    return { state, problem: state.verify() };
+  } catch (error) {
+    if (!isUnreadable(error) && storeErrorOf(error).code !== "ERR_STORE_DAMAGED") throw error;
+    return { state, problem: storeErrorOf(error).message };
+  }
+}
+
+/** An empty state.db in the place of one that is damaged, which is kept aside. */
+export function resetState(directory: string, damaged: StateDatabase | null): StateDatabase {
+  damaged?.close();
+  quarantine(directory, STATE_FILE);
+  return new StateDatabase(directory, null);
+}

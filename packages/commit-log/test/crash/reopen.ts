@@ -1,0 +1,70 @@
+import { formatTxnid, type Identity } from "@quorate/protocol";
+import { openLogFiles, repairLog } from "../../src/log-recovery.js";
+import { openState, resetState } from "../../src/state-recovery.js";
+import type { OpenedLog } from "../../src/worker-messages.js";
+
+export interface Reopened {
+  readonly identity: Identity;
+  /** Epochs and end of the log, in the form in which the workload notes them. */
+  readonly state: string;
+  readonly damage: string | null;
+  /** Found by this open and not by one before. */
+  readonly problems: readonly string[];
+  /** Keys of the checkpoint's rows. */
+  readonly keys: readonly string[];
+}
+
+/** The steps of an open, as the two threads do them, without the threads. */
+export function reopen(directory: string): Reopened {
+  const files = openLogFiles(directory, 2000);
+  try {
+    let log: OpenedLog = files.opened;
+    const opened = openState(directory, log.checkpoint);
+    let { state } = opened;
+    const problems = [...log.problems, ...(opened.problem === null ? [] : [opened.problem])];
+    if (problems.length > 0) {
+      const isCheckpointLost = opened.problem !== null;
+      const repair = { kind: "repair", problems, isCheckpointLost } as const;
+      log = files.db.transaction(() => repairLog(files, repair)).immediate();
+      if (isCheckpointLost) state = resetState(directory, state);
+    }
+    const { sequence, end } = files.writer.marks;
+    files.highWater.write({ sequence, end });
+    const rows = log.checkpoint === null ? [] : (state?.read(log.checkpoint, null, 1e9) ?? []);
+    state?.close();
+    return {
+      identity: log.identity,
+      state: stateOf(log),
+      damage: log.damage,
+      problems,
+      keys: rows.map(({ key }) => Buffer.from(key).toString()),
+    };
+  } finally {
+    files.highWater.close();
+    files.db.close();
+  }
+}
+
+function stateOf({ lastLogged, acceptedEpoch, currentEpoch }: OpenedLog): string {
+  return `${formatTxnid(lastLogged.txnid)} ${acceptedEpoch.epoch} ${currentEpoch}`;
+}
+
+/** What a disk may hold, read off the lines up to some point. */
+export class Expectation {
+  /** The states after the last answered write and after all later ones. */
+  readonly states: ReadonlySet<string>;
+  readonly answered: string;
+
+  constructor(lines: readonly string[]) {
+    const writes: (readonly [ticket: number, state: string])[] = [[0, "e0:0 0 0"]];
+    let answered = 0;
+    for (const line of lines) {
+      const [kind, ticket, ...rest] = line.split(" ");
+      if (kind === "write") writes.push([Number(ticket), rest.join(" ")]);
+      if (kind === "answer") answered = Number(ticket);
+    }
+    const from = writes.findLastIndex(([ticket]) => ticket <= answered);
+    this.answered = writes[from]?.[1] ?? "";
+    this.states = new Set(writes.slice(from).map(([, state]) => state));
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  defaultMsgFactory,
+  HISTORY_CHUNKS_IN_FLIGHT_MAX,
+  type LogPosition,
+  type SnapshotSource,
+} from "@quorate/protocol";
+import { describe, expect, test } from "vitest";
+import { HistorySender } from "../src/history-sender.js";
+import { batchAfter, endOf, FakeHost, FakePipe, logOf, settled } from "./support.js";
+
+function senderOf(host: FakeHost, pipe = new FakePipe(2)) {
+  const cuts: LogPosition[] = [];
+  const sender = new HistorySender({
+    pipe,
+    handler: host.handler,
+    factory: defaultMsgFactory,
+    historyEnd: () => endOf(host.log),
+    startLiveQueue: () => void cuts.push(endOf(host.log)),
+  });
+  const histories = () => pipe.sent.filter(({ kind }) => kind === "history").length;
+  return { sender, pipe, cuts, histories };
+}
+
+describe("sending history", () => {
+  test("keeps a window of unanswered chunks", async () => {
+    const host = new FakeHost();
+    host.log = logOf([1, 10]);
+    const { sender, pipe, histories } = senderOf(host);
+    const done = sender.send({ kind: "diff", after: endOf([]) });
+    await settled();
+    expect(histories()).toBe(HISTORY_CHUNKS_IN_FLIGHT_MAX);
+    sender.credit(2);
+    await settled();
+    expect(histories()).toBe(HISTORY_CHUNKS_IN_FLIGHT_MAX + 2);
+    sender.credit(HISTORY_CHUNKS_IN_FLIGHT_MAX + 2);
+    await settled();
+    sender.credit(10);
+    expect(await done).toEqual(endOf(host.log));
+    expect(pipe.kinds[0]).toBe("streamBegin");
+  });
+
+  test("refuses progress beyond what was sent, and progress that goes back", async () => {
+    const host = new FakeHost();
+    host.log = logOf([1, 3]);
+    const { sender } = senderOf(host);
+    await sender.send({ kind: "diff", after: endOf([]) });
+    sender.credit(2);
+    for (const wrong of [4, 1]) {
+      expect(() => sender.credit(wrong)).toThrow(
+        expect.objectContaining({ code: "ERR_PROTOCOL_ORDER" }),
+      );
+    }
+  });
+
+  test("ZOOKEEPER-4785, G23: the cut covers what was proposed meanwhile, in one step", async () => {
+    const host = new FakeHost();
+    host.log = logOf([1, 3]);
+    const { sender, cuts, histories } = senderOf(host);
+    const done = sender.send({ kind: "diff", after: endOf([]) });
+    // Proposed while the first pass is on its way.
+    host.log = [...host.log, batchAfter(endOf(host.log), 1, 4)];
+    expect(await done).toEqual(endOf(host.log));
+    expect(cuts).toEqual([endOf(host.log)]);
+    expect(histories()).toBe(4);
+  });
+
+  test("names the cut to truncate to before the stream", async () => {
+    const host = new FakeHost();
+    host.log = logOf([1, 3]);
+    const { sender, pipe } = senderOf(host);
+    await sender.send({ kind: "truncate", after: endOf(host.log.slice(0, 2)) });
+    expect(pipe.kinds).toEqual(["truncate", "streamBegin", "history"]);
+  });
+
+  test("sends a snapshot, then entries from its position, and lets go of it", async () => {
+    const host = new FakeHost();
+    host.log = logOf([1, 3]);
+    let closed = 0;
+    const slices = [[{ key: new Uint8Array([1]), value: null }], []];
+    const source: SnapshotSource = {
+      info: { position: endOf(host.log.slice(0, 2)), digest: 0n, members: [] },
+      read: () => Promise.resolve(slices.shift() ?? []),
+      close: () => void (closed += 1),
+    };
+    host.snapshot = source;
+    const { sender, pipe } = senderOf(host);
+    expect(await sender.send({ kind: "snapshot" })).toEqual(endOf(host.log));
+    expect(pipe.kinds).toEqual([
+      "snapshotBegin",
+      "snapshotChunk",
+      "snapshotEnd",
+      "streamBegin",
+      "history",
+    ]);
+    expect(pipe.sent[2]).toMatchObject({ rowCount: 1 });
+    expect(closed).toBe(1);
+  });
+
+  test("G8: stops in the middle, sends no more and leaves nothing open", async () => {
+    const host = new FakeHost();
+    host.log = logOf([1, 10]);
+    const { sender, pipe, cuts } = senderOf(host);
+    const done = sender.send({ kind: "diff", after: endOf([]) });
+    await settled();
+    const sent = pipe.sent.length;
+    sender.stop();
+    expect(await done).toBeUndefined();
+    expect(pipe.sent).toHaveLength(sent);
+    expect(cuts).toEqual([]);
+  });
+});
