@@ -157,13 +157,18 @@ export class ProcessEnsemble implements AsyncDisposable {
     }
   }
 
-  /** Waits until all of them serve, under one leader. */
+  /** Waits until all of them serve under one leader, as voters that count. */
   async untilReady(ids: readonly number[] = this.ids, ms = WAIT_MS): Promise<number> {
     const seen = await this.until(
       `nodes ${ids.join(", ")} ready`,
       (all) =>
-        all.every((status) => status?.ready === true && status.leader === all[0]?.leader) &&
-        all[0]?.leader !== null,
+        all.every(
+          (status) =>
+            status?.ready === true &&
+            status.standing === "member" &&
+            status.leader !== null &&
+            status.leader === all[0]?.leader,
+        ),
       { ids, ms },
     );
     return seen[0]?.leader ?? 0;

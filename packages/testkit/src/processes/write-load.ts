@@ -76,15 +76,20 @@ export class WriteLoad {
     for (const client of this.#clients) client.close();
   }
 
+  /** Tells every acknowledged write; returns how to stop it. */
+  watch(watcher: (write: Acknowledged) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
   /** Resolves with the first acknowledged write that satisfies the condition. */
   next(condition: (write: Acknowledged) => boolean = () => true): Promise<Acknowledged> {
     return new Promise((resolve) => {
-      const watcher = (write: Acknowledged): void => {
+      const stop = this.watch((write) => {
         if (!condition(write)) return;
-        this.#watchers.delete(watcher);
+        stop();
         resolve(write);
-      };
-      this.#watchers.add(watcher);
+      });
     });
   }
 
