@@ -27,3 +27,11 @@ export function unitStage(...args) {
     tasks: [{ name: "vitest", command: tool("vitest", "run", ...args) }],
   };
 }
+
+export function processStage() {
+  const config = "packages/cli/vitest.e2e.config.ts";
+  return {
+    name: "real processes",
+    tasks: [{ name: "vitest", command: tool("vitest", "run", "--config", config) }],
+  };
+}

@@ -25,6 +25,7 @@ const NOT_TAKEN_ON: ReadonlySet<string> = new Set([
   "ERR_SERVER_NOT_READY",
   "ERR_SERVER_NOT_LEADING",
   "ERR_SERVER_BUSY",
+  "ERR_SERVER_CLOSED",
 ]);
 
 /**
@@ -145,10 +146,15 @@ export class Session {
     if (!call.settled && NOT_TAKEN_ON.has(error.code)) {
       this.#waiting.push(call);
       this.#refusals += 1;
-      if (this.#refusals >= REFUSALS_MAX && error.code !== "ERR_SERVER_BUSY") {
+      if (error.code === "ERR_SERVER_CLOSED") {
+        // It stops, and says so before it closes the connection: nothing to wait for here.
         this.#isLeaving = true;
+      } else {
+        if (this.#refusals >= REFUSALS_MAX && error.code !== "ERR_SERVER_BUSY") {
+          this.#isLeaving = true;
+        }
+        this.#retryLater();
       }
-      this.#retryLater();
     } else {
       this.#settle(call, error);
     }

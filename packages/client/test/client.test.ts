@@ -230,6 +230,15 @@ describe("a server in trouble", () => {
     expect(second.requests).toHaveLength(1);
   });
 
+  it("that stops is left at the first word of it, and nothing is refused", async () => {
+    await using first = await FakeEndpoint.open(() => refusal("ERR_SERVER_CLOSED"));
+    await using second = await FakeEndpoint.open(echo);
+    // Its clock stands still: it goes on without any pause.
+    using client = open({ servers: [first.url, second.url] });
+    await client.custom(OP, "/", bytes("x"));
+    expect([first.requests.length, second.requests.length]).toEqual([1, 1]);
+  });
+
   it("that falls silent is asked, then left", async () => {
     await using first = await FakeEndpoint.open(() => "later");
     await using second = await FakeEndpoint.open(() => refusal("ERR_ZNODE_NO_NODE"));

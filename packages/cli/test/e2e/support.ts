@@ -1,0 +1,86 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createClient } from "@quorate/client";
+import { ProcessEnsemble, WriteLoad, type EnsembleOptions } from "@quorate/testkit/processes";
+
+const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+export const COMMAND = [process.execPath, MAIN] as const;
+
+export interface Output {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the command as a process until it ends. */
+export function quorate(...args: string[]): Promise<Output> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 30_000 }, (error, out, err) => {
+      const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
+      resolve({ code, out, err });
+    });
+  });
+}
+
+export interface TestEnsemble extends AsyncDisposable {
+  readonly ensemble: ProcessEnsemble;
+  readonly directory: string;
+}
+
+/** Laid out below a directory of its own, which goes with it. */
+export async function layOut(options: Partial<EnsembleOptions> = {}): Promise<TestEnsemble> {
+  const directory = mkdtempSync(join(tmpdir(), "quorate-e2e-"));
+  const ensemble = await ProcessEnsemble.create({ command: COMMAND, directory, ...options });
+  return {
+    ensemble,
+    directory,
+    async [Symbol.asyncDispose]() {
+      await ensemble[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** As {@link layOut}, started and ready. */
+export async function startEnsemble(
+  options: Partial<EnsembleOptions> = {},
+): Promise<TestEnsemble & { readonly leader: number }> {
+  const laidOut = await layOut(options);
+  try {
+    laidOut.ensemble.start();
+    return { ...laidOut, leader: await laidOut.ensemble.untilReady() };
+  } catch (error) {
+    await laidOut[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** One client for each node, and one that may use all. */
+export function loadOf(ensemble: ProcessEnsemble): WriteLoad {
+  const { servers } = ensemble;
+  return new WriteLoad({ clients: [...servers.map((server) => [server]), servers, servers] });
+}
+
+/** Ends the load and compares what clients were told with what every node has. */
+export async function verdict(load: WriteLoad, ensemble: ProcessEnsemble): Promise<string[]> {
+  await load.stop();
+  await ensemble.untilReady();
+  const reader = createClient({ servers: ensemble.servers });
+  try {
+    const problems = await load.verify(reader);
+    // Throws when the nodes do not come to one digest at one txnid.
+    await ensemble.untilEqual();
+    return problems;
+  } finally {
+    reader.close();
+    load.close();
+  }
+}
+
+/** The ids of the ensemble's other nodes. */
+export function others(ensemble: ProcessEnsemble, id: number): number[] {
+  return ensemble.ids.filter((other) => other !== id);
+}
