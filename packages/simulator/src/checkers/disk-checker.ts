@@ -145,7 +145,8 @@ export class DiskChecker {
 
   /** Invariant 5: whoever is in an epoch holds all that its leader began with. */
   #enter(node: NodeId, before: DiskImage | null, { currentEpoch }: DiskImage): void {
-    if (currentEpoch === 0 || currentEpoch === before?.currentEpoch) return;
+    // Without an image before, this one is what recovery found: nothing was entered.
+    if (before === null || currentEpoch === before.currentEpoch) return;
     if (!this.#node(node).isForgetful) this.#count(currentEpoch, node);
     const ends = this.#initialEnds.get(currentEpoch) ?? [];
     this.#violations.expect(
