@@ -12,6 +12,7 @@ const roles = {
 
 const notStarted: SimulatedStatus = {
   role: "electing",
+  isReady: false,
   epoch: EPOCH_ZERO,
   lastLogged: TXNID_ZERO,
   lastCommitted: TXNID_ZERO,
@@ -36,9 +37,11 @@ const startShipped: StartServer = (options, ports) => {
     done,
     status: () => {
       if (server === null) return notStarted;
-      const { role, epoch, lastLogged, lastCommitted, digest, lastApplied } = server.status();
+      const { role, epoch, lastLogged, lastCommitted, digest, lastApplied, ready } =
+        server.status();
       return {
         role: roles[role],
+        isReady: ready,
         epoch,
         lastLogged,
         lastCommitted,

@@ -91,6 +91,7 @@ class Run {
     let isFinished = false;
     scheduler.after(0, "script", () => {
       for (const node of this.#world.nodes) node.start();
+      this.#world.watchLeases();
       this.#script().then(
         () => {
           isFinished = true;

@@ -14,8 +14,8 @@ export interface PoolOptions {
   readonly to: number;
   readonly jobs: number;
   readonly composition: string | undefined;
-  /** Extra arguments of node, and the mutant that they plant. */
-  readonly mutant?: { readonly name: string; readonly execArgv: readonly string[] };
+  /** Extra arguments of node, and the files that they change. */
+  readonly mutant?: { readonly files: readonly string[]; readonly execArgv: readonly string[] };
   /** Returns false to stop handing out seeds. */
   readonly onResult: (result: RunResult) => boolean;
 }
@@ -49,11 +49,9 @@ function runChild(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const { mutant } = options;
-    const child = fork(
-      worker,
-      [options.composition ?? "", ...(mutant === undefined ? [] : [mutant.name])],
-      { execArgv: [...FROM_SOURCE, ...(mutant?.execArgv ?? [])] },
-    );
+    const child = fork(worker, [options.composition ?? "", ...(mutant?.files ?? [])], {
+      execArgv: [...FROM_SOURCE, ...(mutant?.execArgv ?? [])],
+    });
     shared.children.push(child);
     let seed: number | null = null;
     const give = (): void => {

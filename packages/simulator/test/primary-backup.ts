@@ -72,6 +72,7 @@ class PrimaryBackup implements SimulatedServer {
     const applied = this.#log[this.#applied - 1]?.last ?? LOG_START.txnid;
     return {
       role: this.#isLeader ? ("leader" as const) : ("follower" as const),
+      isReady: this.#isReady,
       epoch: 1,
       lastLogged: end,
       lastCommitted: this.#committed,

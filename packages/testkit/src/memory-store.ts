@@ -45,6 +45,11 @@ export interface MemoryStoreOptions {
   readonly latencyMs: () => number;
   /** The same for one read or one slice of checkpoint rows. Default 0. */
   readonly readLatencyMs?: () => number;
+  /**
+   * How many of the waiting writes the next transaction takes, at least 1. A writer thread may
+   * look while a turn is still asking: default all, which never splits a turn.
+   */
+  readonly takeWrites?: (waiting: number) => number;
   /** Bytes of log kept below a finished checkpoint. Default 1 MiB. */
   readonly retainedTailBytes?: number;
   /** How long `close` waits for what is open. Default 5000. */
@@ -91,6 +96,8 @@ class MemoryStore implements DurableStore, DiskUser {
   #view: DiskImage;
   /** As of the last transaction that ended well. */
   #durable: DiskImage;
+  /** The view after each write that no transaction has taken yet. */
+  #waiting: { readonly ticket: Ticket; readonly image: DiskImage }[] = [];
   #lastTicket: Ticket = 0;
   #persisted: Ticket = 0;
   #status: "open" | "closing" | "failed" | "closed" | "crashed" = "open";
@@ -303,21 +310,25 @@ class MemoryStore implements DurableStore, DiskUser {
     if (this.#status !== "open") return NEVER;
     this.#view = change(this.#view);
     this.#lastTicket += 1;
+    this.#waiting.push({ ticket: this.#lastTicket, image: this.#view });
     this.#gather();
     return this.#lastTicket;
   }
 
-  /** What is written in this turn, and while a transaction is on its way, shares the next one. */
+  /** What is written in this turn, or while a transaction is on its way, may share the next one. */
   #gather(): void {
     if (this.#gathering || this.#transaction !== null || !this.#isAlive()) return;
-    if (this.#persisted === this.#lastTicket) return;
+    if (this.#waiting.length === 0) return;
     this.#gathering = true;
     this.#options.clock.defer(() => {
       this.#gathering = false;
       if (!this.#isAlive()) return;
+      const count = this.#options.takeWrites?.(this.#waiting.length) ?? this.#waiting.length;
+      const last = this.#waiting.splice(0, count).at(-1);
+      assert(last !== undefined, "a transaction takes at least one write", { count });
       this.#transaction = {
-        image: { ...this.#view, sequence: this.#durable.sequence + 1 },
-        upTo: this.#lastTicket,
+        image: { ...last.image, sequence: this.#durable.sequence + 1 },
+        upTo: last.ticket,
         timer: this.#options.clock.setTimer(this.#options.latencyMs(), () => this.#finish()),
       };
     });

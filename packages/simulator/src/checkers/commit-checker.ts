@@ -23,6 +23,8 @@ export class CommitChecker {
   readonly #violations: Violations;
   readonly #leaders = new Map<Epoch, NodeId>();
   readonly #committed = new Map<Txnid, Chain>();
+  /** As the committed entries of the ensemble itself say. */
+  readonly #members = new Map<NodeId, string>();
   #end: LogPosition = LOG_START;
   #onEstablished: (node: NodeId, epoch: Epoch) => void = () => undefined;
 
@@ -53,6 +55,11 @@ export class CommitChecker {
     return txnid <= this.#end.txnid;
   }
 
+  /** Whether just this position is part of the committed sequence. */
+  includes({ txnid, chain }: LogPosition): boolean {
+    return this.#committed.get(txnid) === chain;
+  }
+
   /** A node acts as the established leader of an epoch. */
   established(node: NodeId, epoch: Epoch): void {
     const known = this.#leaders.get(epoch);
@@ -71,6 +78,12 @@ export class CommitChecker {
       () =>
         `n${node}, established in epoch ${epoch}, lacks ` +
         `the committed ${formatTxnid(this.#end.txnid)}`,
+    );
+    const voters = [...this.#disks.votersOf(epoch)];
+    this.#violations.expect(
+      this.#quorum.hasQuorumOf(voters),
+      "establishedByQuorum",
+      () => `n${node} is established in epoch ${epoch}, in which are only [${voters.join(",")}]`,
     );
     this.#onEstablished(node, epoch);
   }
@@ -118,9 +131,21 @@ export class CommitChecker {
     for (const { txnid, chain } of steps.reverse()) {
       this.#committed.set(txnid, chain);
       this.#checkQuorum(node, epoch, txnid);
-      this.#disks.admitted(txnid);
+      this.#noteMembers(txnid);
     }
     this.#end = to;
+  }
+
+  #noteMembers(txnid: Txnid): void {
+    const records = this.#disks.membersIn(txnid);
+    for (const [id, identity] of records) this.#members.set(id, identity);
+    this.#disks.admitted(records);
+  }
+
+  /** Whoever the committed table does not name is no voter yet (G27). */
+  #isMember(node: NodeId): boolean {
+    const image = this.#disks.image(node);
+    return this.#members.size === 0 || image === null || this.#members.get(node) === image.identity;
   }
 
   /** The position with this chain, directly below `at`. */
@@ -133,7 +158,7 @@ export class CommitChecker {
     const holders = [...this.#disks.holdersOf(txnid)].filter((id) => {
       const image = this.#disks.image(id);
       // Wiped since it answered: its answer stands, there is nothing to look at any more.
-      return image === null || image.currentEpoch >= epoch;
+      return (image === null || image.currentEpoch >= epoch) && this.#isMember(id);
     });
     this.#violations.expect(
       this.#quorum.hasQuorumOf(holders),

@@ -5,6 +5,7 @@ import {
   positionOf,
   type Chain,
   type EntryBatch,
+  type Epoch,
   type LogPosition,
   type NodeId,
   type Txnid,
@@ -38,12 +39,36 @@ export class DiskChecker {
   readonly #byTxnid = new Map<Txnid, EntryBatch>();
   readonly #byChain = new Map<Chain, EntryBatch>();
   readonly #holders = new Map<Txnid, Set<NodeId>>();
+  /** Ends of the histories that leaders had when they offered this epoch. */
+  readonly #initialEnds = new Map<Epoch, LogPosition[]>();
+  /** Voters that made this epoch their current one while they counted. */
+  readonly #entered = new Map<Epoch, Set<NodeId>>();
+  #isCommitted: (position: LogPosition) => boolean = () => false;
 
   constructor(nodes: readonly NodeId[], violations: Violations) {
     this.#violations = violations;
     for (const id of nodes) {
       this.#nodes.set(id, { image: null, held: new Map(), isForgetful: false });
     }
+  }
+
+  /** Asked before an entry leaves a log. */
+  setCommitted(isCommitted: (position: LogPosition) => boolean): void {
+    this.#isCommitted = isCommitted;
+  }
+
+  /** A leader offers this epoch: its log, as it is now, is the initial history. */
+  offered(epoch: Epoch, node: NodeId): void {
+    const end = this.end(node);
+    if (end === null) return;
+    const ends = this.#initialEnds.get(epoch);
+    if (ends === undefined) this.#initialEnds.set(epoch, [end]);
+    else if (!ends.some(({ chain }) => chain === end.chain)) ends.push(end);
+  }
+
+  /** Voters that entered the epoch, since wiped ones included. */
+  votersOf(epoch: Epoch): ReadonlySet<NodeId> {
+    return this.#entered.get(epoch) ?? new Set();
   }
 
   image(node: NodeId): DiskImage | null {
@@ -114,7 +139,37 @@ export class DiskChecker {
     if (before !== null && !state.isForgetful) this.#checkEpochs(node, before, image);
     if (before !== null) this.#dropTruncated(node, state, before, image);
     this.#addNew(node, state, image);
+    this.#enter(node, before, image);
     this.#readmit(image);
+  }
+
+  /** Invariant 5: whoever is in an epoch holds all that its leader began with. */
+  #enter(node: NodeId, before: DiskImage | null, { currentEpoch }: DiskImage): void {
+    // Without an image before, this one is what recovery found: nothing was entered.
+    if (before === null || currentEpoch === before.currentEpoch) return;
+    if (!this.#node(node).isForgetful) this.#count(currentEpoch, node);
+    const ends = this.#initialEnds.get(currentEpoch) ?? [];
+    this.#violations.expect(
+      ends.length === 0 || ends.some((end) => this.holds(node, end)),
+      "historyBeforeEpoch",
+      () =>
+        `n${node} enters epoch ${currentEpoch} without the history of its leader, ` +
+        `which ends at ${ends.map(({ txnid }) => formatTxnid(txnid)).join(" or ")}`,
+    );
+  }
+
+  #count(epoch: Epoch, node: NodeId): void {
+    const voters = this.#entered.get(epoch) ?? new Set();
+    this.#entered.set(epoch, voters.add(node));
+  }
+
+  /** Its word counts again: so does what it holds, and the epoch that it is in. */
+  #rememberAgain(node: NodeId, state: NodeDisk): void {
+    state.isForgetful = false;
+    for (const txnid of state.held.keys()) this.#addHolder(txnid, node);
+    if (state.image !== null && state.image.currentEpoch > 0) {
+      this.#count(state.image.currentEpoch, node);
+    }
   }
 
   #checkEpochs(node: NodeId, before: DiskImage, after: DiskImage): void {
@@ -148,6 +203,11 @@ export class DiskChecker {
     }
     for (const [txnid, chain] of state.held) {
       if (txnid <= after.log.start.txnid || kept.get(txnid) === chain) continue;
+      this.#violations.expect(
+        state.isForgetful || !this.#isCommitted({ txnid, chain }),
+        "committedStaysLogged",
+        () => `the committed ${formatTxnid(txnid)} leaves the log of n${node}`,
+      );
       state.held.delete(txnid);
       this.#holders.get(txnid)?.delete(node);
     }
@@ -196,23 +256,32 @@ export class DiskChecker {
   #readmit(image: DiskImage): void {
     for (const [id, state] of this.#nodes) {
       if (!state.isForgetful || state.image === null) continue;
-      if (image.members.get(id) !== state.image.identity) continue;
-      state.isForgetful = false;
-      for (const txnid of state.held.keys()) this.#addHolder(txnid, id);
+      if (image.members.get(id) === state.image.identity) this.#rememberAgain(id, state);
     }
   }
 
-  /** The batch that ends here is committed: a record in it makes its voter count again. */
-  admitted(txnid: Txnid): void {
+  /** Who is who, as records in the batch that ends here say: one line each, id and identity. */
+  membersIn(txnid: Txnid): ReadonlyMap<NodeId, string> {
+    const members = new Map<NodeId, string>();
     const batch = this.batchEndingAt(txnid);
-    if (batch === undefined) return;
-    for (const entry of entriesOf(batch)) {
-      if (entry.op !== OpCode.admitVoter) continue;
-      const [id, identity] = new TextDecoder().decode(entry.content).trim().split(" ");
-      const state = this.#nodes.get(Number(id) as NodeId);
-      if (state === undefined || !state.isForgetful || state.image?.identity !== identity) continue;
-      state.isForgetful = false;
-      for (const held of state.held.keys()) this.#addHolder(held, Number(id) as NodeId);
+    if (batch === undefined) return members;
+    for (const { op, content } of entriesOf(batch)) {
+      if (op !== OpCode.admitVoter && op !== OpCode.foundEnsemble) continue;
+      for (const line of new TextDecoder().decode(content).trim().split("\n")) {
+        const [id, identity = ""] = line.split(" ");
+        members.set(Number(id) as NodeId, identity);
+      }
+    }
+    return members;
+  }
+
+  /** A committed record makes its voter count again. */
+  admitted(members: ReadonlyMap<NodeId, string>): void {
+    for (const [id, identity] of members) {
+      const state = this.#nodes.get(id);
+      if (state?.isForgetful === true && state.image?.identity === identity) {
+        this.#rememberAgain(id, state);
+      }
     }
   }
 

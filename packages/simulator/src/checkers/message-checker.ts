@@ -91,6 +91,7 @@ export class MessageChecker {
   }
 
   #leaderInfo(from: NodeId, epoch: Epoch): void {
+    this.#disks.offered(epoch, from);
     const accepted = this.#disks.image(from)?.acceptedEpoch;
     this.#violations.expect(
       accepted?.epoch === epoch && accepted.leader === from,

@@ -4,6 +4,7 @@ import type { RandomStream } from "../engine/random-stream.js";
 import type { SimNode } from "../world/sim-node.js";
 import type { World } from "../world/world.js";
 import { clockActions } from "./clock-actions.js";
+import { directedActions } from "./directed-actions.js";
 import { diskActions } from "./disk-actions.js";
 import { networkActions } from "./network-actions.js";
 import { processActions } from "./process-actions.js";
@@ -38,7 +39,13 @@ export class Nemesis {
     this.world = world;
     this.random = world.random.split("nemesis");
     this.#swarm = swarm;
-    const all = [...networkActions, ...processActions, ...diskActions, ...clockActions];
+    const all = [
+      ...networkActions,
+      ...processActions,
+      ...diskActions,
+      ...clockActions,
+      ...directedActions,
+    ];
     this.#actions = all.filter(({ kind }) => kind === "planned restart" || swarm.enabled.has(kind));
   }
 
@@ -69,12 +76,12 @@ export class Nemesis {
   depose(): void {
     const leader = this.world.leader();
     if (leader === null || !this.#isActive) return;
-    if (this.random.chance(0.4)) {
+    if (this.#swarm.enabled.has("F17 pause") && this.random.chance(0.4)) {
       this.line(`stop n${leader.id}, the leader, for a while`);
       this.world.coverage.fault("F17 pause");
       leader.host.pause();
       const resume = (): void => leader.host.resume();
-      this.#lasting(resume, this.random.between(2000, 5000));
+      this.lasting(resume, this.random.between(2000, 5000));
       return;
     }
     this.line(`kill n${leader.id}, the leader`);
@@ -116,10 +123,11 @@ export class Nemesis {
     if (action.kind !== "planned restart" && !COUNTED_ELSEWHERE.has(action.kind)) {
       this.world.coverage.fault(action.kind);
     }
-    this.#lasting(end, this.random.between(...action.durationMs));
+    this.lasting(end, this.random.between(...action.durationMs));
   }
 
-  #lasting(end: () => void, durationMs: number): void {
+  /** Ends something later, at the latest with all faults. */
+  lasting(end: () => void, durationMs: number): void {
     const undo = (): void => {
       if (this.#undo.delete(undo)) end();
     };

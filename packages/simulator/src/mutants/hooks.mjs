@@ -1,11 +1,12 @@
-// A loader hook: replaces the source of one file, and leaves every other to the hooks before it.
-let planted = null;
+// A loader hook: replaces the source of some files, and leaves every other to the hooks before it.
+let planted = new Map();
 
 export function initialize(data) {
-  planted = data;
+  planted = new Map(data);
 }
 
 export function load(url, context, nextLoad) {
-  if (planted === null || url.split("?")[0] !== planted.href) return nextLoad(url, context);
-  return { format: "module", source: planted.source, shortCircuit: true };
+  const source = planted.get(url.split("?")[0]);
+  if (source === undefined) return nextLoad(url, context);
+  return { format: "module", source, shortCircuit: true };
 }

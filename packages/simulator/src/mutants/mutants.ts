@@ -1,4 +1,7 @@
+import { leaderMutants } from "./leader-mutants.js";
+import { followerMutants } from "./follower-mutants.js";
+import { nodeMutants } from "./node-mutants.js";
 import type { Mutant } from "./mutant.js";
 
 /** Each must be found by a checker; a test shows that it still is. */
-export const mutants: readonly Mutant[] = [];
+export const mutants: readonly Mutant[] = [...followerMutants, ...leaderMutants, ...nodeMutants];

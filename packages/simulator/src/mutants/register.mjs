@@ -4,11 +4,14 @@ import { register } from "node:module";
 import ts from "typescript";
 import { mutate } from "./mutant.ts";
 
-const mutant = JSON.parse(new URL(import.meta.url).searchParams.get("mutant"));
-const target = new URL(`../../../../${mutant.file}`, import.meta.url);
-const source = mutate(readFileSync(target, "utf8"), mutant);
-const { outputText } = ts.transpileModule(source, {
-  fileName: mutant.file,
-  compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
+const { name, edits } = JSON.parse(new URL(import.meta.url).searchParams.get("mutant"));
+const planted = edits.map((edit) => {
+  const target = new URL(`../../../../${edit.file}`, import.meta.url);
+  const source = mutate(readFileSync(target, "utf8"), name, edit);
+  const { outputText } = ts.transpileModule(source, {
+    fileName: edit.file,
+    compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
+  });
+  return [target.href, outputText];
 });
-register("./hooks.mjs", import.meta.url, { data: { href: target.href, source: outputText } });
+register("./hooks.mjs", import.meta.url, { data: planted });

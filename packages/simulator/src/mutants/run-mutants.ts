@@ -29,7 +29,10 @@ export async function runMutant(mutant: Mutant, options: MutantsOptions): Promis
   let seeds = 0;
   await runPool({
     ...options,
-    mutant: { name: mutant.name, execArgv: mutantArguments(mutant) },
+    mutant: {
+      files: mutant.edits.map(({ file }) => file),
+      execArgv: mutantArguments(mutant),
+    },
     onResult: (result) => {
       seeds += 1;
       if (result.violation !== null && (fell === null || result.seed < fell.seed)) fell = result;

@@ -154,11 +154,13 @@ export class PipeNetwork {
     }
   }
 
-  /** F6: one end is told that the connection is gone, the other is not. */
-  halfOpen(id: number): void {
+  /** F6: one end (default: either) is told that the connection is gone, the other is not. */
+  halfOpen(connection: number | PipeEnd): void {
+    const id = typeof connection === "number" ? connection : connection.pipeId >> 1;
     const found = this.#connections.get(id);
     if (found === undefined) return;
-    const isFirst = this.#deps.random.chance(0.5);
+    const isFirst =
+      typeof connection === "number" ? this.#deps.random.chance(0.5) : connection === found.a;
     const lost = isFirst ? found.a : found.b;
     (isFirst ? found.ab : found.ba).silence();
     lost.host.enter(lost.incarnation, () => lost.reset(closed("connection lost")));

@@ -6,6 +6,7 @@ import type { Answer, History, HistoryItem, Operation } from "./history.js";
 
 const ANSWER_TIMEOUT_MS = 4000;
 const LATENCY_MS = [0.1, 0.8] as const;
+const BUSY_THINK_MS = [10, 100] as const;
 const RETRY_MS = [20, 200] as const;
 /** Nobody else is refused more often than this for one operation's sake. */
 const ATTEMPTS_MAX = 100_000;
@@ -40,6 +41,11 @@ export class SimClient {
   readonly #random: RandomStream;
   readonly #options: ClientOptions;
   readonly #versions = new Map<string, number>();
+  /**
+   * The process that is known to have applied all that this client has seen. Any other is asked
+   * for linearizable reads until it is, as the shipped client does (Invariant 8).
+   */
+  #caughtUp = "";
   #node: NodeId;
   #left: number;
   #values = 0;
@@ -88,6 +94,7 @@ export class SimClient {
 
   #thinkMs(): number {
     if (this.isHurried) return this.#random.between(0.1, 2);
+    if (this.#world.isBusy) return this.#random.between(...BUSY_THINK_MS);
     const leftMs = Math.max(0, this.#options.deadlineMs - this.#world.scheduler.nowMs);
     return (this.#random.next() * 2 * leftMs) / (this.#left + 1);
   }
@@ -108,11 +115,17 @@ export class SimClient {
     return { ...operation, version };
   }
 
+  #withPlace(place: string, operation: Operation): Operation {
+    const mayLag = operation.type === "get" && place !== this.#caughtUp;
+    return mayLag ? { ...operation, isLinearizable: true } : operation;
+  }
+
   #ask(key: string, drawn: Operation): Promise<HistoryItem> {
     const { scheduler } = this.#world;
     const { host } = this.#world.node(this.#node);
-    const operation = this.#withVersion(key, drawn);
     const { incarnation } = host;
+    const place = `${host.id}/${incarnation}`;
+    const operation = this.#withPlace(place, this.#withVersion(key, drawn));
     const item = this.#history.invoke(
       { client: this.#options.id, node: host.id, incarnation, key, operation },
       scheduler.nowMs,
@@ -121,6 +134,9 @@ export class SimClient {
       const end = (result: Parameters<History["end"]>[2]): void => {
         if (item.outcome !== "open") return;
         this.#history.end(item, scheduler.nowMs, result);
+        if (item.answer !== null && (operation.type !== "get" || operation.isLinearizable)) {
+          this.#caughtUp = place;
+        }
         if (item.answer !== null && "version" in item.answer) {
           this.#versions.set(key, item.answer.version);
         }

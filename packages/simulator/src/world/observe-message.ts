@@ -14,6 +14,7 @@ export function observeMessage(world: World, pipe: PipeEnd, message: PeerMsg): v
       say(`leaderInfo epoch=${message.epoch}`);
       return;
     case "epochAck":
+      if (message.uncounted) world.coverage.event("uncounted promise");
       say(
         `epochAck current=${message.currentEpoch} ` +
           `last=${formatTxnid(message.lastLogged.txnid)}${message.uncounted ? " uncounted" : ""}`,
@@ -45,6 +46,7 @@ export function observeMessage(world: World, pipe: PipeEnd, message: PeerMsg): v
       say("handover");
       return;
     case "snapshotRequest":
+      world.coverage.event("snapshot asked for");
       say("snapshotRequest");
       return;
     default:

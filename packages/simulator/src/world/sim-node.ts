@@ -127,20 +127,27 @@ export class SimNode {
   }
 
   async #openStore(incarnation: number): Promise<WatchedStore> {
+    const splits = this.#random.split(`splits ${incarnation} ${this.disk.commitCount}`);
     const inner = await openMemoryStore(this.disk, {
       clock: this.host.clock.port(),
       random: this.#random.split(`store ${incarnation} ${this.disk.commitCount}`),
       chainHash: this.#world.composition.chainHash,
       latencyMs: () => this.#random.between(...FSYNC_MS) + this.#random.next() * this.extraFsyncMs,
+      // Most turns become one transaction, some do not.
+      takeWrites: (waiting) => (splits.chance(0.3) ? 1 + splits.below(waiting) : waiting),
       readLatencyMs: () => this.#random.next(),
       retainedTailBytes: this.#world.options.retainedTailBytes,
       diskTimeoutMs: this.#world.timings.diskTimeoutMs,
     });
     const store = new WatchedStore(inner, this.host, {
-      onTrap: ({ kind, when }) => {
+      onTrap: ({ kind, when, ...rest }) => {
         this.#trap = null;
         this.#world.coverage.fault("F16 kill around persist");
-        this.#world.line(this.id, "fault", `kill ${when} ${kind} is durable`);
+        this.#world.line(
+          this.id,
+          "fault",
+          `kill ${when} ${"last" in rest ? `${rest.last} and ` : ""}${kind} is durable`,
+        );
       },
     });
     store.trap = this.#trap;
@@ -188,9 +195,14 @@ export class SimNode {
       (level: string) =>
       (message: string, data?: Readonly<Record<string, unknown>>, error?: unknown): void => {
         if (!isCurrent()) return;
-        const all = { ...bindings, ...data, ...(error === undefined ? {} : { error }) };
+        const all: Record<string, unknown> = {
+          ...bindings,
+          ...data,
+          ...(error === undefined ? {} : { error }),
+        };
         const text = `${message} ${textOf(all)}`;
-        if (/abdicat/i.test(text)) this.#world.coverage.event("abdicate");
+        if (all["end"] === "abdicated") this.#world.coverage.event("abdicate");
+        if (all["end"] === "superseded") this.#world.coverage.event("superseded");
         this.#world.line(this.id, level, text);
       };
     return {

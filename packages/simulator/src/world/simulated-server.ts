@@ -19,6 +19,8 @@ import type { Answer, Operation } from "../workload/history.js";
 /** What the simulator looks at in a running node. */
 export interface SimulatedStatus {
   readonly role: "electing" | "leader" | "follower" | "watcher";
+  /** Established and serving. */
+  readonly isReady: boolean;
   readonly epoch: number;
   readonly lastLogged: Txnid;
   readonly lastCommitted: Txnid;

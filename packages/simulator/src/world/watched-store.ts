@@ -37,11 +37,13 @@ export class SimDisk extends MemoryDisk {
   }
 }
 
-/** Kill the process when a write of this kind is asked for, or when it has become durable. */
-export interface PersistTrap {
-  readonly kind: PersistKind;
-  readonly when: "before" | "after";
-}
+/**
+ * Kill the process when a write of this kind is asked for, or when it has become durable, or while
+ * it is asked for and the write before it, of kind `last`, is the last durable one.
+ */
+export type PersistTrap =
+  | { readonly kind: PersistKind; readonly when: "before" | "after" }
+  | { readonly kind: PersistKind; readonly when: "between"; readonly last: PersistKind };
 
 export interface StoreObserver {
   /** The trap fell: the process is about to die. */
@@ -184,6 +186,7 @@ export class WatchedStore implements DurableStore {
     if (!this.#host.mayCall(this.#incarnation)) return this.#neverAnswered();
     const ticket = write();
     this.#open.push({ ticket, kind });
+    if (this.#isBetween(this.trap)) this.#spring(this.trap);
     return ticket;
   }
 
@@ -197,8 +200,15 @@ export class WatchedStore implements DurableStore {
       this.#last = first.kind;
       if (this.trap?.when === "after" && this.trap.kind === first.kind) hasTrapped = true;
     }
-    if (hasTrapped && this.trap !== null) this.#spring(this.trap);
-    return hasTrapped;
+    if (this.trap === null || !(hasTrapped || this.#isBetween(this.trap))) return false;
+    this.#spring(this.trap);
+    return true;
+  }
+
+  #isBetween(trap: PersistTrap | null): trap is PersistTrap {
+    return (
+      trap?.when === "between" && trap.last === this.#last && trap.kind === this.#open[0]?.kind
+    );
   }
 
   #spring(trap: PersistTrap): void {

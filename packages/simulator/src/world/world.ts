@@ -4,12 +4,14 @@ import {
   InvariantError,
   majorityQuorum,
   type NodeId,
+  type PeerMsg,
   type QuorumVerifier,
 } from "@quorate/protocol";
 import { ApplyChecker } from "../checkers/apply-checker.js";
 import { BoundsChecker } from "../checkers/bounds-checker.js";
 import { CommitChecker } from "../checkers/commit-checker.js";
 import { DiskChecker } from "../checkers/disk-checker.js";
+import { LeaseChecker } from "../checkers/lease-checker.js";
 import { MessageChecker } from "../checkers/message-checker.js";
 import { Violations } from "../checkers/violations.js";
 import { Coverage } from "../coverage.js";
@@ -18,8 +20,9 @@ import { RandomStream } from "../engine/random-stream.js";
 import { Scheduler } from "../engine/scheduler.js";
 import { DatagramNetwork, type DatagramFault } from "../network/datagram-network.js";
 import { LinkMap } from "../network/link-map.js";
-import type { PipeObserver } from "../network/pipe-end.js";
+import type { PipeEnd, PipeObserver } from "../network/pipe-end.js";
 import { PipeNetwork } from "../network/pipe-network.js";
+import { LevelObserver, levelLimits } from "./observe-levels.js";
 import { observeMessage } from "./observe-message.js";
 import { SimNode } from "./sim-node.js";
 import type { Composition } from "./simulated-server.js";
@@ -42,8 +45,8 @@ const DATAGRAM_FAULTS = {
   spoof: "F13 spoof",
 } as const satisfies Record<DatagramFault, string>;
 
-/** Bounds of the levels that nodes report, beyond those that the network enforces itself. */
-const LEVEL_LIMITS: ReadonlyMap<string, number> = new Map();
+/** How often the leases are looked at. */
+const LEASE_LOOK_MS = 20;
 
 /** Machines, disks, network, and checkers around them: everything of a run but its script. */
 export class World {
@@ -63,6 +66,11 @@ export class World {
   readonly messages: MessageChecker;
   readonly applies: ApplyChecker;
   readonly bounds: BoundsChecker;
+  readonly leases: LeaseChecker;
+  /** Directed faults wait for certain messages. */
+  readonly messageListeners = new Set<(pipe: PipeEnd, message: PeerMsg) => void>();
+  /** A directed fault wants its clients to hurry. */
+  isBusy = false;
   readonly #nodes = new Map<NodeId, SimNode>();
 
   constructor(options: WorldOptions, composition: Composition) {
@@ -80,10 +88,12 @@ export class World {
     this.quorum = majorityQuorum(options.nodes);
     this.disks = new DiskChecker(options.nodes, this.violations);
     this.commits = new CommitChecker(this.disks, this.quorum, this.violations);
+    this.disks.setCommitted((position) => this.commits.includes(position));
     this.messages = new MessageChecker(this.disks, this.commits, this.violations);
     this.applies = new ApplyChecker(this.disks, this.commits, this.violations);
-    this.bounds = new BoundsChecker(LEVEL_LIMITS, this.violations);
+    this.bounds = new BoundsChecker(levelLimits(options.nodes.length), this.violations);
     this.links = new LinkMap(options.nodes);
+    this.leases = new LeaseChecker(this.links, this.quorum, this.timings, this.violations);
     const { codec } = composition;
     const network = { scheduler, links: this.links, codec };
     this.datagrams = new DatagramNetwork(
@@ -127,6 +137,15 @@ export class World {
     return best;
   }
 
+  /** Looks at what is not seen in messages, again and again. */
+  watchLeases(): void {
+    for (const { host, server } of this.nodes) {
+      const status = server?.status();
+      this.leases.look(host, status?.role === "leader" && status.isReady);
+    }
+    this.scheduler.after(LEASE_LOOK_MS, "leases", () => this.watchLeases());
+  }
+
   line(node: number, kind: string, text: string): void {
     this.scheduler.trace.line(this.scheduler.nowMs, node, kind, text);
   }
@@ -166,12 +185,16 @@ export class World {
   }
 
   #pipeObserver(): PipeObserver {
+    const levels = new LevelObserver(this.bounds);
     return {
       onMessageSent: (pipe, message) => {
         observeMessage(this, pipe, message);
+        levels.sent(pipe, message);
+        for (const hear of [...this.messageListeners]) hear(pipe, message);
         this.messages.sent(pipe.host.id, pipe.peer, pipe.pipeId, message);
       },
       onMessagesReceived: (pipe, messages) => {
+        levels.received(pipe, messages);
         for (const message of messages) this.messages.received(pipe.pipeId, message);
       },
       onOverflow: () => this.coverage.event("pipe overflow"),

@@ -1,0 +1,117 @@
+import type { Mutant } from "./mutant.js";
+
+const LEADER = "packages/broadcast/src/leader.ts";
+const SERVER = "packages/server/src/leader-server.ts";
+const CONSENT = "packages/sync/src/consent-state.ts";
+
+/** What a leader may get wrong. */
+export const leaderMutants: readonly Mutant[] = [
+  {
+    name: "commit without quorum",
+    edits: [
+      {
+        file: "packages/broadcast/src/commit-tracker.ts",
+        find: "if (!this.#quorum.hasQuorumOf(holders)) continue;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "leader counts itself before its disk",
+    edits: [
+      {
+        file: LEADER,
+        find: "handler.logProposal(batch);",
+        replace:
+          "handler.logProposal(batch);" +
+          "if (this.#tracker.accept(this.#options.nodeId, batch.last)) this.#committed();",
+      },
+    ],
+  },
+  {
+    // G1
+    name: "initial history not committed",
+    edits: [{ file: SERVER, find: "action.commit(this.#initialEnd.txnid);", replace: "" }],
+  },
+  {
+    name: "leader serves before its last gate",
+    edits: [
+      {
+        file: SERVER,
+        find: `this.#currentTicket = action.notifyNewCurrentEpoch(epoch);
+    } else {`,
+        replace: `this.#currentTicket = action.notifyNewCurrentEpoch(epoch);
+      this.#establish(epoch);
+    } else {`,
+      },
+    ],
+  },
+  {
+    // G22
+    name: "epoch offered before the own promise",
+    edits: [
+      {
+        file: SERVER,
+        find: "this.#acceptedTicket = action.notifyNewAcceptedEpoch(epoch, this.#self);",
+        replace: "action.notifyNewAcceptedEpoch(epoch, this.#self); this.#offerEpoch();",
+      },
+    ],
+  },
+  {
+    // G28
+    name: "connection counted instead of voter",
+    edits: [
+      {
+        file: CONSENT,
+        find: "if (!votes.has(this.#self) || !this.#quorum.hasQuorumOf(votes)) return false;",
+        replace: `const heard = ((this as { heard?: Record<string, number> }).heard ??= {});
+    heard[gate] = (heard[gate] ?? 0) + 1;
+    if (!votes.has(this.#self) || !this.#quorum.hasQuorum(heard[gate] ?? 0)) return false;`,
+      },
+    ],
+  },
+  {
+    // G15
+    name: "lease ignored",
+    edits: [
+      {
+        file: LEADER,
+        find: "if (!this.#rounds.isLeaseValid(clock.now(), this.#options.timings.leaseMs)) {",
+        replace: "if (false) {",
+      },
+    ],
+  },
+  {
+    // G30
+    name: "read index without a round",
+    edits: [
+      {
+        file: LEADER,
+        find: "this.#readsWaiting.push({ mark: this.#tracker.mark, done });",
+        replace: "done(this.#tracker.mark); return;",
+      },
+    ],
+  },
+  {
+    name: "refusal answered before the commit it rests on",
+    edits: [
+      {
+        file: LEADER,
+        find: "this.readIndex((proof) => {\n      if (typeof proof",
+        replace:
+          "this.#refuse(fid, request, error); return;\n" +
+          "    this.readIndex((proof) => {\n      if (typeof proof",
+      },
+    ],
+  },
+  {
+    name: "late founder counted",
+    edits: [
+      {
+        file: SERVER,
+        find: "return table.size === 0 ||",
+        replace: "return true ||",
+      },
+    ],
+  },
+];

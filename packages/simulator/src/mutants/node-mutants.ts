@@ -1,0 +1,115 @@
+import type { Mutant } from "./mutant.js";
+
+const ACTION = "packages/server/src/server-action.ts";
+const REPLICA = "packages/server/src/replica.ts";
+const COORDINATOR = "packages/server/src/coordinator.ts";
+const VOTES = "packages/election/src/vote-order.ts";
+
+/** What a node may get wrong, whatever its role. */
+export const nodeMutants: readonly Mutant[] = [
+  {
+    name: "commit out of order",
+    edits: [
+      {
+        file: REPLICA,
+        find: `for (const batch of this.#unapplied) {
+      if (batch.last > upTo) break;`,
+        replace: `for (const batch of [...this.#unapplied].reverse()) {
+      if (batch.last > upTo) continue;`,
+      },
+    ],
+  },
+  {
+    name: "committed entry applied twice",
+    edits: [
+      {
+        file: REPLICA,
+        find: "this.#unapplied = this.#unapplied.slice(count);",
+        replace: "this.#unapplied = this.#unapplied.slice(count - 1);",
+      },
+    ],
+  },
+  {
+    // Discovery stands above it: whoever lacks history abdicates, so nobody ever leads.
+    name: "vote order broken",
+    edits: [
+      {
+        file: VOTES,
+        find: "compareTxnids(a.loggedTxnid, b.loggedTxnid) ||",
+        replace: "compareTxnids(b.loggedTxnid, a.loggedTxnid) ||",
+      },
+    ],
+  },
+  {
+    // G4
+    name: "follower's history not looked at",
+    edits: [
+      {
+        file: VOTES,
+        find: "compareTxnids(a.loggedTxnid, b.loggedTxnid) ||",
+        replace: "",
+      },
+      {
+        file: "packages/sync/src/leader-sync-machine.ts",
+        find: "if (isAhead) {",
+        replace: "if (false) {",
+      },
+    ],
+  },
+  {
+    // G27
+    name: "wiped voter counted",
+    edits: [
+      {
+        file: ACTION,
+        find: 'return isEmpty ? "empty" : "recovering";',
+        replace: 'return "member";',
+      },
+    ],
+  },
+  {
+    name: "read before the mark is applied",
+    edits: [
+      {
+        file: COORDINATOR,
+        find: "this.#openAction().whenApplied(mark, resolve);",
+        replace: "resolve();",
+      },
+    ],
+  },
+  {
+    // G24
+    name: "no barrier between roles",
+    edits: [
+      {
+        file: COORDINATOR,
+        find: "await Promise.race([this.#openAction().quiesce(), this.#aborted]);",
+        replace: "this.#openAction().failure;",
+      },
+    ],
+  },
+  {
+    name: "barrier blind to a failed store",
+    edits: [
+      {
+        file: ACTION,
+        find: "await Promise.race([this.#ledger.idle(), this.#failed]);",
+        replace: "await this.#ledger.idle();",
+      },
+    ],
+  },
+  {
+    name: "request number reused",
+    edits: [
+      {
+        file: "packages/server/src/request-manager.ts",
+        find: "(deps.random.nextUint64() >> 2n) + 1n",
+        replace: "1n",
+      },
+    ],
+  },
+  {
+    name: "replayed admission overwrites the table",
+    edits: [{ file: ACTION, find: "!this.#isReplaying && ", replace: "" }],
+  },
+];
