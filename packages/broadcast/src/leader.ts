@@ -396,11 +396,17 @@ export class Leader {
     this.#startReadRound();
     this.#announce();
     this.#refusals.deliver(this.#announcedMark);
-    if (this.#isDraining && this.#outstanding.length === 0 && this.#maker.waiting === 0) {
+    if (this.#isDraining && this.#isDrained()) {
       const onDrained = this.#onDrained;
       this.#onDrained = null;
       onDrained?.();
     }
+  }
+
+  /** Nothing that was accepted here waits for its answer. */
+  #isDrained(): boolean {
+    const isQuiet = this.#outstanding.length === 0 && this.#maker.waiting === 0;
+    return isQuiet && this.#reads.isEmpty && this.#refusals.isEmpty;
   }
 
   /** A few batches in flight, the rest gathers: the batch grows with the load by itself. */
@@ -454,7 +460,7 @@ export class Leader {
 
   #completeReads(): void {
     this.#reads.complete((round) => this.#rounds.isProven(round));
-    if (this.#reads.canStart) this.#scheduleFlush();
+    if (this.#reads.canStart || this.#isDraining) this.#scheduleFlush();
   }
 
   #beginRound(): number {

@@ -25,6 +25,10 @@ export class ReadIndexQueue {
     return true;
   }
 
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0 && this.#inRound.length === 0;
+  }
+
   /** Reads wait and no round is on its way. */
   get canStart(): boolean {
     return this.#waiting.length > 0 && this.#inRound.length === 0;

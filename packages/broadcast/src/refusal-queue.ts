@@ -12,6 +12,10 @@ export class RefusalQueue {
     this.#waiting.push({ judgedAt, deliver });
   }
 
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   deliver(announcedMark: Txnid): void {
     if (this.#waiting.length === 0) return;
     const due = this.#waiting.filter(({ judgedAt }) => judgedAt <= announcedMark);
