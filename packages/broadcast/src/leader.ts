@@ -227,7 +227,7 @@ export class Leader {
     this.#toOrigin(response.fid, response);
   }
 
-  /** A read index: calls back with the mark that the reader must have applied (one shared round). */
+  /** A read index: calls back with the mark that the reader must have applied. */
   readIndex(done: (mark: Txnid | QuorateError) => void): void {
     if (this.#isTerminated) {
       done(stoppedLeading());

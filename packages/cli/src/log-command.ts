@@ -43,7 +43,8 @@ function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
 /** Keys are quoted: they come from clients and may hold anything, a terminal's escapes too. */
 function lineOf({ txnid, fid, op, key, content }: LogEntryMsg): string {
   const at = formatTxnid(txnid).padEnd(12);
-  return `${at} from ${fid.padEnd(3)} op ${String(op).padEnd(3)} ${content.length} B  ${JSON.stringify(key)}\n`;
+  const what = `op ${String(op).padEnd(3)} ${content.length} B  ${JSON.stringify(key)}`;
+  return `${at} from ${fid.padEnd(3)} ${what}\n`;
 }
 
 function printableReport(report: CommitLogReport) {

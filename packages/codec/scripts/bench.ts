@@ -48,7 +48,8 @@ for (const [name, messages] of cases) {
   const decode = microseconds(() => void decodeFrame(bytes, noHash));
   const hashed = microseconds(() => void decodeFrame(bytes, sha256));
   console.log(
-    `${name}: ${bytes.length} bytes, encode ${encode.toFixed(2)} us, decode ${decode.toFixed(2)} us` +
+    `${name}: ${bytes.length} bytes, ` +
+      `encode ${encode.toFixed(2)} us, decode ${decode.toFixed(2)} us` +
       ` (with SHA-256 ${hashed.toFixed(2)} us)`,
   );
 }

@@ -28,7 +28,8 @@ export class LogRows {
     this.#offset = db.prepare("SELECT log_offset FROM log WHERE position = ?").raw(true);
     this.#blocks = db
       .prepare(
-        "SELECT position, chain, bytes FROM log WHERE position >= ? AND position < ? ORDER BY position",
+        "SELECT position, chain, bytes FROM log " +
+          "WHERE position >= ? AND position < ? ORDER BY position",
       )
       .raw(true);
   }

@@ -44,7 +44,8 @@ export function migrate(
   if (version > migrations.length) {
     throw new QuorateError(
       "ERR_STORE_SCHEMA",
-      `the store has schema ${String(version)}, this release knows up to ${String(migrations.length)}`,
+      `the store has schema ${String(version)}, ` +
+        `this release knows up to ${String(migrations.length)}`,
     );
   }
   if (version === migrations.length) return;

@@ -7,7 +7,8 @@
  *
  * ```js
  * import { createElectionSite } from "@quorate/election";
- * import { DEFAULT_TIMINGS, majorityQuorum, silentLogger, toEpoch, toNodeId, toTxnid } from "@quorate/protocol";
+ * import { DEFAULT_TIMINGS, majorityQuorum, silentLogger } from "@quorate/protocol";
+ * import { toEpoch, toNodeId, toTxnid } from "@quorate/protocol";
  *
  * const ids = [1, 2, 3].map(toNodeId);
  * const inboxes = new Map();

@@ -9,7 +9,6 @@ import {
   maxTxnid,
   minTxnid,
   OpCode,
-  positionOf,
   QuorateError,
 } from "@quorate/protocol";
 import type {
@@ -44,6 +43,7 @@ import { Checkpointer } from "./checkpointer.js";
 import { decodeIdentities } from "./identity-record.js";
 import { Replica } from "./replica.js";
 import type { RequestManager } from "./request-manager.js";
+import { StagedHistory } from "./staged-history.js";
 import { TicketLedger } from "./ticket-ledger.js";
 
 /** Bytes of history read from the store at a time. */
@@ -79,9 +79,7 @@ export class ServerAction implements ActionHandler {
   readonly #ledger: TicketLedger;
   readonly #checkpointer: Checkpointer;
   readonly #replica: Replica;
-  /** Where each staged snapshot has got to. */
-  readonly #stagedEnds = new Map<StagedSnapshot, LogPosition>();
-  readonly #staged = new Map<StagedSnapshot, StagedSnapshot>();
+  readonly #staged: StagedHistory;
   readonly #emptyDigest: bigint;
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
@@ -125,6 +123,7 @@ export class ServerAction implements ActionHandler {
         this.#fail(asStoreError(error));
       },
     });
+    this.#staged = new StagedHistory(deps.store, this.#ledger);
     this.#replica = new Replica({
       stateMachine: deps.stateMachine,
       onApplied: (entry, answer) => {
@@ -319,26 +318,11 @@ export class ServerAction implements ActionHandler {
   }
 
   stageSnapshot(info: SnapshotInfo): StagedSnapshot {
-    const staged = this.#deps.store.stageSnapshot(info);
-    const tracked: StagedSnapshot = {
-      info,
-      writeRows: (rows) => this.#ledger.open(staged.writeRows(rows)),
-      append: (batches) => {
-        const last = batches.at(-1);
-        if (last !== undefined) this.#stagedEnds.set(tracked, positionOf(last));
-        return this.#ledger.open(staged.append(batches));
-      },
-    };
-    this.#stagedEnds.set(tracked, info.position);
-    this.#staged.set(tracked, staged);
-    return tracked;
+    return this.#staged.begin(info);
   }
 
   installSnapshot(tracked: StagedSnapshot): Ticket {
-    const staged = this.#staged.get(tracked);
-    const logEnd = this.#stagedEnds.get(tracked);
-    assert(staged !== undefined && logEnd !== undefined, "only what is staged can be installed");
-    this.#forget(tracked);
+    const { inner: staged, end: logEnd } = this.#staged.take(tracked);
     this.#checkpointer.cancel();
     this.#isInstalling = true;
     const ticket = this.#deps.store.installSnapshot(staged);
@@ -355,10 +339,7 @@ export class ServerAction implements ActionHandler {
   }
 
   discardStaged(tracked: StagedSnapshot): void {
-    const staged = this.#staged.get(tracked);
-    if (staged === undefined) return;
-    this.#forget(tracked);
-    this.#ledger.open(this.#deps.store.discardStaged(staged));
+    this.#staged.discard(tracked);
   }
 
   attach(events: ActionEvents | null): void {
@@ -437,11 +418,6 @@ export class ServerAction implements ActionHandler {
   }
 
   // ---- internals ----
-
-  #forget(tracked: StagedSnapshot): void {
-    this.#staged.delete(tracked);
-    this.#stagedEnds.delete(tracked);
-  }
 
   #applied(entry: LogEntryMsg, answer: Uint8Array): void {
     if (entry.fid !== this.#fid || entry.reqId === 0n) return;

@@ -64,7 +64,7 @@ describe("a pipe over a socket", () => {
       return reason !== undefined;
     });
     expect(reason?.code).toBe("ERR_PROTOCOL_OVERFLOW");
-    // The far end was never attached: it holds a bounded part and still sees a prefix, then the end.
+    // The far end was never attached: it holds a bounded part, sees a prefix, then the end.
     const received: bigint[] = [];
     let isEnded = false;
     far.attach({

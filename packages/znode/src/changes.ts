@@ -8,7 +8,7 @@ export interface NodeSource {
   values(): IterableIterator<Znode>;
 }
 
-/** Path to whether the node was there when the last image was read: only then it needs a tombstone. */
+/** Path to whether the node was in the last image that was read: only then it needs a tombstone. */
 type ChangedPaths = Map<string, boolean>;
 
 /**
