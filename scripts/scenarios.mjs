@@ -84,7 +84,7 @@ export function scenarioDocument(root, files = projectFiles(root)) {
     "Cases in which systems like this one lost or confused data, each with the tests that name",
     "it. G1 to G20 are defects of the Go original (`couchbase/gometa`), G21 to G32 were found by",
     "argument against our own design, the others are from ZooKeeper's tracker and from the text of",
-    "the Zab paper. `pnpm docs` writes this page from the titles of the tests; the cases are in",
+    "the Zab paper. `pnpm document` writes this page from the titles of the tests; the cases are in",
     "`scripts/lib/scenario-cases.mjs`. A checker is the simulator's: it judges every run of every",
     "seed, and is named here when it should fall if the case came back.\n",
     "## Without a named test yet\n",
@@ -117,7 +117,8 @@ export function checkScenarios(root, document, files = projectFiles(root)) {
     if (!now.has(line)) violations.push(`${SCENARIO_DOCUMENT}: no such test: ${line.slice(2)}`);
   }
   const missing = [...now].filter((line) => !written.has(line)).length;
-  if (missing > 0) warnings.push(`${SCENARIO_DOCUMENT}: misses ${missing} tests; run "pnpm docs"`);
+  if (missing > 0)
+    warnings.push(`${SCENARIO_DOCUMENT}: misses ${missing} tests; run "pnpm document"`);
   const sources = files
     .filter((path) => CHECKERS.test(path))
     .map((path) => readFileSync(join(root, path), "utf8"))

@@ -130,5 +130,5 @@ function checkGraph(root, text) {
   if (block === undefined) return [`${GRAPH_DOCUMENT}: has no module graph`];
   return block === moduleGraph(root)
     ? []
-    : [`${GRAPH_DOCUMENT}: its module graph is not that of the manifests; run "pnpm docs"`];
+    : [`${GRAPH_DOCUMENT}: its module graph is not that of the manifests; run "pnpm document"`];
 }
