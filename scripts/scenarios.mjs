@@ -84,9 +84,10 @@ export function scenarioDocument(root, files = projectFiles(root)) {
     "Cases in which systems like this one lost or confused data, each with the tests that name",
     "it. G1 to G20 are defects of the Go original (`couchbase/gometa`), G21 to G32 were found by",
     "argument against our own design, the others are from ZooKeeper's tracker and from the text of",
-    "the Zab paper. `pnpm document` writes this page from the titles of the tests; the cases are in",
-    "`scripts/lib/scenario-cases.mjs`. A checker is the simulator's: it judges every run of every",
-    "seed, and is named here when it should fall if the case came back.\n",
+    "the Zab paper. `pnpm document` writes this page from the titles of the tests; the cases are",
+    "in `scripts/lib/scenario-cases.mjs`. A checker is the simulator's: it judges every run of",
+    "every seed, and is named here when it should fall if the case came back. A mutant is such a",
+    "case planted in our own code; a test shows that the checkers still find it.\n",
     "## Without a named test yet\n",
     open.length === 0
       ? "None.\n"

@@ -51,7 +51,7 @@ export const scenarioCases = [
   {
     id: "G15",
     holds: "a leader that cannot prove a quorum stops, and serves no stale linearizable read",
-    checkers: ["linearizable"],
+    checkers: ["leaseIsObeyed", "linearizable"],
   },
   {
     id: "G16",
