@@ -87,7 +87,7 @@ export function scenarioDocument(root, files = projectFiles(root)) {
     "the Zab paper. `pnpm document` writes this page from the titles of the tests; the cases are",
     "in `scripts/lib/scenario-cases.mjs`. A checker is the simulator's: it judges every run of",
     "every seed, and is named here when it should fall if the case came back. A mutant is such a",
-    "case planted in our own code; a test shows that the checkers still find it.\n",
+    "case planted in our own code; `pnpm sim --mutants` shows that a checker finds it.\n",
     "## Without a named test yet\n",
     open.length === 0
       ? "None.\n"

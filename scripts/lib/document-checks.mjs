@@ -5,7 +5,7 @@ import { checkScenarios, SCENARIO_DOCUMENT } from "../scenarios.mjs";
 import { GRAPH_BLOCK, GRAPH_DOCUMENT, moduleGraph } from "../module-graph.mjs";
 import { generatedBlock } from "./generated-block.mjs";
 
-/** Its paragraphs "Checkers: `name`, ..." name what the simulator reports. */
+/** Its paragraphs "Checkers: `name`, ..." and "Mutants: ..." name what the simulator has. */
 const INVARIANT_DOCUMENT = "docs/invariants.md";
 /** Its tables map names to symbols in files: | original | `symbol` | `path` | remark |. */
 const MAP_DOCUMENT = "docs/original-map.md";
@@ -95,13 +95,16 @@ function checkCheckers(root, path, text, files) {
     .filter((file) => /^packages\/simulator\/src\/.*\.ts$/.test(file))
     .map((file) => readFileSync(join(root, file), "utf8"))
     .join("\n");
-  const names = text
-    .split("\n\n")
-    .filter((paragraph) => paragraph.startsWith("Checkers:"))
-    .flatMap((paragraph) => [...paragraph.matchAll(/`([a-z]\w+)`/g)].map(([, name]) => name));
-  return names
-    .filter((name) => !sources.includes(`"${name}"`))
-    .map((name) => `${path}: the simulator has no checker ${name}`);
+  const paragraphs = text.split("\n\n");
+  const named = (title, pattern) =>
+    paragraphs
+      .filter((paragraph) => paragraph.startsWith(`${title}:`))
+      .flatMap((paragraph) => [...paragraph.matchAll(pattern)].map(([, name]) => name))
+      .filter((name) => !sources.includes(`"${name}"`));
+  return [
+    ...named("Checkers", /`([a-z]\w+)`/g).map((name) => `the simulator has no checker ${name}`),
+    ...named("Mutants", /`([^`]+)`/g).map((name) => `the simulator has no mutant "${name}"`),
+  ].map((violation) => `${path}: ${violation}`);
 }
 
 function checkSymbols(root, path, text) {
