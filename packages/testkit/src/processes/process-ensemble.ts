@@ -29,7 +29,8 @@ export interface EnsembleOptions {
   readonly isProxied?: boolean;
   /** Merged into every configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
-  readonly env?: NodeJS.ProcessEnv;
+  /** Of each process; by default this process's own. */
+  readonly env?: (id: number, dataDir: string) => NodeJS.ProcessEnv;
 }
 
 interface Member {
@@ -104,7 +105,10 @@ export class ProcessEnsemble implements AsyncDisposable {
   start(...ids: number[]): void {
     for (const id of ids.length === 0 ? this.ids : ids) {
       const command = [...this.#options.command, "server", "--config", this.configFile(id)];
-      this.#processes.set(id, new ServerProcess(command, this.#options.env));
+      this.#processes.set(
+        id,
+        new ServerProcess(command, this.#options.env?.(id, this.dataDir(id))),
+      );
     }
   }
 
