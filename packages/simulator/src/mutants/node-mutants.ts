@@ -46,7 +46,8 @@ export const nodeMutants: readonly Mutant[] = [
     edits: [
       {
         file: VOTES,
-        find: "compareTxnids(a.loggedTxnid, b.loggedTxnid) ||",
+        find: `compareTxnids(a.loggedTxnid, b.loggedTxnid) ||
+    compareTxnids(a.committedTxnid, b.committedTxnid) ||`,
         replace: "",
       },
       {
