@@ -69,16 +69,6 @@ export const nodeMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "read before the mark is applied",
-    edits: [
-      {
-        file: COORDINATOR,
-        find: "this.#openAction().whenApplied(mark, resolve);",
-        replace: "resolve();",
-      },
-    ],
-  },
-  {
     // G24
     name: "no barrier between roles",
     edits: [
