@@ -1,16 +1,19 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { loadComposition } from "./load-composition.js";
+import { rangeOf } from "./mutants/last-fell.js";
 import { mutants } from "./mutants/mutants.js";
 import { runMutants } from "./mutants/run-mutants.js";
 import { print, printError } from "./print.js";
 import { formatLine, formatResult, HEADER } from "./report.js";
 import { runSeed } from "./run-seed.js";
 import { runSeeds } from "./run-seeds.js";
+import { runSuite } from "./suite.js";
 
 const USAGE = `usage: pnpm sim --seed N [--trace]            replay one run
        pnpm sim --seeds A..B [--jobs N]        run many, on all cores
        pnpm sim --mutants [--only NAME] [--seeds A..B]   show that planted bugs are found
+       pnpm sim --suite                        all that must hold before a merge
        --composition FILE                      another server under test`;
 
 function parseRange(text: string): { readonly from: number; readonly to: number } {
@@ -29,16 +32,18 @@ async function main(): Promise<number> {
       trace: { type: "boolean", default: false },
       jobs: { type: "string", default: String(cpus().length) },
       mutants: { type: "boolean", default: false },
+      suite: { type: "boolean", default: false },
       only: { type: "string" },
       composition: { type: "string" },
     },
   });
   const jobs = Math.max(1, Number(values.jobs) || 1);
   const source = values.composition;
+  if (values.suite) return runSuite(jobs);
   if (values.mutants) {
-    const range = parseRange(values.seeds ?? "1..200");
+    const range = values.seeds === undefined ? null : parseRange(values.seeds);
     const chosen = mutants.filter(({ name }) => values.only === undefined || name === values.only);
-    return runMutants(chosen, { ...range, jobs, composition: source });
+    return runMutants(chosen, { jobs, composition: source, rangeOf: (m) => range ?? rangeOf(m) });
   }
   if (values.seeds !== undefined) {
     return runSeeds({ ...parseRange(values.seeds), jobs, composition: source });

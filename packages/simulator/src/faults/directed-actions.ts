@@ -70,19 +70,40 @@ const INSTALLING: readonly Pair[] = [
   ["install", "currentEpoch"],
 ];
 
-/** F16, with F18: a node that was away for long dies while it gets a snapshot. */
+/** Whether the leader's log begins above this node's end. */
+function needsSnapshot(nemesis: Nemesis, node: SimNode): boolean {
+  const log = nemesis.world.leader()?.disk.image?.log;
+  const end = nemesis.world.disks.end(node.id);
+  return log !== undefined && end !== null && log.start.txnid > end.txnid;
+}
+
+/** F16, with F18: a node that was away until it needs a snapshot dies while it gets that. */
 const killWhileInstalling: FaultAction = {
   kind: "F16 kill around persist",
-  durationMs: [4000, 15_000],
+  durationMs: [8000, 15_000],
   begin: (nemesis) => {
     const node = nemesis.anyNode();
     if (!node.host.isAlive) return null;
+    const { world } = nemesis;
     nemesis.line(`n${node.id} is down for long`);
     node.kill("powerLoss", true);
-    return () => {
+    world.isBusy = true;
+    world.scheduler.after(1500, "busy", () => {
+      world.isBusy = false;
+    });
+    let isOver = false;
+    const release = (): void => {
+      if (isOver) return;
+      isOver = true;
       trapBetween(nemesis, node, INSTALLING);
       node.release();
     };
+    const watch = (): void => {
+      if (needsSnapshot(nemesis, node)) release();
+      else if (!isOver) world.scheduler.after(10 * POLL_MS, "watch", watch);
+    };
+    watch();
+    return release;
   },
 };
 
@@ -187,48 +208,53 @@ const halfOpenAtLastGate: FaultAction = {
   },
 };
 
-const DISCOVERIES_FAILED_MAX = 3;
+const DISCOVERIES_FAILED = 2;
+const PROMISE_MS = 3;
 
 /**
- * F16: discoveries fail one after the other, each when one and the same node has promised: in the
- * end it has promised more than the leader of the others offers.
+ * F16: discoveries fail one after the other, each when one and the same node has promised. In the
+ * end that node has promised more than the leader of the others offers.
  */
 const failDiscoveries: FaultAction = {
   kind: "F16 kill at port call",
-  durationMs: [3000, 6000],
+  durationMs: [4000, 6000],
   begin: (nemesis) => {
     const { world } = nemesis;
     const leader = establishedLeader(nemesis);
     if (leader === null || world.options.nodes.length < 5) return null;
-    const chosen = world.node(nemesis.otherThan(leader.id));
+    // Ids decide between equal histories: this one leads last.
+    const chosen = world.nodes.find((node) => node !== leader) as SimNode;
+    const undo: (() => void)[] = [];
     const offers = new Set<number>();
-    let heal: () => void = () => undefined;
+    nemesis.isPartitioned = true;
     nemesis.line(`discoveries fail after the promise of n${chosen.id}`);
-    const silence = listen(nemesis, (pipe, message) => {
-      if (message.kind !== "leaderInfo" || pipe.host.id === chosen.id) return;
-      const sender = pipe.host;
-      if (offers.size >= DISCOVERIES_FAILED_MAX) {
-        silence();
-        heal();
+    const fail = (sender: SimNode): void => {
+      const isLast = offers.size === DISCOVERIES_FAILED;
+      sender.kill("powerLoss", isLast);
+      world.links.partition(() => true);
+      if (!isLast) return;
+      undo.push(isolate(nemesis, chosen), () => sender.release());
+    };
+    const silence = listen(nemesis, ({ host, peer }, message) => {
+      if (message.kind !== "leaderInfo" || host.id === chosen.id) return;
+      if (undo.length > 0) {
+        // The others have agreed on an epoch without those who promised.
+        world.scheduler.after(PROMISE_MS, "heal", () => undo[0]?.());
         return;
       }
       if (!offers.has(message.epoch)) {
         offers.add(message.epoch);
-        world.scheduler.after(3, "fail discovery", () => {
-          world.node(sender.id).kill("powerLoss");
-          for (const id of world.options.nodes) world.links.change(sender.id, id, { isCut: false });
-          // The last one: the others go on without those who have promised.
-          if (offers.size >= DISCOVERIES_FAILED_MAX) heal = isolate(nemesis, chosen);
-        });
+        const sender = world.node(host.id);
+        world.scheduler.after(PROMISE_MS, "fail discovery", () => fail(sender));
       }
-      if (pipe.peer !== chosen.id) world.links.change(sender.id, pipe.peer, { isCut: true });
+      if (peer !== chosen.id) world.links.change(host.id, peer, { isCut: true });
     });
     leader.kill("killed");
     return () => {
       silence();
-      heal();
-      world.links.partition(() => true);
+      for (const act of undo) act();
       nemesis.isPartitioned = false;
+      world.links.partition(() => true);
     };
   },
 };

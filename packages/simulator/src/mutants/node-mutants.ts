@@ -46,7 +46,8 @@ export const nodeMutants: readonly Mutant[] = [
     edits: [
       {
         file: VOTES,
-        find: "compareTxnids(a.loggedTxnid, b.loggedTxnid) ||",
+        find: `compareTxnids(a.loggedTxnid, b.loggedTxnid) ||
+    compareTxnids(a.committedTxnid, b.committedTxnid) ||`,
         replace: "",
       },
       {
@@ -64,16 +65,6 @@ export const nodeMutants: readonly Mutant[] = [
         file: ACTION,
         find: 'return isEmpty ? "empty" : "recovering";',
         replace: 'return "member";',
-      },
-    ],
-  },
-  {
-    name: "read before the mark is applied",
-    edits: [
-      {
-        file: COORDINATOR,
-        find: "this.#openAction().whenApplied(mark, resolve);",
-        replace: "resolve();",
       },
     ],
   },

@@ -42,21 +42,37 @@ export async function runMutant(mutant: Mutant, options: MutantsOptions): Promis
   return { mutant: mutant.name, fell, seeds };
 }
 
-/** Runs seeds against each mutant until a checker falls; exit code 1 when one survives. */
+/**
+ * Runs seeds against each mutant until a checker falls, several mutants side by side; exit code 1
+ * when one survives.
+ */
 export async function runMutants(
   mutants: readonly Mutant[],
-  options: MutantsOptions,
+  options: {
+    readonly jobs: number;
+    readonly composition: string | undefined;
+    rangeOf(mutant: Mutant): { readonly from: number; readonly to: number };
+  },
 ): Promise<number> {
+  const waiting = [...mutants];
   let survivors = 0;
-  for (const mutant of mutants) {
-    const { fell, seeds } = await runMutant(mutant, options);
-    const verdict =
-      fell === null
-        ? `SURVIVED ${seeds} seeds`
-        : `fell after ${seeds} seeds: ${fell.violation?.checker ?? ""} (seed ${fell.seed})`;
-    if (fell === null) survivors += 1;
-    print(`${mutant.name.padEnd(36)} ${verdict}`);
-  }
+  const work = async (): Promise<void> => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const { composition, rangeOf } = options;
+      const { fell, seeds } = await runMutant(mutant, {
+        ...rangeOf(mutant),
+        jobs: 1,
+        composition,
+      });
+      const verdict =
+        fell === null
+          ? `SURVIVED ${seeds} seeds`
+          : `fell after ${seeds} seeds: ${fell.violation?.checker ?? ""} (seed ${fell.seed})`;
+      if (fell === null) survivors += 1;
+      print(`${mutant.name.padEnd(48)} ${verdict}`);
+    }
+  };
+  await Promise.all(Array.from({ length: options.jobs }, work));
   print(`${mutants.length - survivors} of ${mutants.length} mutants found`);
   return survivors === 0 ? 0 : 1;
 }

@@ -1,0 +1,40 @@
+/** A seed that once failed. */
+export interface Regression {
+  readonly seed: number;
+  /** What broke. */
+  readonly broke: string;
+  /** Why it holds now. */
+  readonly holds: string;
+  /**
+   * The mutant that plants the bug again. A seed finds what it once found only as long as the
+   * simulator draws the same faults; its mutant finds it for ever.
+   */
+  readonly mutant?: string;
+}
+
+export const regressions: readonly Regression[] = [
+  {
+    seed: 1,
+    broke: "a late founder was counted though the founding table did not name it",
+    holds: "a voter that consented among empty ones counts only if the table has its identity",
+    mutant: "late founder counted",
+  },
+  {
+    seed: 1,
+    broke: "a refusal was judged on state that was never committed, and its client told",
+    holds: "a refusal waits for the commits that it rests on and for a proof of leading",
+    mutant: "refusal answered before the commit it rests on",
+  },
+  {
+    seed: 19,
+    broke: "the barrier between roles waited for ever behind a full disk",
+    holds: "the barrier ends with the failure after which nothing will be answered",
+    mutant: "barrier blind to a failed store",
+  },
+  {
+    seed: 135,
+    broke: "an admission replayed from the log overwrote a newer identity table",
+    holds: "records below the commit mark found at start are older than the table on the disk",
+    mutant: "replayed admission overwrites the table",
+  },
+];
