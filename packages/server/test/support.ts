@@ -95,6 +95,7 @@ class MemoryPipe implements PeerPipe {
   constructor(
     readonly peer: NodeId,
     readonly clock: Clock,
+    readonly isCut: () => boolean,
   ) {
     MemoryPipe.#lastId += 1;
     this.pipeId = MemoryPipe.#lastId;
@@ -107,7 +108,8 @@ class MemoryPipe implements PeerPipe {
   }
 
   send(message: PeerMsg): void {
-    if (!this.#isClosed) this.clock.setTimer(0.1, () => this.other?.deliver(message));
+    if (this.#isClosed || this.isCut()) return;
+    this.clock.setTimer(0.1, () => this.other?.deliver(message));
   }
 
   deliver(message: PeerMsg): void {
@@ -118,7 +120,7 @@ class MemoryPipe implements PeerPipe {
 
   close(reason: QuorateError): void {
     if (this.#isClosed) return;
-    this.clock.setTimer(0.1, () => this.other?.shut(reason));
+    if (!this.isCut()) this.clock.setTimer(0.1, () => this.other?.shut(reason));
     this.clock.defer(() => this.shut(reason));
   }
 
@@ -134,15 +136,27 @@ export class MemoryNetwork {
   readonly clock: Clock;
   readonly #acceptors = new Map<NodeId, (pipe: PeerPipe) => void>();
   readonly #receivers = new Map<NodeId, (datagram: BallotDatagram) => void>();
+  readonly #silent = new Set<NodeId>();
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
+  /** From now on nothing reaches this node or leaves it, and nobody is told. */
+  silence(node: NodeId): void {
+    this.#silent.add(node);
+  }
+
+  #isCut(a: NodeId, b: NodeId): boolean {
+    return this.#silent.has(a) || this.#silent.has(b);
+  }
+
   messenger(of: NodeId): PeerMessenger {
     return {
-      send: (to, datagram) =>
-        void this.clock.setTimer(0.1, () => this.#receivers.get(to)?.(datagram)),
+      send: (to, datagram) => {
+        if (this.#isCut(of, to)) return;
+        this.clock.setTimer(0.1, () => this.#receivers.get(to)?.(datagram));
+      },
       onDatagram: (receiver) => {
         if (receiver === null) this.#receivers.delete(of);
         else this.#receivers.set(of, receiver);
@@ -168,7 +182,13 @@ export class MemoryNetwork {
         if (accept === undefined) {
           return Promise.reject(new QuorateError("ERR_PROTOCOL_CLOSED", "refused"));
         }
-        const [mine, theirs] = [new MemoryPipe(to, this.clock), new MemoryPipe(of, this.clock)];
+        // A connection attempt into the void ends in its timeout; the caller keeps trying.
+        if (this.#isCut(of, to)) {
+          return Promise.reject(new QuorateError("ERR_PROTOCOL_TIMEOUT", "no answer"));
+        }
+        const isCut = (): boolean => this.#isCut(of, to);
+        const mine = new MemoryPipe(to, this.clock, isCut);
+        const theirs = new MemoryPipe(of, this.clock, isCut);
         mine.other = theirs;
         theirs.other = mine;
         this.clock.defer(() => accept(theirs));

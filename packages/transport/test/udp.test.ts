@@ -122,7 +122,7 @@ describe("ballots over UDP", () => {
     expect(meter.of("ballot_dropped_unknown_receiver")).toBe(100 - 64);
   });
 
-  test("a name is resolved again on use, so a peer that moved is found (F14)", async () => {
+  test("G19, F14: a name is resolved again on use, so a peer that moved is found", async () => {
     const { messenger, inbox, peers } = await setUp();
     const port = peers.get(one)?.port ?? 0;
     peers.set(one, { host: "no-such-host.invalid", port });
