@@ -198,6 +198,8 @@ describe("an ensemble", () => {
     const ensemble = new Ensemble(3);
     await ensemble.start(1, 2, 3);
     await ensemble.clock.until(() => ensemble.allReady());
+    const everyone = [...ensemble.servers.values()];
+    await ensemble.clock.until(() => everyone.every((one) => one.status().standing === "member"));
     const old = ensemble.leader;
     if (old === undefined) throw new Error("nobody leads");
     const rest = [...ensemble.servers.values()].filter((one) => one !== old);
