@@ -22,6 +22,8 @@ export class LeaseChecker {
   readonly #boundMs: number;
   readonly #violations: Violations;
   readonly #leaders = new Map<NodeId, LeaderState>();
+  /** Local time until which a timer set under F37 may still be late. */
+  readonly #lateUntilMs = new Map<NodeId, number>();
 
   constructor(
     links: LinkMap,
@@ -40,7 +42,10 @@ export class LeaseChecker {
     const { id, incarnation, clock } = host;
     const known = this.#leaders.get(id);
     const nowMs = clock.localMs();
-    const isExcused = host.isPaused || clock.faults.timerLateMs > 0 || this.#hasQuorum(id);
+    const { timerLateMs } = clock.faults;
+    if (timerLateMs > 0) this.#lateUntilMs.set(id, nowMs + timerLateMs + this.#boundMs);
+    const isLate = nowMs < (this.#lateUntilMs.get(id) ?? 0);
+    const isExcused = host.isPaused || isLate || this.#hasQuorum(id);
     if (!isLeading || known?.incarnation !== incarnation || isExcused) {
       if (isLeading) this.#leaders.set(id, { incarnation, reachedAtMs: nowMs });
       else this.#leaders.delete(id);

@@ -50,8 +50,10 @@ export const followerMutants: readonly Mutant[] = [
     edits: [
       {
         file: PROXY,
-        find: 'case "append":',
-        replace: 'case "append": handler.notifyNewCurrentEpoch(handler.getAcceptedEpoch());',
+        find: 'case "append":\n        this.#historyWritten(',
+        replace:
+          'case "append": handler.notifyNewCurrentEpoch(handler.getAcceptedEpoch());' +
+          "this.#historyWritten(",
       },
     ],
   },
@@ -65,14 +67,14 @@ export const followerMutants: readonly Mutant[] = [
     name: "stale epoch accepted",
     edits: [
       {
-        file: "packages/server/src/leader-server.ts",
-        find: "if (isCounted && epoch !== null && acceptedEpoch > epoch) {",
+        file: "packages/server/src/introduction.ts",
+        find: "if (epoch !== null && acceptedEpoch > epoch) {",
         replace: "if (false) {",
       },
       {
         file: SYNC,
         find: 'return this.#fail("ERR_SYNC_EPOCH_STALE", `epoch ${epoch} is below ${acceptedEpoch}`);',
-        replace: 'return [{ kind: "sendEpochAck", uncounted: false }];',
+        replace: "return this.#acknowledgeEpoch(false);",
       },
     ],
   },
@@ -80,7 +82,11 @@ export const followerMutants: readonly Mutant[] = [
     // G21
     name: "second ack of one epoch counted",
     edits: [
-      { file: SYNC, find: "uncounted: acceptedLeader !== leader", replace: "uncounted: false" },
+      {
+        file: SYNC,
+        find: "this.#acknowledgeEpoch(acceptedLeader !== leader)",
+        replace: "this.#acknowledgeEpoch(false)",
+      },
     ],
   },
   {
@@ -100,10 +106,10 @@ export const followerMutants: readonly Mutant[] = [
     edits: [
       {
         file: "packages/broadcast/src/leader.ts",
-        find: "this.#sendToFollowers(factory.createProposal(batch), batch.bytes.length);",
+        find: "this.#peers.sendToFollowers(factory.createProposal(batch), batch.bytes.length);",
         replace:
           "for (let i = 0; i < 2; i += 1)" +
-          " this.#sendToFollowers(factory.createProposal(batch), batch.bytes.length);",
+          " this.#peers.sendToFollowers(factory.createProposal(batch), batch.bytes.length);",
       },
       {
         file: FOLLOWER,

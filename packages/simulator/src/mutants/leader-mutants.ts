@@ -86,9 +86,9 @@ export const leaderMutants: readonly Mutant[] = [
     name: "read index without a round",
     edits: [
       {
-        file: LEADER,
-        find: "this.#readsWaiting.push({ mark: this.#tracker.mark, done });",
-        replace: "done(this.#tracker.mark); return;",
+        file: "packages/broadcast/src/read-index-queue.ts",
+        find: "this.#waiting.push({ mark, done });",
+        replace: "done(mark);",
       },
     ],
   },
@@ -108,7 +108,7 @@ export const leaderMutants: readonly Mutant[] = [
     name: "late founder counted",
     edits: [
       {
-        file: SERVER,
+        file: "packages/server/src/leader-connections.ts",
         find: "return table.size === 0 ||",
         replace: "return true ||",
       },

@@ -158,7 +158,7 @@ export class World {
     for (const node of this.nodes) {
       const have = node.status();
       if (have === null || want === null) return `n${node.id} is down`;
-      if (have.role === "electing") return `n${node.id} is electing`;
+      if (have.role === "electing" || !have.isReady) return `n${node.id} does not serve`;
       if (node !== leader && have.role === "leader") return "two leaders";
       const isSame =
         have.lastCommitted === want.lastCommitted &&
