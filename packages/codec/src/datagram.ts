@@ -26,7 +26,7 @@ import {
  *   | vote
  * Vote, in this order; a field is added at its end, with a new version:
  *   u8 status | u8 solicit | u8 standing | u8 candidate | u64 round | u32 epoch
- *   | u64 logged | u64 committed | u8 candidate's standing
+ *   | u64 logged | u64 committed | u8 candidate's standing | u8 length, identity
  */
 const MAGIC = 0x51;
 const statuses: readonly PeerStatus[] = ["electing", "leading", "following", "watching"];

@@ -54,7 +54,7 @@ export const LEADER_QUEUE_REQUESTS_MAX = 20_000;
 export const LEADER_QUEUE_BYTES_MAX = 64 * MIB;
 /** Proposed, uncommitted entries. At the bound the queue above fills. */
 export const OUTSTANDING_ENTRIES_MAX = 50_000;
-/** Proposed batches whose local append is not answered; later requests gather meanwhile. */
+/** Proposed batches that are not committed; later requests gather meanwhile. */
 export const BATCHES_IN_FLIGHT_MAX = 4;
 /** Requests of this node's clients that wait for their outcome. Beyond it: ERR_SERVER_BUSY. */
 export const PENDING_REQUESTS_MAX = 50_000;
