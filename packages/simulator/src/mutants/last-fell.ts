@@ -7,9 +7,9 @@ const SEEDS_MAX = 100;
  * The seed at which each mutant fell last: where the search begins. A change of the simulator
  * moves them; then `pnpm sim --mutants --seeds 1..200` tells the new ones.
  */
-const LAST_FELL: ReadonlyMap<string, number> = new Map([["accept before persist", 1]]);
+export const lastFell: ReadonlyMap<string, number> = new Map([["accept before persist", 1]]);
 
 export function rangeOf({ name }: Mutant): { readonly from: number; readonly to: number } {
-  const from = LAST_FELL.get(name) ?? 1;
+  const from = lastFell.get(name) ?? 1;
   return { from, to: from + SEEDS_MAX - 1 };
 }
