@@ -4,9 +4,9 @@
 //   pnpm test --stage unit        one stage (repeatable)
 //   pnpm test packages/codec -u   arguments other than --stage go to vitest, which runs alone
 import { runStages } from "./lib/run-stages.mjs";
-import { processStage, staticStage, unitStage } from "./lib/stages.mjs";
+import { processStage, simulationStage, staticStage, unitStage } from "./lib/stages.mjs";
 
-const stages = [staticStage(), unitStage(), processStage()];
+const stages = [staticStage(), unitStage(), processStage(), simulationStage()];
 
 const chosen = [];
 const forVitest = [];

@@ -35,3 +35,18 @@ export function processStage() {
     tasks: [{ name: "vitest", command: tool("vitest", "run", "--config", config) }],
   };
 }
+
+function sim(...args) {
+  const cli = "packages/simulator/src/cli.ts";
+  return [process.execPath, "--conditions=@quorate/source", "--import", "tsx", cli, ...args];
+}
+
+/** Seeds with coverage, seeds that once failed, every mutant, and the same seed twice. */
+export function simulationStage() {
+  return { name: "simulation", tasks: [{ name: "suite", command: sim("--suite") }] };
+}
+
+/** The first few seeds: what a mistake in the protocol rarely survives. */
+export function firstSeedsStage() {
+  return { name: "first seeds", tasks: [{ name: "sim", command: sim("--seeds", "1..20") }] };
+}

@@ -8,6 +8,7 @@ import {
   type LogPosition,
   type Meter,
   type MsgFactory,
+  type NodeId,
   type PeerMsg,
   type PeerPipe,
   type Timings,
@@ -64,6 +65,8 @@ export class LeaderConnections {
   readonly #options: LeaderConnectionsOptions;
   readonly #deps: LeaderConnectionsDeps;
   readonly #connections = new Map<number, Connection>();
+  /** Voters that have been at the last gate in this term. */
+  readonly #acknowledged = new Set<NodeId>();
   #leader: Leader | null = null;
   #epochReady: Epoch | null = null;
   #isClosed = false;
@@ -190,6 +193,16 @@ export class LeaderConnections {
     this.#leader?.addObserver(observerIdOf(pipe), queue, proxy.profile?.voting === false);
   }
 
+  /**
+   * Liveness: only what brings the last gate closer keeps a leader waiting there. Peers that do not
+   * count, or that have acknowledged once and come back, would keep it from its end for ever.
+   */
+  #noteProgress({ pipe, proxy }: Connection, message: PeerMsg): void {
+    if (!proxy.canFollowerVote() || this.#acknowledged.has(pipe.peer)) return;
+    if (message.kind === "newLeaderAck") this.#acknowledged.add(pipe.peer);
+    this.#deps.onProgress();
+  }
+
   #received(connection: Connection, messages: readonly PeerMsg[]): void {
     connection.lastHeard = this.#deps.clock.now();
     try {
@@ -198,8 +211,8 @@ export class LeaderConnections {
         if (connection.hasJoined && this.#leader !== null) {
           this.#leader.onMessage(connection.pipe, message);
         } else if (message.kind !== "heartbeat") {
-          this.#deps.onProgress();
           connection.proxy.onMessage(message);
+          this.#noteProgress(connection, message);
         }
       }
     } catch (error) {

@@ -37,4 +37,11 @@ export const regressions: readonly Regression[] = [
     holds: "records below the commit mark found at start are older than the table on the disk",
     mutant: "replayed admission overwrites the table",
   },
+  {
+    seed: 343,
+    broke:
+      "a leader short of its quorum waited at the last gate for ever, since recovering voters " +
+      "came back again and again and passed for progress, while the members it needed elected",
+    holds: "only voters that count, and have not acknowledged yet, keep a leader waiting",
+  },
 ];

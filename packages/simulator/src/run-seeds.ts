@@ -39,8 +39,7 @@ export async function runSeeds(options: SeedsOptions): Promise<number> {
     },
   });
   const rest = done % COVERAGE_EVERY;
-  // Fewer runs owe nothing, but may be looked at.
-  if (rest > 0) printCoverage(block, rest);
+  if (rest > 0 && total >= COVERAGE_EVERY) printRows(block, rest);
   const minutes = (performance.now() - startMs) / 60_000;
   print(
     `${done} seeds in ${(minutes * 60).toFixed(1)} s, ${Math.round(done / minutes)} seeds/minute` +
@@ -57,11 +56,16 @@ export async function runSeeds(options: SeedsOptions): Promise<number> {
 
 /** True when something that must occur did not. */
 function printCoverage(coverage: Coverage, seeds: number): boolean {
-  print(`coverage of ${seeds} seeds:`);
-  for (const [name, count] of coverage.rows()) print(`  ${name.padEnd(36)} ${count}`);
+  printRows(coverage, seeds);
   const zeros = coverage.zeros();
   if (zeros.length > 0) printError(`never exercised: ${zeros.join("; ")}`);
   return zeros.length > 0;
+}
+
+/** Fewer runs than a block owe nothing, but may be looked at. */
+function printRows(coverage: Coverage, seeds: number): void {
+  print(`coverage of ${seeds} seeds:`);
+  for (const [name, count] of coverage.rows()) print(`  ${name.padEnd(36)} ${count}`);
 }
 
 function showProgress(done: number, total: number, startMs: number): void {

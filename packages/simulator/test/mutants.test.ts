@@ -1,7 +1,12 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { mutate, type Edit, type Mutant } from "../src/mutants/mutant.js";
+import { lastFell } from "../src/mutants/last-fell.js";
+import { mutants } from "../src/mutants/mutants.js";
 import { runMutant } from "../src/mutants/run-mutants.js";
+
+import { regressions } from "../src/regressions.js";
 
 const composition = fileURLToPath(new URL("calm-composition.ts", import.meta.url));
 const edit: Edit = {
@@ -29,5 +34,25 @@ describe("the mutant harness", () => {
       edits: [{ ...edit, file: "packages/simulator/test/elsewhere.ts" }],
     };
     await expect(runMutant(lost, options)).rejects.toThrow();
+  });
+});
+
+describe("the table of mutants", () => {
+  it.each(mutants)("$name is planted in the sources as they are", ({ name, edits }) => {
+    for (const planted of edits) {
+      const source = readFileSync(new URL(`../../../${planted.file}`, import.meta.url), "utf8");
+      expect(() => mutate(source, name, planted)).not.toThrow();
+    }
+  });
+
+  it("has a name for each, and knows where each fell last", () => {
+    const names = mutants.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect([...lastFell.keys()].sort()).toEqual([...names].sort());
+  });
+
+  it("has every mutant that a regression names", () => {
+    const names = mutants.map(({ name }) => name);
+    for (const { mutant } of regressions) if (mutant !== undefined) expect(names).toContain(mutant);
   });
 });

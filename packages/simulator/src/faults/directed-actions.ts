@@ -208,53 +208,72 @@ const halfOpenAtLastGate: FaultAction = {
   },
 };
 
-const DISCOVERIES_FAILED = 2;
-const PROMISE_MS = 3;
+const PROMISE_MS = 4;
+const RESTART_MS = 50;
 
 /**
- * F16: discoveries fail one after the other, each when one and the same node has promised. In the
- * end that node has promised more than the leader of the others offers.
+ * F16, with F19: a discovery fails when nobody but one node has promised, and after a restart of
+ * all it fails in the same way once more. That node has then promised more than the next leader,
+ * elected by the others alone, offers.
  */
 const failDiscoveries: FaultAction = {
   kind: "F16 kill at port call",
-  durationMs: [4000, 6000],
+  durationMs: [5000, 7000],
   begin: (nemesis) => {
     const { world } = nemesis;
+    const { links, scheduler, nodes } = world;
     const leader = establishedLeader(nemesis);
-    if (leader === null || world.options.nodes.length < 5) return null;
+    if (leader === null || nodes.length < 5) return null;
     // Ids decide between equal histories: this one leads last.
-    const chosen = world.nodes.find((node) => node !== leader) as SimNode;
-    const undo: (() => void)[] = [];
-    const offers = new Set<number>();
-    nemesis.isPartitioned = true;
-    nemesis.line(`discoveries fail after the promise of n${chosen.id}`);
-    const fail = (sender: SimNode): void => {
-      const isLast = offers.size === DISCOVERIES_FAILED;
-      sender.kill("powerLoss", isLast);
-      world.links.partition(() => true);
-      if (!isLast) return;
-      undo.push(isolate(nemesis, chosen), () => sender.release());
+    const chosen = nodes.find((node) => node !== leader) as SimNode;
+    let stage: "first" | "restarting" | "second" | "without" | "over" = "first";
+    let victim: SimNode | null = null;
+    let offering: NodeId | null = null;
+    const finish = (): void => {
+      if (stage === "over") return;
+      stage = "over";
+      nemesis.isPartitioned = false;
+      links.partition(() => true);
+      victim?.release();
+    };
+    const restartAll = (): void => {
+      for (const node of nodes) node.kill("powerLoss", true);
+      links.partition(() => true);
+      scheduler.after(RESTART_MS, "restart all", () => {
+        for (const node of nodes) node.release();
+        if (stage === "restarting") stage = "second";
+      });
+    };
+    const leaveOut = (sender: SimNode): void => {
+      victim = sender;
+      sender.kill("powerLoss", true);
+      links.partition((from, to) => from !== chosen.id && to !== chosen.id);
     };
     const silence = listen(nemesis, ({ host, peer }, message) => {
       if (message.kind !== "leaderInfo" || host.id === chosen.id) return;
-      if (undo.length > 0) {
-        // The others have agreed on an epoch without those who promised.
-        world.scheduler.after(PROMISE_MS, "heal", () => undo[0]?.());
+      if (stage === "over") return;
+      if (stage === "without" && host.id !== offering) {
+        // The others have agreed on an epoch.
+        scheduler.after(PROMISE_MS, "heal", finish);
         return;
       }
-      if (!offers.has(message.epoch)) {
-        offers.add(message.epoch);
-        const sender = world.node(host.id);
-        world.scheduler.after(PROMISE_MS, "fail discovery", () => fail(sender));
+      if (peer !== chosen.id) links.change(host.id, peer, { isCut: true });
+      else if (stage === "first") {
+        stage = "restarting";
+        scheduler.after(PROMISE_MS, "fail discovery", restartAll);
+      } else if (stage === "second") {
+        stage = "without";
+        offering = host.id;
+        scheduler.after(PROMISE_MS, "fail discovery", () => leaveOut(world.node(host.id)));
       }
-      if (peer !== chosen.id) world.links.change(host.id, peer, { isCut: true });
     });
+    nemesis.isPartitioned = true;
+    nemesis.line(`discoveries fail after the promise of n${chosen.id}`);
     leader.kill("killed");
     return () => {
       silence();
-      for (const act of undo) act();
-      nemesis.isPartitioned = false;
-      world.links.partition(() => true);
+      finish();
+      for (const node of nodes) node.release();
     };
   },
 };
