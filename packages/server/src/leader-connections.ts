@@ -277,6 +277,12 @@ export class LeaderConnections {
     for (const connection of this.#connections.values()) this.#observe(connection);
   }
 
+  /** Connected voters whose word counts. */
+  countedVoters(): readonly NodeId[] {
+    const counted = [...this.#connections.values()].filter(({ proxy }) => proxy.canFollowerVote());
+    return counted.map(({ pipe }) => pipe.peer);
+  }
+
   joined(): readonly LeaderSyncProxy[] {
     const joined = [...this.#connections.values()].filter(({ hasJoined }) => hasJoined);
     return joined.map(({ proxy }) => proxy);

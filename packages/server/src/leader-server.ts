@@ -69,6 +69,8 @@ export class LeaderServer implements Role {
   #timer: Timer | null = null;
   #stopTimer: Timer | null = null;
   #lastProgress: number;
+  /** When the connected voters were last a quorum, judged at each tick. */
+  #lastQuorum: number;
   readonly #startedAt: number;
   #hasEnded = false;
 
@@ -92,6 +94,7 @@ export class LeaderServer implements Role {
     };
     this.#startedAt = clock.now();
     this.#lastProgress = this.#startedAt;
+    this.#lastQuorum = this.#startedAt;
     this.#connections = this.#createConnections();
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
@@ -304,9 +307,14 @@ export class LeaderServer implements Role {
       return;
     }
     const isDiscovered = this.#consent.isOpen("epochAck");
+    // Liveness: those who left while histories were made equal do not find back to a leader that
+    // no quorum names yet. It must not wait for them as long as for a slow disk.
+    const counted = [this.#self, ...this.#connections.countedVoters()];
+    if (action.getQuorumVerifier().hasQuorumOf(counted)) this.#lastQuorum = now;
     if (
       (!isDiscovered && now - this.#startedAt > timings.discoveryTimeoutMs) ||
-      (this.#leader === null && now - this.#lastProgress > timings.syncTimeoutMs)
+      (this.#leader === null && now - this.#lastProgress > timings.syncTimeoutMs) ||
+      (this.#leader === null && now - this.#lastQuorum > timings.connectTimeoutMs)
     ) {
       const error = new QuorateError("ERR_SYNC_TIMEOUT", "no quorum synchronised in time");
       this.#end({ kind: "lost", error, isPeerGone: false });
