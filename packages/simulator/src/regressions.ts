@@ -44,4 +44,11 @@ export const regressions: readonly Regression[] = [
       "came back again and again and passed for progress, while the members it needed elected",
     holds: "only voters that count, and have not acknowledged yet, keep a leader waiting",
   },
+  {
+    seed: 379,
+    broke:
+      "the checker asked a leader that had been stopped at its last gate for what later leaders " +
+      "had committed meanwhile",
+    holds: "a leader must hold what was committed in earlier epochs; it commits nothing else",
+  },
 ];

@@ -25,6 +25,8 @@ export class CommitChecker {
   readonly #committed = new Map<Txnid, Chain>();
   /** As the committed entries of the ensemble itself say. */
   readonly #members = new Map<NodeId, string>();
+  /** The end of what was committed in each epoch, epochs ascending as they committed. */
+  readonly #ends = new Map<Epoch, LogPosition>();
   #end: LogPosition = LOG_START;
   #onEstablished: (node: NodeId, epoch: Epoch) => void = () => undefined;
 
@@ -72,12 +74,13 @@ export class CommitChecker {
       return;
     }
     this.#leaders.set(epoch, node);
+    const before = this.#endBefore(epoch);
     this.#violations.expect(
-      this.#disks.holds(node, this.#end),
+      this.#disks.holds(node, before),
       "leaderHoldsCommitted",
       () =>
         `n${node}, established in epoch ${epoch}, lacks ` +
-        `the committed ${formatTxnid(this.#end.txnid)}`,
+        `the committed ${formatTxnid(before.txnid)}`,
     );
     const voters = [...this.#disks.votersOf(epoch)];
     this.#violations.expect(
@@ -86,6 +89,18 @@ export class CommitChecker {
       () => `n${node} is established in epoch ${epoch}, in which are only [${voters.join(",")}]`,
     );
     this.#onEstablished(node, epoch);
+  }
+
+  /**
+   * What every leader of the epoch must hold. One that was stopped at its last gate may hear of its
+   * quorum when later leaders have committed more: it holds none of that, and commits none.
+   */
+  #endBefore(epoch: Epoch): LogPosition {
+    let end = LOG_START;
+    for (const [at, position] of this.#ends) {
+      if (at < epoch && position.txnid > end.txnid) end = position;
+    }
+    return end;
   }
 
   /** A leader of `epoch` announces, or a node applies, everything up to `txnid`. */
@@ -134,6 +149,7 @@ export class CommitChecker {
       this.#noteMembers(txnid);
     }
     this.#end = to;
+    this.#ends.set(epoch, to);
   }
 
   #noteMembers(txnid: Txnid): void {

@@ -25,6 +25,8 @@ interface NodeDisk {
   /** Batches in the node's durable log, by last txnid. */
   readonly held: Map<Txnid, Chain>;
   isForgetful: boolean;
+  /** Identities, as "id identity", that its table has replaced by newer ones. */
+  readonly replaced: Set<string>;
 }
 
 /**
@@ -48,7 +50,12 @@ export class DiskChecker {
   constructor(nodes: readonly NodeId[], violations: Violations) {
     this.#violations = violations;
     for (const id of nodes) {
-      this.#nodes.set(id, { image: null, held: new Map(), isForgetful: false });
+      this.#nodes.set(id, {
+        image: null,
+        held: new Map(),
+        isForgetful: false,
+        replaced: new Set(),
+      });
     }
   }
 
@@ -130,6 +137,7 @@ export class DiskChecker {
     // The old identity is still in everybody's table: only what the disk says next may match it.
     state.image = null;
     state.held.clear();
+    state.replaced.clear();
   }
 
   committed(node: NodeId, image: DiskImage): void {
@@ -137,6 +145,7 @@ export class DiskChecker {
     const before = state.image;
     state.image = image;
     if (before !== null && !state.isForgetful) this.#checkEpochs(node, before, image);
+    if (before !== null) this.#checkMembers(node, state, before, image);
     if (before !== null) this.#dropTruncated(node, state, before, image);
     this.#addNew(node, state, image);
     this.#enter(node, before, image);
@@ -192,6 +201,22 @@ export class DiskChecker {
       "currentEpochIsAccepted",
       () => `n${node}: current epoch ${after.currentEpoch} above accepted ${now.epoch}`,
     );
+  }
+
+  /** G27: who was replaced never comes back, but with a snapshot, which is older than its log. */
+  #checkMembers(node: NodeId, state: NodeDisk, before: DiskImage, after: DiskImage): void {
+    if (before.members === after.members) return;
+    if (before.checkpoint?.generation !== after.checkpoint?.generation) state.replaced.clear();
+    for (const [id, identity] of after.members) {
+      const old = before.members.get(id);
+      if (old === undefined || old === identity) continue;
+      state.replaced.add(`${id} ${old}`);
+      this.#violations.expect(
+        !state.replaced.has(`${id} ${identity}`),
+        "membersNeverRegress",
+        () => `the table of n${node} goes back to an older identity of n${id}`,
+      );
+    }
   }
 
   #dropTruncated(node: NodeId, state: NodeDisk, before: DiskImage, after: DiskImage): void {

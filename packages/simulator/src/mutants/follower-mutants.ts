@@ -60,7 +60,13 @@ export const followerMutants: readonly Mutant[] = [
   {
     // G2
     name: "no truncate",
-    edits: [{ file: PROXY, find: "handler.truncateAfter(effect.after);", replace: "" }],
+    edits: [
+      {
+        file: PROXY,
+        find: "this.#lastHistoryTicket = handler.truncateAfter(effect.after);",
+        replace: "",
+      },
+    ],
   },
   {
     // The leader does not stand down before a higher promise, and its follower breaks it.
