@@ -12,6 +12,10 @@ export const BOOTS_PER_PEER_MAX = 16;
 /** Answers to one peer within one answer window. More are not given: the peer asks again. */
 export const ANSWERS_PER_WINDOW_MAX = 8;
 
+/** So many echoes of a start that is not this one's, over so long, are not an old start's. */
+export const FOREIGN_ECHOES_MIN = 10;
+export const FOREIGN_ECHOES_MS = 3000;
+
 /**
  * - `fresh`: proved to be of the peer's present start, and newer than all before. May be counted.
  * - `unproved`: does not echo this site's boot id, so it may be a recording. May be answered.
@@ -53,6 +57,8 @@ export class BallotMessenger {
   /** At most one record per node id. */
   readonly #peers = new Map<NodeId, PeerRecord>();
   #sequence = 0n;
+  /** The start other than this one that peers echoed last. */
+  #foreign: { bootId: bigint; since: number; count: number; isReported: boolean } | null = null;
 
   constructor(options: BallotMessengerOptions, messenger: PeerMessenger, clock: Clock) {
     this.#options = options;
@@ -74,7 +80,10 @@ export class BallotMessenger {
     const reached = peer.sequences.get(datagram.bootId);
     if (reached !== undefined && datagram.sequence <= reached) return "refused";
     peer.heardBoot = datagram.bootId;
-    if (datagram.echo !== bootId) return "unproved";
+    if (datagram.echo !== bootId) {
+      if (datagram.echo !== 0n) this.#noteForeignEcho(datagram.echo);
+      return "unproved";
+    }
     peer.sequences.delete(datagram.bootId);
     peer.sequences.set(datagram.bootId, datagram.sequence);
     if (peer.sequences.size > BOOTS_PER_PEER_MAX) {
@@ -82,6 +91,26 @@ export class BallotMessenger {
       if (oldest !== undefined) peer.sequences.delete(oldest);
     }
     return "fresh";
+  }
+
+  /**
+   * Whether another node evidently sends ballots under this node's id: peers go on echoing one and
+   * the same start that is not this one's. Says so once.
+   */
+  takeDoubleSuspicion(): boolean {
+    const foreign = this.#foreign;
+    if (foreign === null || foreign.isReported || foreign.count < FOREIGN_ECHOES_MIN) return false;
+    if (this.#clock.now() - foreign.since < FOREIGN_ECHOES_MS) return false;
+    foreign.isReported = true;
+    return true;
+  }
+
+  #noteForeignEcho(bootId: bigint): void {
+    if (this.#foreign?.bootId !== bootId) {
+      const since = this.#clock.now();
+      this.#foreign = { bootId, since, count: 0, isReported: false };
+    }
+    this.#foreign.count += 1;
   }
 
   /** To every other configured voter. */

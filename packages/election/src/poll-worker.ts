@@ -43,6 +43,12 @@ export class PollWorker {
   receive(datagram: BallotDatagram): void {
     const { messenger, master, logger } = this.#deps;
     const arrival = messenger.judge(datagram);
+    if (messenger.takeDoubleSuspicion()) {
+      logger.error("another node sends ballots under this node's id", {
+        code: "ERR_SERVER_DUPLICATE_ID",
+        heardFrom: datagram.sender,
+      });
+    }
     const { sender, vote } = datagram;
     if (arrival === "refused") {
       logger.debug("ballot datagram refused", { sender, cluster: datagram.cluster });

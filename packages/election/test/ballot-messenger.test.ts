@@ -12,6 +12,8 @@ import {
   ANSWERS_PER_WINDOW_MAX,
   BallotMessenger,
   BOOTS_PER_PEER_MAX,
+  FOREIGN_ECHOES_MIN,
+  FOREIGN_ECHOES_MS,
 } from "../src/ballot-messenger.js";
 import { VirtualClock } from "./support/virtual-clock.js";
 
@@ -70,6 +72,19 @@ describe("a ballot datagram", () => {
     expect(messenger.judge(fromTwo({ echo: 76n }))).toBe("unproved");
     // Nothing was counted, so the same number may still prove itself.
     expect(messenger.judge(fromTwo())).toBe("fresh");
+  });
+
+  it("that goes on echoing another start tells of a second node with this id, once", async () => {
+    const { messenger, clock } = bench();
+    for (let i = 1; i <= FOREIGN_ECHOES_MIN; i += 1) {
+      expect(messenger.takeDoubleSuspicion()).toBe(false);
+      messenger.judge(fromTwo({ echo: 76n, sequence: BigInt(i) }));
+    }
+    // An echo of this node's own former start is as frequent, but soon over.
+    expect(messenger.takeDoubleSuspicion()).toBe(false);
+    await clock.advance(FOREIGN_ECHOES_MS);
+    expect(messenger.takeDoubleSuspicion()).toBe(true);
+    expect(messenger.takeDoubleSuspicion()).toBe(false);
   });
 
   it("is refused from another cluster, a stranger, and from itself (G14)", () => {

@@ -50,6 +50,10 @@ it("a second node of one id counts nowhere and harms nobody, also in an election
     ensemble.start(leader);
     await ensemble.untilReady();
     expect(double.log).not.toMatch(/leading|following/);
+    // The peers answer the double's ballots at the address that the configuration gives to the id.
+    await ensemble.until("the other to be told", () =>
+      ensemble.process(doubled).log.includes("ERR_SERVER_DUPLICATE_ID"),
+    );
   } finally {
     double.signal("SIGKILL");
     await double.ended;
