@@ -29,7 +29,6 @@ export const regressions: readonly Regression[] = [
     seed: 19,
     broke: "the barrier between roles waited for ever behind a full disk",
     holds: "the barrier ends with the failure after which nothing will be answered",
-    mutant: "barrier blind to a failed store",
   },
   {
     seed: 135,

@@ -34,7 +34,6 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["follower's history not looked at", 20],
   ["wiped voter counted", 1],
   ["no barrier between roles", 2],
-  ["barrier blind to a failed store", 40],
   ["request number reused", 1],
   ["replayed admission overwrites the table", 1],
   ["no truncate", 3],

@@ -80,16 +80,6 @@ export const nodeMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "barrier blind to a failed store",
-    edits: [
-      {
-        file: ACTION,
-        find: "await Promise.race([this.#ledger.idle(), this.#failed]);",
-        replace: "await this.#ledger.idle();",
-      },
-    ],
-  },
-  {
     name: "request number reused",
     edits: [
       {
