@@ -36,7 +36,7 @@ import { HeartbeatRounds } from "./heartbeat-rounds.js";
 import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
-import { ReadIndexQueue } from "./read-index-queue.js";
+import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
 import { RefusalQueue } from "./refusal-queue.js";
 
 export interface LeaderOptions {
@@ -228,10 +228,10 @@ export class Leader {
   }
 
   /** A read index: calls back with the mark that the reader must have applied. */
-  readIndex(done: (mark: Txnid | QuorateError) => void): void {
+  readIndex(done: (mark: Txnid | QuorateError) => void, origin: ReadOrigin = "here"): void {
     if (this.#isTerminated) {
       done(stoppedLeading());
-    } else if (!this.#reads.add(this.#tracker.mark, done)) {
+    } else if (!this.#reads.add(this.#tracker.mark, done, origin)) {
       done(new QuorateError("ERR_SERVER_BUSY", "too many reads wait", { retryable: true }));
     } else {
       this.#scheduleFlush();
@@ -259,7 +259,7 @@ export class Leader {
           const { readId } = message;
           if (typeof mark === "bigint") pipe.send({ kind: "readIndexReply", readId, txnid: mark });
           else pipe.close(mark);
-        });
+        }, "peer");
         return;
       case "syncProgress":
         return; // The last answers of the history stream.

@@ -3,8 +3,12 @@ import type { QuorateError, Txnid } from "@quorate/protocol";
 
 export type ReadIndexDone = (mark: Txnid | QuorateError) => void;
 
+/** Who asks: this node's clients and refusals, or a follower for all of its own at once. */
+export type ReadOrigin = "here" | "peer";
+
 interface PendingRead {
   readonly mark: Txnid;
+  readonly origin: ReadOrigin;
   readonly done: ReadIndexDone;
 }
 
@@ -17,11 +21,17 @@ export class ReadIndexQueue {
   #waiting: PendingRead[] = [];
   #inRound: PendingRead[] = [];
   #round = 0;
+  readonly #pending: Record<ReadOrigin, number> = { here: 0, peer: 0 };
 
-  /** @param mark the commit mark at arrival. False at the bound. */
-  add(mark: Txnid, done: ReadIndexDone): boolean {
-    if (this.#waiting.length + this.#inRound.length >= PENDING_READS_MAX) return false;
-    this.#waiting.push({ mark, done });
+  /**
+   * @param mark the commit mark at arrival.
+   * @returns false at the bound of this origin. Reads here leave room for the followers': one that
+   * is turned away loses its pipe, so clients of one node could end the whole leadership.
+   */
+  add(mark: Txnid, done: ReadIndexDone, origin: ReadOrigin = "here"): boolean {
+    if (this.#pending[origin] >= PENDING_READS_MAX) return false;
+    this.#pending[origin] += 1;
+    this.#waiting.push({ mark, done, origin });
     return true;
   }
 
@@ -45,6 +55,7 @@ export class ReadIndexQueue {
     if (this.#inRound.length === 0 || !isProven(this.#round)) return;
     const reads = this.#inRound;
     this.#inRound = [];
+    for (const { origin } of reads) this.#pending[origin] -= 1;
     for (const { mark, done } of reads) done(mark);
   }
 
@@ -52,6 +63,7 @@ export class ReadIndexQueue {
     const reads = [...this.#inRound, ...this.#waiting];
     this.#inRound = [];
     this.#waiting = [];
+    for (const { origin } of reads) this.#pending[origin] -= 1;
     for (const { done } of reads) done(error);
   }
 }

@@ -3,6 +3,7 @@ import {
   CUSTOM_OP_CODE_MIN,
   DEFAULT_TIMINGS,
   OpCode,
+  PENDING_READS_MAX,
   positionOf,
   type CustomRequestHandler,
   type ResponseMsg,
@@ -253,6 +254,24 @@ describe("linearizable reads", () => {
     clock.advance(0);
     answer(pipe);
     expect(pipe.sent.at(-1)).toMatchObject({ kind: "readIndexReply", readId: 5 });
+  });
+
+  test("F15: more reads here than may wait do not turn a follower's question away", () => {
+    const { leader, join, answer, clock } = leaderOf(3);
+    const pipe = join(2);
+    const refused: unknown[] = [];
+    for (let i = 0; i <= PENDING_READS_MAX; i += 1) {
+      leader.readIndex((mark) => {
+        if (typeof mark !== "bigint") refused.push(mark);
+      });
+    }
+    leader.onMessage(pipe, { kind: "readIndexRequest", readId: 5 });
+    expect(refused).toMatchObject([{ code: "ERR_SERVER_BUSY" }]);
+    expect(pipe.closed).toBeNull();
+    clock.advance(0);
+    answer(pipe);
+    expect(pipe.sent.at(-1)).toMatchObject({ kind: "readIndexReply", readId: 5 });
+    expect(refused).toHaveLength(1);
   });
 
   test("are told when the leader stops, and afterwards", () => {

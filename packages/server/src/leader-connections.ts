@@ -246,8 +246,10 @@ export class LeaderConnections {
    */
   #countsAsVoter({ proxy }: Connection): boolean {
     const { profile } = proxy;
-    if (profile === null || !proxy.canFollowerVote()) return false;
+    if (profile === null || !profile.voting) return false;
     const table = this.#deps.action.getIdentityTable();
+    if (table.size === 0 && !proxy.canFollowerVote()) return false;
+    // Judged anew: the record that admits it may have been committed since it introduced itself.
     const { id, identity, standing } = profile;
     return table.size === 0 || effectiveStanding(table, id, identity, standing) === "member";
   }

@@ -159,8 +159,9 @@ export class ServerAction implements ActionHandler {
       },
     });
     // The table is persisted before any commit mark that covers its records: what the disk has is
-    // the newest, and the records in the log below that mark are older ones.
-    action.#isReplaying = action.#members.size > 0;
+    // the newest, and the records in the log below that mark are older ones. Unless it is still the
+    // checkpoint's: a snapshot is installed with its table below a mark that was known before.
+    action.#isReplaying = !isSameTable(action.#members, checkpoint?.members ?? []);
     await action.#replica.load(store, checkpoint, lastLogged, commitMark);
     action.#isReplaying = false;
     action.#noteUnappliedFounding();
@@ -476,6 +477,10 @@ function emptySnapshot(digest: bigint): SnapshotSource {
     read: () => Promise.resolve([]),
     close: () => undefined,
   };
+}
+
+function isSameTable(table: IdentityTable, members: SnapshotInfo["members"]): boolean {
+  return table.size === members.length && members.every(([id, name]) => table.get(id) === name);
 }
 
 function asStoreError(error: unknown): QuorateError {

@@ -87,7 +87,7 @@ export const leaderMutants: readonly Mutant[] = [
     edits: [
       {
         file: "packages/broadcast/src/read-index-queue.ts",
-        find: "this.#waiting.push({ mark, done });",
+        find: "this.#waiting.push({ mark, done, origin });",
         replace: "done(mark);",
       },
     ],
