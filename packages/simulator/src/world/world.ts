@@ -195,7 +195,10 @@ export class World {
       },
       onMessagesReceived: (pipe, messages) => {
         levels.received(pipe, messages);
-        for (const message of messages) this.messages.received(pipe.pipeId, message);
+        for (const message of messages) {
+          this.messages.received(pipe.pipeId, message);
+          if (message.kind === "newLeaderAck") this.leases.acknowledged(pipe.host);
+        }
       },
       onOverflow: () => this.coverage.event("pipe overflow"),
     };
