@@ -83,7 +83,6 @@ export class ServerAction implements ActionHandler {
   readonly #emptyDigest: bigint;
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
-  #isReplaying = false;
   #failure: QuorateError | null = null;
   #resolveFailed: () => void = () => undefined;
   readonly #failed: Promise<void>;
@@ -96,6 +95,8 @@ export class ServerAction implements ActionHandler {
   #currentEpoch: Epoch;
   // In memory, persisted in the store's order.
   #members: IdentityTable;
+  /** The table as of the applied state: what a checkpoint of that state says (seed 1). */
+  #appliedMembers: IdentityTable = new Map();
 
   private constructor(options: ServerActionOptions, deps: ServerActionDeps) {
     this.#options = options;
@@ -130,12 +131,10 @@ export class ServerAction implements ActionHandler {
         this.#applied(entry, answer);
       },
       onFounded: (members) => {
-        if (this.#members.size === 0) this.#setMembers(members);
+        this.#appliedMembers = members;
       },
       onAdmitted: (voter, identity) => {
-        if (!this.#isReplaying && this.#members.get(voter) !== identity) {
-          this.#setMembers(new Map([...this.#members, [voter, identity]]));
-        }
+        this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
       },
     });
@@ -161,9 +160,10 @@ export class ServerAction implements ActionHandler {
     // The table is persisted before any commit mark that covers its records: what the disk has is
     // the newest, and the records in the log below that mark are older ones. Unless it is still the
     // checkpoint's: a snapshot is installed with its table below a mark that was known before.
-    action.#isReplaying = !isSameTable(action.#members, checkpoint?.members ?? []);
+    action.#appliedMembers = new Map(checkpoint?.members ?? []);
+    const isCheckpoints = isSameTable(action.#members, action.#appliedMembers);
     await action.#replica.load(store, checkpoint, lastLogged, commitMark);
-    action.#isReplaying = false;
+    if (isCheckpoints) action.#settleMembers();
     action.#noteUnappliedFounding();
     return action;
   }
@@ -329,11 +329,13 @@ export class ServerAction implements ActionHandler {
     const ticket = this.#deps.store.installSnapshot(staged);
     this.#replica.replaced(logEnd);
     this.#members = new Map(tracked.info.members);
+    this.#appliedMembers = this.#members;
     // Nothing behind it is answered until memory, too, is what was installed.
     return this.#ledger.open(ticket, undefined, async () => {
       const { store } = this.#deps;
       const mark = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
       await this.#replica.load(store, tracked.info, logEnd, minTxnid(mark, logEnd.txnid));
+      this.#settleMembers();
       this.#noteUnappliedFounding();
       this.#isInstalling = false;
     });
@@ -362,7 +364,10 @@ export class ServerAction implements ActionHandler {
   }
 
   commit(upTo: Txnid): void {
+    const before = this.#appliedMembers;
     this.#replica.commit(upTo);
+    // Once for all that was applied: a history that is gone through again names old ones first.
+    if (this.#appliedMembers !== before) this.#settleMembers();
     this.#considerCheckpoint();
   }
 
@@ -444,6 +449,11 @@ export class ServerAction implements ActionHandler {
     if (this.#members.size === 0 && first !== undefined) this.#noteFounding(first);
   }
 
+  #settleMembers(): void {
+    if (isSameTable(this.#members, this.#appliedMembers)) return;
+    this.#setMembers(this.#appliedMembers);
+  }
+
   #setMembers(members: IdentityTable): void {
     this.#members = members;
     this.#ledger.open(this.#deps.store.setIdentityTable(members));
@@ -457,7 +467,7 @@ export class ServerAction implements ActionHandler {
     this.#checkpointer.consider(appliedBytes, () => ({
       position: applied,
       digest: this.#deps.stateMachine.digest(),
-      members: [...this.#members].sort(([a], [b]) => a - b),
+      members: [...this.#appliedMembers].sort(([a], [b]) => a - b),
     }));
   }
 
@@ -479,8 +489,8 @@ function emptySnapshot(digest: bigint): SnapshotSource {
   };
 }
 
-function isSameTable(table: IdentityTable, members: SnapshotInfo["members"]): boolean {
-  return table.size === members.length && members.every(([id, name]) => table.get(id) === name);
+function isSameTable(table: IdentityTable, other: IdentityTable): boolean {
+  return table.size === other.size && [...table].every(([id, name]) => other.get(id) === name);
 }
 
 function asStoreError(error: unknown): QuorateError {

@@ -91,6 +91,6 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "replayed admission overwrites the table",
-    edits: [{ file: ACTION, find: "!this.#isReplaying && ", replace: "" }],
+    edits: [{ file: ACTION, find: "if (isCheckpoints) action", replace: "action" }],
   },
 ];
