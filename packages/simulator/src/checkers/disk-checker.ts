@@ -206,7 +206,11 @@ export class DiskChecker {
   /** G27: who was replaced never comes back, but with a snapshot, which is older than its log. */
   #checkMembers(node: NodeId, state: NodeDisk, before: DiskImage, after: DiskImage): void {
     if (before.members === after.members) return;
-    if (before.checkpoint?.generation !== after.checkpoint?.generation) state.replaced.clear();
+    if (before.checkpoint?.generation !== after.checkpoint?.generation) {
+      // A snapshot's table replaces the whole of the own, which may have been newer.
+      state.replaced.clear();
+      return;
+    }
     for (const [id, identity] of after.members) {
       const old = before.members.get(id);
       if (old === undefined || old === identity) continue;
