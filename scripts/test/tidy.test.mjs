@@ -57,7 +57,7 @@ test.each([
   ["a line of 101 columns", `const a = "${"x".repeat(88)}";`],
   ["a path of someone's machine", 'const file = "/home/someone/quorate/a.ts";'],
   ["a path below /tmp", 'const file = "/tmp/quorate";'],
-  ["the address of a registry", '// from "https://registry.example.org/ws"'],
+  ["the address of a registry", '// from "https:/' + '/registry.example.org/ws"'],
   ["an open point without a number", "// TODO: later"],
   ["a focused test", 'test.only("a", run);'],
   ["a focused suite", 'describe.only("a", run);'],
