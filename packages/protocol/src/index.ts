@@ -7,6 +7,7 @@ export * from "./assert.js";
 export * from "./entry-batch.js";
 export * from "./errors.js";
 export * from "./ids.js";
+export * from "./key.js";
 export * from "./limits.js";
 export * from "./messages.js";
 export * from "./op-code.js";
