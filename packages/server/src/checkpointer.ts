@@ -1,9 +1,10 @@
-import { HISTORY_CHUNK_BYTES_MAX } from "@quorate/protocol";
+import { HISTORY_CHUNK_BYTES_MAX, LOG_START } from "@quorate/protocol";
 import type {
   CheckpointWriter,
   DurableStore,
   Logger,
   SnapshotInfo,
+  SnapshotSource,
   StateMachine,
 } from "@quorate/protocol";
 
@@ -73,4 +74,13 @@ export class Checkpointer {
       this.#isRunning = false;
     }
   }
+}
+
+/** What a node sends that has no checkpoint yet: nothing, and then its whole log. */
+export function emptySnapshot(digest: bigint): SnapshotSource {
+  return {
+    info: { position: LOG_START, digest, members: [] },
+    read: () => Promise.resolve([]),
+    close: () => undefined,
+  };
 }

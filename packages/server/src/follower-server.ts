@@ -320,6 +320,8 @@ export class FollowerServer implements Role {
       const error = new QuorateError(code, "the role's bound on waiting is reached");
       this.#end({ kind: "lost", error, isPeerGone: code === "ERR_PROTOCOL_TIMEOUT" });
     };
+    // A large snapshot takes its time to be loaded; that is not the leader's silence.
+    this.#lastProgress = Math.max(this.#lastProgress, action.loadProgressAt?.() ?? 0);
     if ((action.oldestAppendAgeMs?.() ?? 0) > timings.diskTimeoutMs) lose("ERR_STORE_TIMEOUT");
     else if (now - this.#lastHeard > timings.followerTimeoutMs) lose("ERR_PROTOCOL_TIMEOUT");
     else if (!this.#isReady && now - this.#lastProgress > timings.syncTimeoutMs) {

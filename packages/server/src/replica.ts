@@ -32,6 +32,8 @@ export interface ReplicaDeps {
   /** A committed entry of the ensemble itself. */
   onFounded(members: Map<NodeId, Identity>): void;
   onAdmitted(voter: NodeId, identity: Identity): void;
+  /** A part of what `load` reads was read: the disk answers. */
+  onLoading?(): void;
 }
 
 const NO_ANSWER = new Uint8Array();
@@ -49,6 +51,8 @@ export class Replica {
   #commitMark: Txnid = LOG_START.txnid;
   #appliedBytes = 0;
   #isApplying = false;
+  /** What the state was when it began to be replaced, until it is whole again. */
+  #beforeLoad: { readonly txnid: Txnid; readonly digest: bigint } | null = null;
   #waiters: { readonly mark: Txnid; readonly done: (isApplied: boolean) => void }[] = [];
 
   constructor(deps: ReplicaDeps) {
@@ -72,6 +76,15 @@ export class Replica {
     return this.#unapplied[0];
   }
 
+  /**
+   * A txnid and the digest of the state there. While a checkpoint's rows are being loaded the tree
+   * holds a part of them, which is the state at no txnid: then it is what it was before.
+   */
+  appliedState(): { readonly txnid: Txnid; readonly digest: bigint } {
+    if (this.#beforeLoad !== null) return this.#beforeLoad;
+    return { txnid: this.#applied.txnid, digest: this.#deps.stateMachine.digest() };
+  }
+
   /** Log bytes applied since the start; grows only. */
   get appliedBytes(): number {
     return this.#appliedBytes;
@@ -87,16 +100,21 @@ export class Replica {
     logEnd: LogPosition,
     commitMark: Txnid,
   ): Promise<void> {
-    const { stateMachine } = this.#deps;
+    const { stateMachine, onLoading } = this.#deps;
+    this.#beforeLoad ??= this.appliedState();
     stateMachine.reset();
     this.#unapplied = [];
-    for await (const rows of store.readCheckpoint()) stateMachine.restore(rows);
+    for await (const rows of store.readCheckpoint()) {
+      stateMachine.restore(rows);
+      onLoading?.();
+    }
     if (checkpoint !== null && stateMachine.digest() !== checkpoint.digest) {
       throw new QuorateError("ERR_STORE_DAMAGED", "the checkpoint's rows do not give its digest", {
         details: { position: formatTxnid(checkpoint.position.txnid) },
       });
     }
     this.#applied = checkpoint?.position ?? LOG_START;
+    this.#beforeLoad = null;
     this.#logEnd = this.#applied;
     this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
     while (this.#logEnd.txnid < logEnd.txnid) {
@@ -104,6 +122,7 @@ export class Replica {
       assert(batches.length > 0, "the log reaches its own end");
       for (const batch of batches) this.log(batch);
       this.#applyUpTo(this.#commitMark);
+      onLoading?.();
     }
     this.#wake();
   }

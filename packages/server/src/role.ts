@@ -4,6 +4,8 @@ import type { ActionHandler, QuorateError, Txnid } from "@quorate/protocol";
 export interface RoleHandler extends ActionHandler {
   /** How long the oldest unanswered write has waited. A blocking host has none. */
   oldestAppendAgeMs?(): number;
+  /** When a snapshot that is being loaded into memory last got on; null while none is. */
+  loadProgressAt?(): number | null;
 }
 
 /** Why a role ended. What follows is always another election, or the end of the node. */

@@ -39,7 +39,7 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
-import { Checkpointer } from "./checkpointer.js";
+import { Checkpointer, emptySnapshot } from "./checkpointer.js";
 import { decodeIdentities } from "./identity-record.js";
 import { Replica } from "./replica.js";
 import type { RequestManager } from "./request-manager.js";
@@ -136,6 +136,9 @@ export class ServerAction implements ActionHandler {
       onAdmitted: (voter, identity) => {
         this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
+      },
+      onLoading: () => {
+        this.#ledger.noteProgress();
       },
     });
   }
@@ -405,13 +408,19 @@ export class ServerAction implements ActionHandler {
     this.#replica.abandonWaiters();
   }
 
-  digest(): bigint {
-    return this.#deps.stateMachine.digest();
+  /** The last applied txnid and the digest of the state there. */
+  appliedState(): { readonly txnid: Txnid; readonly digest: bigint } {
+    return this.#replica.appliedState();
   }
 
   /** How long the oldest write has waited for the disk. */
   oldestAppendAgeMs(): number {
     return this.#ledger.oldestAgeMs();
+  }
+
+  /** When a snapshot that is being loaded into memory last got on; null while none is. */
+  loadProgressAt(): number | null {
+    return this.#ledger.progressAt;
   }
 
   /**
@@ -478,15 +487,6 @@ export class ServerAction implements ActionHandler {
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
-}
-
-/** What a node sends that has no checkpoint yet: nothing, and then its whole log. */
-function emptySnapshot(digest: bigint): SnapshotSource {
-  return {
-    info: { position: LOG_START, digest, members: [] },
-    read: () => Promise.resolve([]),
-    close: () => undefined,
-  };
 }
 
 function isSameTable(table: IdentityTable, other: IdentityTable): boolean {

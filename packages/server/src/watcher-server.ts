@@ -1,5 +1,6 @@
 import type { ElectionSite } from "@quorate/election";
 import { QuorateError, type NodeId, type Random } from "@quorate/protocol";
+import { pause } from "./pause.js";
 import type { RoleEnd } from "./role.js";
 import {
   runWatcherServerWithRequest,
@@ -96,18 +97,9 @@ export class WatcherServer {
 
   /** Grown by jitter, so that many watchers do not return together. Ends with the signal. */
   #pause(): Promise<void> {
-    const { signal } = this.#options;
     const ms = this.#pauseMs * (1 + this.#deps.random.next() / 2);
     this.#pauseMs = Math.min(this.#pauseMs * 2, WATCHER_RETRY_MS_MAX);
-    return new Promise((resolve) => {
-      const end = (): void => {
-        timer.cancel();
-        signal.removeEventListener("abort", end);
-        resolve();
-      };
-      const timer = this.#deps.clock.setTimer(ms, end);
-      signal.addEventListener("abort", end);
-    });
+    return pause(this.#deps.clock, ms, this.#options.signal);
   }
 }
 

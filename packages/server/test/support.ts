@@ -1,12 +1,13 @@
 import {
   DEFAULT_TIMINGS,
   QuorateError,
-  silentLogger,
   toNodeId,
   type BallotDatagram,
   type Chain,
   type ChainHash,
   type Clock,
+  type LogData,
+  type Logger,
   type NodeId,
   type PeerConnector,
   type PeerListener,
@@ -18,7 +19,10 @@ import {
 } from "@quorate/protocol";
 import { MemoryDisk, openMemoryStore } from "@quorate/testkit";
 import { ZnodeMachine } from "@quorate/znode";
-import { startServer, type Server } from "../src/index.js";
+import { startServer, type Server, type ServerDeps } from "../src/index.js";
+
+const asText = (_key: string, value: unknown): unknown =>
+  typeof value === "bigint" ? value.toString() : value;
 
 export const testHash: ChainHash = (block) => {
   let hash = 0xcbf2_9ce4_8422_2325n;
@@ -198,6 +202,13 @@ export class MemoryNetwork {
   }
 }
 
+export interface EnsembleOptions {
+  readonly checkpointBytes?: number;
+  readonly retainedTailBytes?: number;
+  readonly readLatencyMs?: (node: number) => number;
+  readonly deps?: (node: number) => Partial<ServerDeps>;
+}
+
 /** Whole nodes over memory. */
 export class Ensemble {
   readonly clock = new VirtualClock();
@@ -205,8 +216,13 @@ export class Ensemble {
   readonly voters: readonly NodeId[];
   readonly disks = new Map<NodeId, MemoryDisk>();
   readonly servers = new Map<NodeId, Server>();
+  /** What the servers log at info and above: `3 role ended {...}`. */
+  readonly lines: string[] = [];
 
-  constructor(size: number) {
+  constructor(
+    size: number,
+    readonly options: EnsembleOptions = {},
+  ) {
     this.voters = Array.from({ length: size }, (_, index) => id(index + 1));
     for (const voter of this.voters) this.disks.set(voter, new MemoryDisk());
   }
@@ -233,12 +249,12 @@ export class Ensemble {
           voters: this.voters,
           cluster: "test",
           timings: DEFAULT_TIMINGS,
-          checkpointBytes: 1 << 20,
+          checkpointBytes: this.options.checkpointBytes ?? 1 << 20,
         },
         {
           clock: this.clock,
           random,
-          logger: silentLogger,
+          logger: this.#logger(node),
           messenger: this.network.messenger(nodeId),
           listener: this.network.listener(nodeId),
           connector: this.network.connector(nodeId),
@@ -248,9 +264,14 @@ export class Ensemble {
               random,
               chainHash: testHash,
               latencyMs: () => 1,
+              readLatencyMs: () => this.options.readLatencyMs?.(node) ?? 0,
+              ...(this.options.retainedTailBytes === undefined
+                ? {}
+                : { retainedTailBytes: this.options.retainedTailBytes }),
             }),
           createStateMachine: () => new ZnodeMachine(),
           chainHash: testHash,
+          ...this.options.deps?.(node),
         },
       );
       let server: Server | null = null;
@@ -261,6 +282,19 @@ export class Ensemble {
       await this.clock.until(() => server !== null);
       this.servers.set(nodeId, await starting);
     }
+  }
+
+  #logger(node: number): Logger {
+    const keep = (message: string, data: LogData = {}): void => {
+      this.lines.push(`${node} ${message} ${JSON.stringify(data, asText)}`);
+    };
+    return {
+      error: keep,
+      warn: keep,
+      info: keep,
+      debug: () => undefined,
+      child: () => this.#logger(node),
+    };
   }
 
   get leader(): Server | undefined {
