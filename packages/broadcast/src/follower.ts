@@ -108,6 +108,10 @@ export class Follower {
 
   #deliver(message: PeerMsg): void {
     const { handler } = this.#deps;
+    if ((message.kind === "abort" || message.kind === "response") && message.fid !== this.#fid) {
+      // Of the leader's routing, not of this node's bookkeeping: it costs the pipe.
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `an answer to node ${message.fid}`);
+    }
     if (message.kind === "abort") {
       handler.abort(message.fid, message.reqId, message.code, message.error);
     } else if (message.kind === "response") {

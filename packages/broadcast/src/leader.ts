@@ -10,65 +10,28 @@ import {
   QuorateError,
 } from "@quorate/protocol";
 import type {
-  ActionHandler,
-  ChainHash,
-  Clock,
-  CustomRequestHandler,
+  AbortMsg,
   EntryBatch,
-  Epoch,
+  ErrorCode,
   Identity,
-  Logger,
   LogPosition,
-  MsgFactory,
   NodeId,
   PeerMsg,
   PeerPipe,
-  QuorumVerifier,
   RequestMsg,
   ResponseMsg,
   Timer,
-  Timings,
   Txnid,
 } from "@quorate/protocol";
 import { CommitTracker } from "./commit-tracker.js";
-import { runCustomRequest } from "./custom-request.js";
+import { CustomRequests } from "./custom-requests.js";
 import { HeartbeatRounds } from "./heartbeat-rounds.js";
+import type { JoiningFollower, LeaderDeps, LeaderOptions } from "./leader-options.js";
 import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
 import { RefusalQueue } from "./refusal-queue.js";
-
-export interface LeaderOptions {
-  readonly nodeId: NodeId;
-  readonly epoch: Epoch;
-  readonly quorum: QuorumVerifier;
-  /** The end of the initial history: durable on a quorum, committed by the owner already. */
-  readonly initialEnd: LogPosition;
-  readonly timings: Timings;
-}
-
-export interface LeaderDeps {
-  readonly handler: ActionHandler;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly factory: MsgFactory;
-  readonly chainHash: ChainHash;
-  readonly customHandler?: CustomRequestHandler;
-  /** A follower or watcher joined or left. */
-  onEnsembleChange(): void;
-  /** This leader must not go on. Once. */
-  onStepDown(error: QuorateError): void;
-}
-
-export interface JoiningFollower {
-  readonly pipe: PeerPipe;
-  readonly identity: Identity;
-  /** Whether its accepts count at once; a voter that had forgotten counts after re-admission. */
-  readonly isCounted: boolean;
-  /** The end of the history that it acknowledged. */
-  readonly upTo: LogPosition;
-}
 
 /**
  * The leader in normal operation (Zab phase 3): one order of proposals, commits in that order.
@@ -90,6 +53,7 @@ export class Leader {
   #announcedMark: Txnid;
   readonly #reads = new ReadIndexQueue();
   readonly #refusals = new RefusalQueue();
+  readonly #custom: CustomRequests;
   readonly #admissions: { readonly voter: NodeId; readonly identity: Identity }[] = [];
   #heartbeatTimer: Timer | null = null;
   #isTerminated = false;
@@ -111,8 +75,14 @@ export class Leader {
     });
     this.#announcedMark = initialEnd.txnid;
     this.#tracker.count(nodeId, initialEnd.txnid);
-    deps.customHandler?.attach((response) => {
-      this.queueResponse(response);
+    this.#custom = new CustomRequests({
+      ...deps,
+      onResponse: (response) => {
+        this.#answer(response);
+      },
+      onRefused: (fid, request, error) => {
+        this.#refuse(fid, request, error);
+      },
     });
     this.#scheduleHeartbeat();
   }
@@ -201,17 +171,18 @@ export class Leader {
   /** Takes a request into the order. Refusals are answered through `abort`. */
   queueRequest(fid: string, request: RequestMsg): void {
     if (this.#isTerminated) return;
-    const isLocal = fid === this.getFollowerId();
-    if (isCustomOpCode(request.op)) {
-      const answer = runCustomRequest(fid, request, this.#deps);
-      if (answer instanceof QuorateError) this.#refuse(fid, request, answer);
-      else if (answer !== null) this.queueResponse(answer);
-    } else if (isInternalOpCode(request.op) && !isLocal) {
-      this.#refuse(fid, request, new QuorateError("ERR_SERVER_UNSUPPORTED", "internal operation"));
+    const { op } = request;
+    const isOwn = fid === this.getFollowerId();
+    const refuse = (code: ErrorCode, message: string): void =>
+      this.#refuse(fid, request, new QuorateError(code, message));
+    if (isInternalOpCode(op) && !isOwn) {
+      refuse("ERR_SERVER_UNSUPPORTED", "internal operation");
     } else if (this.#isDraining) {
-      this.#refuse(fid, request, new QuorateError("ERR_SERVER_NOT_READY", "leader is leaving"));
+      refuse("ERR_SERVER_NOT_READY", "leader is leaving");
+    } else if (isCustomOpCode(op) && this.#deps.handler.isReplicated?.(op) !== true) {
+      this.#custom.take(fid, request);
     } else if (!this.#maker.add(fid, request)) {
-      this.#refuse(fid, request, new QuorateError("ERR_SERVER_BUSY", "leader's queue is full"));
+      refuse("ERR_SERVER_BUSY", "leader's queue is full");
     } else {
       this.#scheduleFlush();
     }
@@ -220,11 +191,7 @@ export class Leader {
   /** The answer of the custom request handler, on its way to the node that asked. */
   queueResponse(response: ResponseMsg): void {
     if (this.#isTerminated) return;
-    if (response.fid === this.getFollowerId()) {
-      this.#deps.handler.respond(response.fid, response.reqId, response.error, response.content);
-      return;
-    }
-    this.#toOrigin(response.fid, response);
+    this.#custom.respond(response);
   }
 
   /** A read index: calls back with the mark that the reader must have applied. */
@@ -295,10 +262,11 @@ export class Leader {
     if (this.#isTerminated) return;
     this.#isTerminated = true;
     this.#heartbeatTimer?.cancel();
-    this.#deps.customHandler?.attach(null);
+    this.#custom.close();
     const error = stoppedLeading();
     this.#reads.refuse(error);
     // These drew no txnid and left no trace: they are refused, not unknown.
+    this.#refusals.giveUp(error);
     for (const { fid, request } of this.#maker.takeWaiting()) this.#refuse(fid, request, error);
   }
 
@@ -339,13 +307,20 @@ export class Leader {
     if (this.#tracker.accept(member.id, txnid)) this.#committed();
   }
 
-  #refuse(fid: string, request: RequestMsg, error: QuorateError): void {
-    if (fid === this.getFollowerId()) {
-      this.#deps.handler.abort(fid, request.reqId, error.code, error.message);
-      return;
+  #refuse(fid: string, { reqId }: RequestMsg, error: QuorateError): void {
+    this.#answer(this.#deps.factory.createAbort(fid, reqId, error.code, error.message));
+  }
+
+  #answer(answer: AbortMsg | ResponseMsg): void {
+    const { fid, reqId, error } = answer;
+    if (fid !== this.getFollowerId()) {
+      for (const { id, pipe } of this.#peers.members()) if (fidOf(id) === fid) pipe.send(answer);
+    } else if (answer.kind === "abort") {
+      this.#deps.handler.abort(fid, reqId, answer.code, error);
+    } else {
+      this.#deps.handler.respond(fid, reqId, error, answer.content);
     }
-    const { factory } = this.#deps;
-    this.#toOrigin(fid, factory.createAbort(fid, request.reqId, error.code, error.message));
+    if (this.#isDraining) this.#scheduleFlush();
   }
 
   /**
@@ -360,15 +335,17 @@ export class Leader {
         this.#refuse(fid, request, proof);
         return;
       }
-      this.#refusals.add(judgedAt, () => {
-        this.#refuse(fid, request, error);
+      this.#refusals.add({
+        judgedAt,
+        deliver: () => {
+          this.#refuse(fid, request, error);
+        },
+        giveUp: (reason) => {
+          this.#refuse(fid, request, reason);
+        },
       });
       this.#scheduleFlush();
     });
-  }
-
-  #toOrigin(fid: string, message: PeerMsg): void {
-    for (const { id, pipe } of this.#peers.members()) if (fidOf(id) === fid) pipe.send(message);
   }
 
   #scheduleFlush(): void {
@@ -406,7 +383,7 @@ export class Leader {
   /** Nothing that was accepted here waits for its answer. */
   #isDrained(): boolean {
     const isQuiet = this.#outstanding.length === 0 && this.#maker.waiting === 0;
-    return isQuiet && this.#reads.isEmpty && this.#refusals.isEmpty;
+    return isQuiet && this.#reads.isEmpty && this.#refusals.isEmpty && this.#custom.isEmpty;
   }
 
   /** A few batches in flight, the rest gathers: the batch grows with the load by itself. */

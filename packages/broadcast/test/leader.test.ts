@@ -210,6 +210,7 @@ describe("answers", () => {
     const pipe = all.join(2);
     all.leader.queueRequest("1", custom);
     expect(all.host.answers).toEqual(["respond 1 7 host failed"]);
+
     mustThrow = false;
     all.leader.onMessage(pipe, custom);
     const answer = { kind: "response", reqId: 7n, error: "", content: new Uint8Array(1) } as const;
@@ -351,6 +352,30 @@ describe("the end of leading", () => {
     leader.terminate();
     expect(host.answers).toEqual(["abort 1 1 ERR_SERVER_NOT_READY"]);
     expect(host.logged).toEqual([]);
+  });
+
+  test("a refusal that could not be proved any more is retryable, not unknown", () => {
+    const { leader, join, write, answer, host, clock } = leaderOf(3);
+    const two = join(2);
+    write(1);
+    host.refuse = ({ reqId }) => reqId !== 1n;
+    // Judged against a transaction that is not committed: proved to be a leader's, and held.
+    write(2);
+    answer(two);
+    leader.onMessage(two, request(3));
+    clock.advance(0);
+    answer(two);
+    // Not even proved.
+    write(4);
+    expect(host.answers).toEqual([]);
+    leader.terminate();
+    expect(host.answers.sort()).toEqual([
+      "abort 1 2 ERR_SERVER_NOT_READY",
+      "abort 1 4 ERR_SERVER_NOT_READY",
+    ]);
+    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 3n });
+    // The proof that they have no effect: only the first is in any log.
+    expect(host.logged.map(({ count }) => count)).toEqual([1]);
   });
 
   test("an older pipe of the same voter, removed, does not count for the newer", () => {

@@ -86,6 +86,12 @@ export interface ActionHandler {
    * prepared state, or refuses it before it draws a txnid. `txnid` is the one it will have.
    */
   prepare(request: RequestMsg, txnid: Txnid): Prepared;
+  /**
+   * Whether requests with this custom op code (above 50) become entries of the log, prepared and
+   * committed like any other, the same on every node. Default: none do; they go to the
+   * CustomRequestHandler.
+   */
+  isReplicated?(op: number): boolean;
   /** Forgets what was prepared and not committed: the role ended. */
   discardPrepared(): void;
   /** Applies every logged entry up to the mark, in order, and answers those that asked here. */

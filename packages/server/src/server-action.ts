@@ -389,7 +389,7 @@ export class ServerAction implements ActionHandler {
       reqId,
       error === ""
         ? { ok: true, txnid: this.#replica.applied.txnid, content }
-        : { ok: false, error: new QuorateError("ERR_SERVER_INTERNAL", error) },
+        : { ok: false, error: new QuorateError("ERR_SERVER_CUSTOM_FAILED", error) },
     );
   }
 
