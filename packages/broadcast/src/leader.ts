@@ -31,7 +31,8 @@ import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
-import { RefusalQueue } from "./refusal-queue.js";
+import { RefusalQueue, stoppedLeading } from "./refusal-queue.js";
+import { VoterRoll } from "./voter-roll.js";
 
 /**
  * The leader in normal operation (Zab phase 3): one order of proposals, commits in that order.
@@ -46,6 +47,7 @@ export class Leader {
   readonly #rounds: HeartbeatRounds;
   readonly #maker: ProposalMaker;
   readonly #peers = new PeerList();
+  readonly #roll: VoterRoll;
   /** Proposed and not committed, in order. */
   #outstanding: EntryBatch[] = [];
   #outstandingEntries = 0;
@@ -66,6 +68,13 @@ export class Leader {
     const { nodeId, quorum, initialEnd, epoch } = options;
     this.#tracker = new CommitTracker(quorum, initialEnd.txnid);
     this.#rounds = new HeartbeatRounds(nodeId, quorum);
+    const { leaseMs } = options.timings;
+    this.#roll = new VoterRoll({
+      tracker: this.#tracker,
+      rounds: this.#rounds,
+      clock: deps.clock,
+      leaseMs,
+    });
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
@@ -111,7 +120,12 @@ export class Leader {
     const { peer } = pipe;
     const member = { id: peer, pipe, isWatcher: false, identity, acceptedUpTo: upTo.txnid };
     if (!this.#join(member)) return;
-    if (isCounted) this.#count(peer, upTo.txnid);
+    if (isCounted) {
+      this.#count(peer, upTo.txnid);
+    } else {
+      this.#roll.uncount(peer); // It may count still, as the one whose connection was reset.
+      this.#scheduleFlush();
+    }
     this.#deps.onEnsembleChange();
   }
 
@@ -147,10 +161,18 @@ export class Leader {
     if (member === undefined) return;
     this.#peers.remove(pipe);
     if (!member.isWatcher) {
-      this.#tracker.uncount(member.id);
-      this.#rounds.removeVoter(member.id);
+      this.#roll.uncount(member.id);
       this.#scheduleFlush(); // Where a lost quorum is noticed, unless another pipe joins first.
     }
+    this.#deps.onEnsembleChange();
+  }
+
+  /** Its pipe was closed on purpose and it is expected back: see {@link VoterRoll}. */
+  suspendMember(pipe: PeerPipe): void {
+    const member = this.#peers.get(pipe);
+    if (member === undefined) return;
+    this.#peers.remove(pipe);
+    if (!member.isWatcher) this.#roll.suspend(member.id);
     this.#deps.onEnsembleChange();
   }
 
@@ -289,8 +311,7 @@ export class Leader {
   }
 
   #count(voter: NodeId, upTo: Txnid): void {
-    this.#rounds.addVoter(voter, this.#deps.clock.now());
-    if (this.#tracker.count(voter, upTo)) this.#committed();
+    if (this.#roll.count(voter, upTo)) this.#committed();
   }
 
   #accept(member: Member, txnid: Txnid): void {
@@ -457,6 +478,7 @@ export class Leader {
         this.#stepDown(error);
         return;
       }
+      if (this.#roll.dropSuspended()) this.#scheduleFlush();
       this.#beginRound();
       this.#scheduleHeartbeat();
     });
@@ -466,10 +488,4 @@ export class Leader {
     this.terminate();
     this.#deps.onStepDown(error);
   }
-}
-
-function stoppedLeading(): QuorateError {
-  return new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
-    retryable: true,
-  });
 }

@@ -1,4 +1,4 @@
-import type { QuorateError, Txnid } from "@quorate/protocol";
+import { QuorateError, type Txnid } from "@quorate/protocol";
 
 export interface WaitingRefusal {
   readonly judgedAt: Txnid;
@@ -36,4 +36,11 @@ export class RefusalQueue {
     this.#waiting = [];
     for (const refusal of waiting) refusal.giveUp(error);
   }
+}
+
+/** What is told to whoever waits for a leader that ends. */
+export function stoppedLeading(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
+    retryable: true,
+  });
 }

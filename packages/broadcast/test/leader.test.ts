@@ -378,6 +378,45 @@ describe("the end of leading", () => {
     expect(host.logged.map(({ count }) => count)).toEqual([1]);
   });
 
+  test("a voter whose connection was reset counts as before, and nothing new counts", () => {
+    const { leader, join, write, accept, persist, host, clock, stepDowns } = leaderOf(3);
+    const old = join(2);
+    leader.suspendMember(old);
+    write(1);
+    persist();
+    // Heard of no more: neither its messages nor a quorum that it would be a part of.
+    accept(old, txnid(1));
+    clock.advance(heartbeatMs);
+    expect([stepDowns, host.commits]).toEqual([[], []]);
+    const fresh = join(2);
+    accept(fresh, txnid(1));
+    expect(host.commits).toEqual([txnid(1)]);
+  });
+
+  test("a voter whose connection was reset is gone when it is not back within the lease", () => {
+    const { leader, join, answer, clock, stepDowns } = leaderOf(5);
+    const [two, three, four] = [join(2), join(3), join(4)];
+    leader.suspendMember(two);
+    for (let ms = 0; ms <= leaseMs; ms += heartbeatMs) {
+      clock.advance(heartbeatMs);
+      for (const pipe of [three, four]) answer(pipe);
+    }
+    clock.advance(heartbeatMs);
+    expect(stepDowns).toEqual([]);
+    // With it there would still be a quorum of three.
+    leader.removeMember(four);
+    clock.advance(0);
+    expect(stepDowns).toHaveLength(1);
+  });
+
+  test("a voter that comes back as another one does not count for the one that left", () => {
+    const { leader, join, clock, stepDowns } = leaderOf(3);
+    leader.suspendMember(join(2));
+    join(2, false);
+    clock.advance(0);
+    expect(stepDowns).toHaveLength(1);
+  });
+
   test("an older pipe of the same voter, removed, does not count for the newer", () => {
     const { leader, join, write, accept, persist, host, clock } = leaderOf(3);
     const old = join(2);

@@ -38,6 +38,8 @@ export class Coordinator implements Server {
   #leaderServer: LeaderServer | null = null;
   #waitingPipes: PeerPipe[] = [];
   #unreachable: NodeId | null = null;
+  /** The leader whose connection was closed on purpose: followed again without a vote. */
+  #returnTo: NodeId | null = null;
   #epochFloor = 0;
   #unreadyRoles = 0;
 
@@ -99,7 +101,7 @@ export class Coordinator implements Server {
   }
 
   resetConnections(): void {
-    this.#leaderServer?.resetConnections();
+    this.#core.role?.resetConnections();
   }
 
   stop(): Promise<void> {
@@ -113,7 +115,7 @@ export class Coordinator implements Server {
     const core = this.#core;
     while (!core.signal.aborted) {
       this.#leaderServer = null;
-      core.enter("electing", null, null);
+      if (this.#returnTo === null) core.enter("electing", null, null);
       const failure = await core.barrier();
       if (core.signal.aborted) break;
       if (failure !== null) {
@@ -122,9 +124,10 @@ export class Coordinator implements Server {
         if (exit !== undefined) return exit;
         continue;
       }
-      const result = await this.#elect(site);
-      if (result === undefined) break;
-      const end = await this.#serve(site, result);
+      const leader = this.#returnTo ?? (await this.#elect(site))?.leader;
+      this.#returnTo = null;
+      if (leader === undefined) break;
+      const end = await this.#serve(site, leader);
       const wasReady = core.role?.wasReady ?? false;
       logger.info("role ended", { role: core.peerStatus, end: end.kind });
       const exit = await this.#afterRole(end, wasReady);
@@ -146,7 +149,7 @@ export class Coordinator implements Server {
     }
   }
 
-  async #serve(site: ElectionSite, { leader }: ElectionResult): Promise<RoleEnd> {
+  async #serve(site: ElectionSite, leader: NodeId): Promise<RoleEnd> {
     const core = this.#core;
     if (core.signal.aborted) return { kind: "stopped" };
     const { action, requests } = core;
@@ -199,6 +202,10 @@ export class Coordinator implements Server {
         return undefined;
       case "handover":
         this.#unreachable = leader;
+        return undefined;
+      case "reset":
+        // The leader goes on, and waits for its followers no longer than its lease.
+        if (wasReady) this.#returnTo = leader;
         return undefined;
       case "abdicated":
         logger.info("abdicated", { reason: end.reason });

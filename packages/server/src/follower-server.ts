@@ -19,7 +19,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
-import type { Role, RoleEnd, RoleHandler } from "./role.js";
+import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
 
 export interface FollowerServerOptions {
   readonly leader: NodeId;
@@ -132,6 +132,10 @@ export class FollowerServer implements Role {
 
   stop(): void {
     this.#end({ kind: "stopped" });
+  }
+
+  resetConnections(): void {
+    this.#pipe?.close(resetReason());
   }
 
   #connect(): void {
@@ -277,6 +281,10 @@ export class FollowerServer implements Role {
 
   #closed(pipe: PeerPipe, reason: QuorateError): void {
     if (this.#hasEnded || this.#pipe !== pipe) return;
+    if (isReset(reason)) {
+      this.#end({ kind: "reset" });
+      return;
+    }
     const { clock } = this.#deps;
     const hasSynced = this.#follower !== null;
     const isEarly = clock.now() - this.#startedAt < this.#options.timings.connectTimeoutMs;

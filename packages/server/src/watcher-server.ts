@@ -57,6 +57,7 @@ export class WatcherServer {
         case "diverged":
           return end;
         case "handover":
+        case "reset":
           this.#pauseMs = WATCHER_RETRY_MS;
           break;
         case "lost":
