@@ -32,6 +32,8 @@ export interface SyncActionOptions {
   truncateAfter(position: LogPosition): void;
   /** Default: every request becomes an entry as it is. */
   prepare?(request: RequestMsg, txnid: Txnid): Prepared;
+  /** Custom operations (above 50) that become entries, the same on every host. Default: none. */
+  isReplicated?(op: number): boolean;
 }
 
 /**
@@ -147,6 +149,7 @@ class SyncActionHandler {
         }
         return options.prepare(request, txnid);
       },
+      isReplicated: (op: number) => options.isReplicated?.(op) ?? false,
       discardPrepared: () => undefined,
       commit: (upTo: Txnid) => {
         if (upTo > plain.getLastCommittedTxid()) plain.commit(upTo);
