@@ -4,6 +4,7 @@
  */
 export * from "./action-handler.js";
 export * from "./assert.js";
+export * from "./committed-event.js";
 export * from "./entry-batch.js";
 export * from "./errors.js";
 export * from "./ids.js";

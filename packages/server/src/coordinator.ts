@@ -14,6 +14,7 @@ import {
   type QuorumVerifier,
   type Txnid,
 } from "@quorate/protocol";
+import { AppliedFeed } from "./applied-feed.js";
 import { effectiveStanding } from "./identity-record.js";
 import { FollowerServer } from "./follower-server.js";
 import { LeaderServer } from "./leader-server.js";
@@ -53,6 +54,8 @@ type CoordinatorDeps = ServerDeps & Required<Pick<ServerDeps, "meter" | "factory
  */
 export class Coordinator implements Server {
   readonly done: Promise<ExitReason>;
+  /** Outlives each opening of the store. */
+  readonly committed = new AppliedFeed();
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #requests: RequestManager;
@@ -339,7 +342,14 @@ export class Coordinator implements Server {
     try {
       this.#action = await ServerAction.open(
         { nodeId, quorum, trustEmpty, checkpointBytes },
-        { store, stateMachine: createStateMachine(), requests: this.#requests, clock, logger },
+        {
+          store,
+          stateMachine: createStateMachine(),
+          requests: this.#requests,
+          clock,
+          logger,
+          feed: this.committed,
+        },
       );
     } catch (error) {
       await store.close();

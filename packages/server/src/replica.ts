@@ -32,6 +32,10 @@ export interface ReplicaDeps {
   /** A committed entry of the ensemble itself. */
   onFounded(members: Map<NodeId, Identity>): void;
   onAdmitted(voter: NodeId, identity: Identity): void;
+  /** The state is now the one at this position, out of a checkpoint: what is below was not seen. */
+  onRestored(position: LogPosition): void;
+  /** Batches that were applied one after the other. */
+  onAdvanced(batches: readonly EntryBatch[]): void;
 }
 
 const NO_ANSWER = new Uint8Array();
@@ -97,6 +101,7 @@ export class Replica {
       });
     }
     this.#applied = checkpoint?.position ?? LOG_START;
+    this.#deps.onRestored(this.#applied);
     this.#logEnd = this.#applied;
     this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
     while (this.#logEnd.txnid < logEnd.txnid) {
@@ -168,8 +173,10 @@ export class Replica {
       this.#appliedBytes += batch.bytes.length;
       count += 1;
     }
+    const batches = this.#unapplied.slice(0, count);
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
     this.#isApplying = false;
+    if (count > 0) this.#deps.onAdvanced(batches);
   }
 
   #apply(entry: LogEntryMsg): void {

@@ -39,6 +39,7 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
+import { AppliedFeed } from "./applied-feed.js";
 import { Checkpointer } from "./checkpointer.js";
 import { decodeIdentities } from "./identity-record.js";
 import { Replica } from "./replica.js";
@@ -64,6 +65,8 @@ export interface ServerActionDeps {
   readonly requests: RequestManager;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of everything that is applied. Default: one that nobody asks. */
+  readonly feed?: AppliedFeed;
 }
 
 /**
@@ -125,6 +128,8 @@ export class ServerAction implements ActionHandler {
       },
     });
     this.#staged = new StagedHistory(deps.store, this.#ledger);
+    const feed = deps.feed ?? new AppliedFeed();
+    feed.follow(deps.store);
     this.#replica = new Replica({
       stateMachine: deps.stateMachine,
       onApplied: (entry, answer) => {
@@ -137,6 +142,8 @@ export class ServerAction implements ActionHandler {
         this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
       },
+      onRestored: (position) => feed.restored(position),
+      onAdvanced: (batches) => feed.advanced(batches),
     });
   }
 

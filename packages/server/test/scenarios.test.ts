@@ -35,6 +35,8 @@ function replicaOf(): { replica: Replica; applied: LogEntryMsg[]; stateMachine: 
     onApplied: (entry) => void applied.push(entry),
     onFounded: () => undefined,
     onAdmitted: () => undefined,
+    onRestored: () => undefined,
+    onAdvanced: () => undefined,
   });
   return { replica, applied, stateMachine };
 }
