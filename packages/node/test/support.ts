@@ -15,6 +15,7 @@ import {
   decodeNativeReplies,
   encodeNativeRequests,
   NATIVE_SUBPROTOCOL,
+  type NativeEvents,
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
@@ -178,6 +179,7 @@ export async function until(condition: () => boolean): Promise<void> {
 /** A bare client: sends what it is told, keeps what it hears. */
 export class RawClient implements Disposable {
   readonly replies: NativeReply[] = [];
+  readonly events: NativeEvents[] = [];
   frames = 0;
   closeCode: number | null = null;
   pings = 0;
@@ -187,7 +189,10 @@ export class RawClient implements Disposable {
     this.socket = socket;
     socket.on("message", (data: Buffer) => {
       this.frames += 1;
-      this.replies.push(...decodeNativeReplies(data));
+      for (const message of decodeNativeReplies(data)) {
+        if ("events" in message) this.events.push(message);
+        else this.replies.push(message);
+      }
     });
     socket.on("ping", () => (this.pings += 1));
     socket.on("close", (code) => (this.closeCode = code));
