@@ -28,7 +28,7 @@ export class MemoryCommittedLog {
   #batches: EntryBatch[] = [];
   #start: LogPosition = LOG_START;
   #end: LogPosition = LOG_START;
-  #epoch = 1;
+  #epoch: number;
   #counter = 1;
   #listener: ((batches: readonly EntryBatch[]) => void) | null = null;
   /** Set to have the next reads end so. */
@@ -36,6 +36,10 @@ export class MemoryCommittedLog {
   /** Set to hold reads back. */
   readGate: Promise<void> = Promise.resolve();
   readCount = 0;
+
+  constructor(epoch = 1) {
+    this.#epoch = epoch;
+  }
 
   get head(): Txnid {
     return this.#end.txnid;

@@ -43,6 +43,8 @@ export interface SubscriptionRequest {
   readonly prefix: string;
   /** Null: from now on, which needs a node that serves. */
   readonly after: Txnid | null;
+  /** Goes on, and may begin, at a node that serves nobody. Default false. */
+  readonly staysUnserved?: boolean;
 }
 
 export interface SubscriptionHandle {
@@ -56,6 +58,7 @@ interface Subscription {
   readonly prefix: string;
   readonly sink: SubscriptionSink;
   readonly machine: SubscriptionMachine<Page>;
+  readonly staysUnserved: boolean;
 }
 
 /**
@@ -106,16 +109,19 @@ export class Feed {
    * @throws ERR_ARG_VALUE, ERR_ARG_TOO_LARGE for the prefix; ERR_SERVER_BUSY when there are too
    * many; ERR_SERVER_NOT_READY for "from now" at a node that does not serve; ERR_SERVER_CLOSED.
    */
-  subscribe({ prefix, after }: SubscriptionRequest, sink: SubscriptionSink): SubscriptionHandle {
+  subscribe(request: SubscriptionRequest, sink: SubscriptionSink): SubscriptionHandle {
+    const { prefix, after, staysUnserved = false } = request;
     const { log, clock, meter } = this.#deps;
     checkPrefix(prefix);
     if (this.#isClosed) throw closed();
     if (this.#subscriptions.size >= SUBSCRIPTIONS_MAX) {
       throw new QuorateError("ERR_SERVER_BUSY", "too many subscriptions", { retryable: true });
     }
-    if (after === null && !this.#deps.isServing()) throw notReady("no leader is established");
+    if (after === null && !staysUnserved && !this.#deps.isServing()) {
+      throw notReady("no leader is established");
+    }
     const machine = new SubscriptionMachine<Page>(after ?? log.head, log.head, clock.now());
-    const subscription: Subscription = { prefix, sink, machine };
+    const subscription: Subscription = { prefix, sink, machine, staysUnserved };
     this.#subscriptions.add(subscription);
     this.#prefixes.add(prefix);
     this.#starting.push(subscription);
@@ -290,7 +296,8 @@ export class Feed {
       const now = this.#deps.clock.now();
       const isServing = this.#deps.isServing();
       for (const one of [...this.#subscriptions]) {
-        this.#act(one, one.machine.step({ kind: "tick", now, isServing }));
+        const event = { kind: "tick", now, isServing: isServing || one.staysUnserved } as const;
+        this.#act(one, one.machine.step(event));
       }
       if (this.#subscriptions.size > 0) this.#tickSoon();
     });
