@@ -149,8 +149,7 @@ async function run(script: readonly Step[]): Promise<void> {
 }
 
 test("any interleaving gives a contiguous, exact stream or a typed end", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 60 }), run),
-    { numRuns: 150 },
-  );
+  await fc.assert(fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 60 }), run), {
+    numRuns: 150,
+  });
 });

@@ -200,7 +200,9 @@ describe("many subscribers", () => {
     const setup = new FeedSetup();
     const bytes = 500_000;
     const count = Math.ceil(IN_FLIGHT_BYTES_MAX / bytes) + 20;
-    const slow = Array.from({ length: count }, (_, i) => setup.subscribe(`k${i}`, TXNID_ZERO, false));
+    const slow = Array.from({ length: count }, (_, i) =>
+      setup.subscribe(`k${i}`, TXNID_ZERO, false),
+    );
     const quick = setup.subscribe("k0", TXNID_ZERO);
     for (let i = 0; i < count; i += 1) {
       setup.say([`k${i}`], bytes);

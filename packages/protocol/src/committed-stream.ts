@@ -41,6 +41,11 @@ export class CommittedStream implements AsyncIterableIterator<CommittedEvent, un
     this.#options = options;
   }
 
+  /** Whether the consumer has been given everything. */
+  get isEmpty(): boolean {
+    return this.#itemsAt === this.#items.length;
+  }
+
   /** Everything that matched up to `upTo` and was not pushed before. */
   push(upTo: Txnid, events: readonly CommittedEvent[]): void {
     if (this.#isDone) return;
@@ -100,7 +105,7 @@ export class CommittedStream implements AsyncIterableIterator<CommittedEvent, un
   #bookmark(upTo: Txnid): void {
     if (this.#options.bookmarks) {
       this.#items.push({ event: { txnid: upTo, operations: [] }, upTo });
-    } else if (this.#itemsAt === this.#items.length && this.#given === null) {
+    } else if (this.isEmpty && this.#given === null) {
       this.#options.onTaken(upTo);
     } else {
       // It is taken with what stands before it.

@@ -65,12 +65,9 @@ export class AppliedFeed implements CommittedLog {
 
   // ---- for the replica ----
 
-  /** From now on history is read from this store. */
-  follow(store: Pick<DurableStore, "logStart" | "readBatches">): void {
+  /** The state is now the one of this store's checkpoint; its log is the history. */
+  restored(position: LogPosition, store: Pick<DurableStore, "logStart" | "readBatches">): void {
     this.#store = store;
-  }
-
-  restored(position: LogPosition): void {
     if (position.txnid <= this.#head.txnid) return;
     this.#head = position;
     this.#listener?.([]);

@@ -21,6 +21,7 @@ import type {
   StateMachine,
   Txnid,
 } from "@quorate/protocol";
+import type { AppliedFeed } from "./applied-feed.js";
 import { decodeIdentities } from "./identity-record.js";
 
 const READ_BYTES = 256 * 1024;
@@ -32,10 +33,8 @@ export interface ReplicaDeps {
   /** A committed entry of the ensemble itself. */
   onFounded(members: Map<NodeId, Identity>): void;
   onAdmitted(voter: NodeId, identity: Identity): void;
-  /** The state is now the one at this position, out of a checkpoint: what is below was not seen. */
-  onRestored(position: LogPosition): void;
-  /** Batches that were applied one after the other. */
-  onAdvanced(batches: readonly EntryBatch[]): void;
+  /** Told of everything that is applied. */
+  readonly feed?: AppliedFeed | undefined;
 }
 
 const NO_ANSWER = new Uint8Array();
@@ -101,7 +100,7 @@ export class Replica {
       });
     }
     this.#applied = checkpoint?.position ?? LOG_START;
-    this.#deps.onRestored(this.#applied);
+    this.#deps.feed?.restored(this.#applied, store);
     this.#logEnd = this.#applied;
     this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
     while (this.#logEnd.txnid < logEnd.txnid) {
@@ -176,7 +175,7 @@ export class Replica {
     const batches = this.#unapplied.slice(0, count);
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
     this.#isApplying = false;
-    if (count > 0) this.#deps.onAdvanced(batches);
+    if (count > 0) this.#deps.feed?.advanced(batches);
   }
 
   #apply(entry: LogEntryMsg): void {

@@ -39,7 +39,7 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
-import { AppliedFeed } from "./applied-feed.js";
+import type { AppliedFeed } from "./applied-feed.js";
 import { Checkpointer } from "./checkpointer.js";
 import { decodeIdentities } from "./identity-record.js";
 import { Replica } from "./replica.js";
@@ -65,7 +65,6 @@ export interface ServerActionDeps {
   readonly requests: RequestManager;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told of everything that is applied. Default: one that nobody asks. */
   readonly feed?: AppliedFeed;
 }
 
@@ -128,13 +127,9 @@ export class ServerAction implements ActionHandler {
       },
     });
     this.#staged = new StagedHistory(deps.store, this.#ledger);
-    const feed = deps.feed ?? new AppliedFeed();
-    feed.follow(deps.store);
     this.#replica = new Replica({
       stateMachine: deps.stateMachine,
-      onApplied: (entry, answer) => {
-        this.#applied(entry, answer);
-      },
+      onApplied: (entry, answer) => this.#applied(entry, answer),
       onFounded: (members) => {
         this.#appliedMembers = members;
       },
@@ -142,8 +137,7 @@ export class ServerAction implements ActionHandler {
         this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
       },
-      onRestored: (position) => feed.restored(position),
-      onAdvanced: (batches) => feed.advanced(batches),
+      feed: deps.feed,
     });
   }
 

@@ -27,6 +27,10 @@ function recordingFeed(): { feed: AppliedFeed; seen: Txnid[][] } {
   return { feed, seen };
 }
 
+const noStore = {
+  logStart: LOG_START,
+  readBatches: () => Promise.reject(new Error("nothing is read here")),
+};
 const one = batch(1, LOG_START, 2);
 const two = batch(3, positionOf(one));
 const three = batch(4, positionOf(two));
@@ -34,10 +38,10 @@ const three = batch(4, positionOf(two));
 describe("the feed of what is applied", () => {
   test("shows each batch once, in order, also when memory is loaded again from less", () => {
     const { feed, seen } = recordingFeed();
-    feed.restored(LOG_START);
+    feed.restored(LOG_START, noStore);
     feed.advanced([one, two]);
     // The disk was full: what is durable is older than what was applied.
-    feed.restored(LOG_START);
+    feed.restored(LOG_START, noStore);
     expect(feed.head).toBe(two.last);
     feed.advanced([one]);
     feed.advanced([two, three]);
@@ -48,7 +52,7 @@ describe("the feed of what is applied", () => {
     const { feed, seen } = recordingFeed();
     feed.advanced([one]);
     const position = positionOf(three);
-    feed.restored(position);
+    feed.restored(position, noStore);
     expect(feed.head).toBe(three.last);
     const next = batch(5, position);
     feed.advanced([next]);
@@ -65,7 +69,7 @@ describe("the feed of what is applied", () => {
     const { feed } = recordingFeed();
     await expect(feed.read(TXNID_ZERO, 1)).rejects.toMatchObject({ code: "ERR_SERVER_NOT_READY" });
     const asked: Txnid[] = [];
-    feed.follow({
+    feed.restored(LOG_START, {
       logStart: positionOf(one),
       readBatches: (after, upTo) => {
         asked.push(after, upTo);
@@ -94,6 +98,7 @@ describe("the feed of what is applied", () => {
       everyone.map(({ committed }) => ensemble.settle(committed.read(TXNID_ZERO, 1e6))),
     );
     expect(logs[0]?.at(-1)?.last).toBe(everyone[0]?.committed.head);
-    for (const log of logs) expect(log.map(({ chain }) => chain)).toEqual(logs[0]?.map((b) => b.chain));
+    for (const log of logs)
+      expect(log.map(({ chain }) => chain)).toEqual(logs[0]?.map((b) => b.chain));
   });
 });

@@ -35,8 +35,6 @@ function replicaOf(): { replica: Replica; applied: LogEntryMsg[]; stateMachine: 
     onApplied: (entry) => void applied.push(entry),
     onFounded: () => undefined,
     onAdmitted: () => undefined,
-    onRestored: () => undefined,
-    onAdvanced: () => undefined,
   });
   return { replica, applied, stateMachine };
 }

@@ -1,4 +1,9 @@
-import { assert, isInternalOpCode, type CommittedOperation, type LogEntryMsg } from "@quorate/protocol";
+import {
+  assert,
+  isInternalOpCode,
+  type CommittedOperation,
+  type LogEntryMsg,
+} from "@quorate/protocol";
 import { ZnodeOp } from "./op.js";
 import { decodeWrite } from "./transactions.js";
 

@@ -18,5 +18,5 @@ export const NATIVE_REQUEST_ID_MAX = 0xffff_ffff;
 export const NATIVE_ERROR_CHARS_MAX = 500;
 /** Depth of a frame of requests: the frame, a message, its options. */
 export const NATIVE_DEPTH_MAX = 4;
-/** Depth of a server's frame: the frame, a message, events, one of them, operations, one of them. */
+/** Depth of a server's frame: frame, message, events, one event, operations, one operation. */
 export const NATIVE_REPLY_DEPTH_MAX = 7;

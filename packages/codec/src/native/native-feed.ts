@@ -15,7 +15,7 @@ import {
  *   client → server  [id, 47, prefix, u64 after, 0]   subscribe; all ones: from now on
  *                    [id, 48, "", u64 txnid, 0]       everything up to it was taken; no answer
  *                    [id, 49, "", "", 0]              end it; answered like any request
- *   server → client  [id, txnid, [event, ...]]        all that matched up to txnid; none: a bookmark
+ *   server → client  [id, txnid, [event, ...]]        what matched up to txnid; none: a bookmark
  *   event            [txnid, [operation, ...]]
  *   operation        [1, path, data, time ms]             create
  *                    [2, path, data, time ms, version]    set

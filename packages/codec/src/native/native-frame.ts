@@ -23,7 +23,7 @@ import { malformed, packTxnid, readEvents, unpackTxnid, type NativeEvents } from
  *   client → server  [[id, op, key, content, flags], ...]      flags: 1 = linearizable read
  *   server → client  [[id, txnid, content], ...]               done; txnid 0 for reads
  *                    [[id, code, message, retryable], ...]     refused
- *                    [[id, txnid, events], ...]                of a subscription; see native-feed.ts
+ *                    [[id, txnid, events], ...]                of a subscription (native-feed.ts)
  *
  * Requests are pipelined; replies come in any order and name their request.
  */
@@ -178,4 +178,3 @@ function tooLong(key: string): boolean {
 function tooLarge(what: string, bytesMax: number): QuorateError {
   return new QuorateError("ERR_ARG_TOO_LARGE", `${what} exceeds ${bytesMax} bytes`);
 }
-

@@ -171,7 +171,8 @@ export class Feed {
     if (this.#hasNews) {
       this.#hasNews = false;
       const { head } = log;
-      for (const one of this.#subscriptions) this.#act(one, one.machine.step({ kind: "head", head }));
+      for (const one of this.#subscriptions)
+        this.#act(one, one.machine.step({ kind: "head", head }));
     }
     for (const one of this.#wanting) {
       if (clock.now() >= endAt) {

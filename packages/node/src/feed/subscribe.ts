@@ -13,8 +13,8 @@ export interface SubscribeOptions {
 }
 
 /**
- * Follows the committed entries of this node: each transaction once, in txnid order, without a hole.
- * It goes on through changes of the leader. Data are views into the log: never change them.
+ * Follows the committed entries of this node: each transaction once, in txnid order, without a
+ * hole. It goes on through changes of the leader. Data are views into the log: never change them.
  *
  * The iterator throws ERR_CLIENT_COMPACTED when what follows is no longer here (`details.oldest`
  * names the oldest start), ERR_CLIENT_TOO_SLOW when the consumer took nothing for too long, and
