@@ -3,6 +3,7 @@ import {
   silentMeter,
   type ChainHash,
   type Clock,
+  type CommittedEvent,
   type Logger,
   type Meter,
   type NodeId,
@@ -18,9 +19,11 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { ServerDeps, ServerOptions } from "@quorate/server";
-import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { operationsOf, ZnodeMachine, ZnodeOp } from "@quorate/znode";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
+import { Feed, type SubscriptionHandle } from "./feed/feed.js";
+import { subscribe, type SubscribeOptions } from "./feed/subscribe.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
@@ -45,6 +48,8 @@ export interface RunningNode {
   readonly done: Promise<ExitReason>;
   /** Null while the server is not there yet. */
   status(): NodeStatus | null;
+  /** Follows what is committed, in-process; see {@link SubscribeOptions}. */
+  subscribe(options?: SubscribeOptions): AsyncIterableIterator<CommittedEvent, undefined>;
   /** Drains, hands over, closes. Resolves with `done`. Idempotent. */
   stop(): Promise<void>;
 }
@@ -84,9 +89,17 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       createStateMachine: () => new ZnodeMachine(),
       chainHash,
     });
-    late.attach(server);
+    const feed = new Feed({
+      log: server.committed,
+      operationsOf,
+      isServing: () => server.status().ready,
+      clock,
+      logger: scope.child({ component: "feed" }),
+      meter,
+    });
+    late.attach(server, feed);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    return handleOf(port, server, late, { scope, logger, opened });
+    return handleOf(port, server, late, { scope, logger, opened, feed });
   } catch (error) {
     scope.error("could not start", {}, error);
     await closeInOrder(opened);
@@ -103,16 +116,19 @@ interface Rest {
   readonly scope: Logger;
   readonly logger: ClosableLogger;
   readonly opened: readonly Closable[];
+  readonly feed: Feed;
 }
 
 function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, opened }: Rest,
+  { scope, logger, opened, feed }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
+    // Subscribers hear of it before their connections close.
+    feed.close();
     await closeInOrder(opened);
     scope.info("stopped");
     await logger.close();
@@ -122,6 +138,7 @@ function handleOf(
     requestAddress: port.address,
     done,
     status: () => late.status(),
+    subscribe: (options = {}) => subscribe(feed, options),
     async stop() {
       // What is answered while it drains still reaches its clients: the port closes after it.
       await server.stop();
@@ -175,9 +192,16 @@ async function closeInOrder(opened: readonly Closable[]): Promise<void> {
 /** Stands before a server whose store is still being verified: status is told, work refused. */
 class LateServer {
   #server: ServerHandle | null = null;
+  #feed: Feed | null = null;
 
-  attach(server: ServerHandle): void {
+  attach(server: ServerHandle, feed: Feed): void {
     this.#server = server;
+    this.#feed = feed;
+  }
+
+  subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {
+    if (this.#feed === null) throw starting();
+    return this.#feed.subscribe(...args);
   }
 
   status(): NodeStatus | null {

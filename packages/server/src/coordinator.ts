@@ -12,6 +12,7 @@ import {
   type PeerPipe,
   type Txnid,
 } from "@quorate/protocol";
+import type { CommittedLog } from "./applied-feed.js";
 import { effectiveStanding } from "./identity-record.js";
 import { FollowerServer } from "./follower-server.js";
 import { LeaderServer } from "./leader-server.js";
@@ -83,6 +84,10 @@ export class Coordinator implements Server {
   }
 
   // ---- the service ----
+
+  get committed(): CommittedLog {
+    return this.#core.committed;
+  }
 
   status(): NodeStatus {
     return this.#core.status();

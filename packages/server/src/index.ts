@@ -3,6 +3,7 @@
  * root supplies sockets, disk, time and randomness, and the simulator supplies virtual ones.
  * @packageDocumentation
  */
+export type { CommittedLog, CommittedListener } from "./applied-feed.js";
 export {
   startServer,
   type ExitReason,

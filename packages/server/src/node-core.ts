@@ -5,6 +5,7 @@ import {
   type QuorumVerifier,
   type Txnid,
 } from "@quorate/protocol";
+import { AppliedFeed } from "./applied-feed.js";
 import { pause } from "./pause.js";
 import { RequestManager } from "./request-manager.js";
 import type { Role } from "./role.js";
@@ -30,6 +31,8 @@ export type CoreDeps = ServerDeps & Required<Pick<ServerDeps, "meter" | "factory
  */
 export class NodeCore {
   readonly done: Promise<ExitReason>;
+  /** Outlives each opening of the store. */
+  readonly committed = new AppliedFeed();
   readonly requests: RequestManager;
   readonly signal: AbortSignal;
   readonly #options: CoreOptions;
@@ -172,7 +175,14 @@ export class NodeCore {
     try {
       this.#action = await ServerAction.open(
         { nodeId, quorum, trustEmpty, checkpointBytes },
-        { store, stateMachine: createStateMachine(), requests: this.requests, clock, logger },
+        {
+          store,
+          stateMachine: createStateMachine(),
+          requests: this.requests,
+          clock,
+          logger,
+          feed: this.committed,
+        },
       );
     } catch (error) {
       await store.close();

@@ -21,6 +21,7 @@ import type {
   StateMachine,
   Txnid,
 } from "@quorate/protocol";
+import type { AppliedFeed } from "./applied-feed.js";
 import { decodeIdentities } from "./identity-record.js";
 
 const READ_BYTES = 256 * 1024;
@@ -34,6 +35,8 @@ export interface ReplicaDeps {
   onAdmitted(voter: NodeId, identity: Identity): void;
   /** A part of what `load` reads was read: the disk answers. */
   onLoading?(): void;
+  /** Told of everything that is applied. */
+  readonly feed?: AppliedFeed | undefined;
 }
 
 const NO_ANSWER = new Uint8Array();
@@ -115,6 +118,7 @@ export class Replica {
     }
     this.#applied = checkpoint?.position ?? LOG_START;
     this.#beforeLoad = null;
+    this.#deps.feed?.restored(this.#applied, store);
     this.#logEnd = this.#applied;
     this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
     while (this.#logEnd.txnid < logEnd.txnid) {
@@ -187,8 +191,10 @@ export class Replica {
       this.#appliedBytes += batch.bytes.length;
       count += 1;
     }
+    const batches = this.#unapplied.slice(0, count);
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
     this.#isApplying = false;
+    if (count > 0) this.#deps.feed?.advanced(batches);
   }
 
   #apply(entry: LogEntryMsg): void {

@@ -22,6 +22,7 @@ import {
   type Timings,
   type Txnid,
 } from "@quorate/protocol";
+import type { CommittedLog } from "./applied-feed.js";
 import { Coordinator } from "./coordinator.js";
 
 export interface ServerOptions {
@@ -84,6 +85,8 @@ export interface ReadOptions {
 export interface Server {
   /** Resolves once, when the server has ended and its store is closed. */
   readonly done: Promise<ExitReason>;
+  /** What is applied here, entry by entry: for those who follow it. */
+  readonly committed: CommittedLog;
   status(): NodeStatus;
   /**
    * Submits one write (or custom operation) of a client of this node.

@@ -5,6 +5,7 @@ import { QuorateError, type Clock, type Logger, type Meter } from "@quorate/prot
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
+import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
@@ -12,10 +13,11 @@ import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } fro
 import { statusDocument } from "./status-document.js";
 
 export interface NativePortDeps {
-  readonly server: Pick<ServerHandle, "submit" | "read"> & {
-    /** Null while the server is not there yet. */
-    status(): NodeStatus | null;
-  };
+  readonly server: Pick<ServerHandle, "submit" | "read"> &
+    Pick<Feed, "subscribe"> & {
+      /** Null while the server is not there yet. */
+      status(): NodeStatus | null;
+    };
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
