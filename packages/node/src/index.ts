@@ -9,7 +9,8 @@ export {
   describeConfig,
   loadConfig,
   type ConfigSources,
-  type MemberAddresses,
+  type Member,
+  type MemberRole,
   type NodeConfig,
 } from "./config/config.js";
 export {

@@ -18,9 +18,13 @@ import type { RawSettings } from "./sources.js";
 export type LogFormat = "auto" | "human" | "json";
 export type LogThreshold = "error" | "warn" | "info" | "debug";
 
-/** Where one member of the ensemble is reached. */
-export interface MemberAddresses {
+/** What a member is by configuration; who leads among the voters is for them to elect. */
+export type MemberRole = "voter" | "watcher";
+
+/** One member of the ensemble, and where it is reached. */
+export interface Member {
   readonly id: NodeId;
+  readonly role: MemberRole;
   /** Ballots, UDP. */
   readonly election: Address;
   /** Peers, WebSocket. */
@@ -32,12 +36,15 @@ export interface MemberAddresses {
 /** The configuration of one node: complete, checked and frozen. */
 export interface NodeConfig {
   readonly nodeId: NodeId;
+  readonly role: MemberRole;
   readonly cluster: string;
   /** What this node binds. */
-  readonly host: MemberAddresses;
-  /** Every other voter, as this node reaches it. */
-  readonly peers: readonly MemberAddresses[];
-  /** All voters' ids, ascending, this node included. */
+  readonly host: Member;
+  /** Every other member that is listed, as this node reaches it. */
+  readonly peers: readonly Member[];
+  /** All members by id, as others reach them: this node as the list names it, else as it binds. */
+  readonly members: readonly Member[];
+  /** All voters' ids, ascending; this node's among them if it is one. */
   readonly voters: readonly NodeId[];
   /** Absolute. */
   readonly dataDir: string;
@@ -88,15 +95,17 @@ export function buildConfig(settings: RawSettings): NodeConfig {
   if (input.nodeId === undefined) throw missing("nodeId");
   if (input.dataDir === undefined) throw missing("dataDir");
   const nodeId = toNodeId(input.nodeId);
-  const { host, peers } = membersOf(input, nodeId);
+  const { host, peers, members } = membersOf(input, nodeId);
   const secret = secretOf(input);
   refuseInsecure(host, secret);
   return deepFreeze({
     nodeId,
+    role: host.role,
     cluster: input.cluster ?? DEFAULTS.cluster,
     host,
     peers,
-    voters: [nodeId, ...peers.map((peer) => peer.id)].sort((a, b) => a - b),
+    members,
+    voters: members.filter(({ role }) => role === "voter").map(({ id }) => id),
     dataDir: resolve(input.dataDir),
     secret,
     timings: checkTimings({ ...DEFAULT_TIMINGS, ...defined(input.timings ?? {}) }),
@@ -113,14 +122,16 @@ export function buildConfig(settings: RawSettings): NodeConfig {
 
 /** For the start-up message: everything but the secret. */
 export function describeConfig(config: NodeConfig): Readonly<Record<string, unknown>> {
-  const member = (at: MemberAddresses): Record<string, unknown> => ({
+  const member = (at: Member): Record<string, unknown> => ({
     id: at.id,
+    role: at.role,
     electionAddr: formatAddress(at.election),
     messageAddr: formatAddress(at.message),
     requestAddr: formatAddress(at.request),
   });
+  const { members: _, ...rest } = config;
   return {
-    ...config,
+    ...rest,
     host: member(config.host),
     peers: config.peers.map(member),
     secret: config.secret === null ? null : "[redacted]",
@@ -169,7 +180,7 @@ function unwrap(type: z.core.$ZodType | undefined): z.core.$ZodType | undefined 
 function membersOf(
   input: ConfigInput,
   nodeId: NodeId,
-): { host: MemberAddresses; peers: MemberAddresses[] } {
+): Pick<NodeConfig, "host" | "peers" | "members"> {
   const listed = input.peers ?? [];
   const ids = listed.map((peer) => peer.id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
@@ -177,31 +188,61 @@ function membersOf(
     throw new QuorateError("ERR_CONFIG_RELATION", `peers: id ${twice} is listed twice`);
   }
   // A list that names every member may be the same in all files; then it gives the host as well.
-  const own = input.host ?? listed.find((peer) => peer.id === nodeId);
+  const named = listed.find((peer) => peer.id === nodeId);
+  const own = input.host ?? named;
   if (own === undefined) throw missing("host");
-  const host = memberOf(nodeId, own, "host");
+  const role = ownRole(input.role, named, nodeId);
+  const host = memberOf(nodeId, { ...own, role }, "host");
   const peers = listed
     .filter((peer) => peer.id !== nodeId)
     .map((peer) => memberOf(toNodeId(peer.id), peer, `peers ${peer.id}`));
-  if (peers.length + 1 > ENSEMBLE_SIZE_MAX) {
-    throw new QuorateError("ERR_CONFIG_VALUE", `an ensemble has 1..${ENSEMBLE_SIZE_MAX} voters`);
-  }
   refuseSharedAddresses([host, ...peers]);
-  return { host, peers };
+  const self = named === undefined ? host : memberOf(nodeId, { ...named, role }, `peers ${nodeId}`);
+  const members = [self, ...peers].sort((a, b) => a.id - b.id);
+  refuseVoterCount(members.filter((member) => member.role === "voter").length);
+  return { host, peers, members };
 }
 
-type RawAddresses = Omit<NonNullable<ConfigInput["peers"]>[number], "id">;
+/** All nodes must agree on who votes, so the list that they share has the say. */
+function ownRole(
+  role: MemberRole | undefined,
+  named: { readonly role?: MemberRole | undefined } | undefined,
+  nodeId: NodeId,
+): MemberRole {
+  if (named === undefined) return role ?? "voter";
+  const listed = named.role ?? "voter";
+  if (role === undefined || role === listed) return listed;
+  throw new QuorateError(
+    "ERR_CONFIG_RELATION",
+    `role: this node is to be a ${role}, and peers lists node ${nodeId} as a ${listed}`,
+  );
+}
 
-function memberOf(id: NodeId, raw: RawAddresses, where: string): MemberAddresses {
+function refuseVoterCount(count: number): void {
+  if (count > ENSEMBLE_SIZE_MAX) {
+    throw new QuorateError("ERR_CONFIG_VALUE", `an ensemble has 1..${ENSEMBLE_SIZE_MAX} voters`);
+  }
+  if (count === 0) {
+    throw new QuorateError(
+      "ERR_CONFIG_RELATION",
+      "peers: names no voter, and watchers alone elect nobody",
+    );
+  }
+}
+
+type RawMember = Omit<NonNullable<ConfigInput["peers"]>[number], "id">;
+
+function memberOf(id: NodeId, raw: RawMember, where: string): Member {
   return {
     id,
+    role: raw.role ?? "voter",
     election: parseAddress(raw.electionAddr, `${where}.electionAddr`),
     message: parseAddress(raw.messageAddr, `${where}.messageAddr`),
     request: parseAddress(raw.requestAddr, `${where}.requestAddr`),
   };
 }
 
-function refuseSharedAddresses(members: readonly MemberAddresses[]): void {
+function refuseSharedAddresses(members: readonly Member[]): void {
   const seen = new Map<string, string>();
   for (const member of members) {
     // Election is UDP and does not collide with the TCP ports.
@@ -240,7 +281,7 @@ function secretOf(input: ConfigInput): string | null {
   return text;
 }
 
-function refuseInsecure(host: MemberAddresses, secret: string | null): void {
+function refuseInsecure(host: Member, secret: string | null): void {
   if (secret !== null) return;
   for (const kind of ["election", "message", "request"] as const) {
     if (isLoopback(host[kind].host)) continue;

@@ -17,6 +17,9 @@ const addresses = {
   requestAddr: z.string(),
 };
 
+/** A watcher is ZooKeeper's observer: it follows, votes nowhere and counts in no quorum. */
+const role = z.enum(["voter", "watcher"]);
+
 const timings = z
   .strictObject({
     heartbeatMs: ms,
@@ -47,6 +50,8 @@ const log = z
 export const configSchema = z
   .strictObject({
     nodeId,
+    /** Of a node that the list does not name; the list has the say on those that it names. */
+    role,
     cluster: z
       .string()
       .min(1)
@@ -54,7 +59,7 @@ export const configSchema = z
         error: `at most ${CLUSTER_NAME_BYTES_MAX} bytes`,
       }),
     host: z.strictObject(addresses),
-    peers: z.array(z.strictObject({ id: nodeId, ...addresses })),
+    peers: z.array(z.strictObject({ id: nodeId, role: role.optional(), ...addresses })),
     dataDir: z.string().min(1),
     secret: z.string().min(16, { error: "a secret has at least 16 characters" }).max(1024),
     secretFile: z.string().min(1),

@@ -12,6 +12,7 @@ type Kind = "text" | "number" | "flag" | "json";
 /** Environment variables and the settings they give. */
 const ENVIRONMENT: Readonly<Record<string, readonly [path: readonly string[], kind: Kind]>> = {
   QUORATE_NODE_ID: [["nodeId"], "number"],
+  QUORATE_ROLE: [["role"], "text"],
   QUORATE_CLUSTER: [["cluster"], "text"],
   QUORATE_HOST: [["host"], "json"],
   QUORATE_PEERS: [["peers"], "json"],

@@ -23,6 +23,11 @@ export interface NativePortDeps {
   readonly meter: Meter;
 }
 
+type PortConfig = Pick<
+  NodeConfig,
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins"
+>;
+
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
   readonly address: Address;
@@ -37,7 +42,7 @@ export interface NativePort {
  * @throws (rejects) ERR_SERVER_PORT_IN_USE; ERR_CONFIG_VALUE when the address cannot be bound.
  */
 export async function openNativePort(
-  config: Pick<NodeConfig, "cluster" | "host" | "peers" | "allowedHosts" | "allowedOrigins">,
+  config: PortConfig,
   deps: NativePortDeps,
 ): Promise<NativePort> {
   const connections = new Set<NativeConnection>();
@@ -135,7 +140,7 @@ function acceptUpgrade(
 function answerHttp(
   request: IncomingMessage,
   response: ServerResponse,
-  config: Pick<NodeConfig, "cluster" | "host" | "peers" | "allowedHosts" | "allowedOrigins">,
+  config: PortConfig,
   deps: NativePortDeps,
 ): void {
   // Nothing here has a body; one that comes is thrown away.

@@ -35,13 +35,12 @@ const roles = {
 /** `status` is null while the server is not there yet. */
 export function statusDocument(
   status: NodeStatus | null,
-  config: Pick<NodeConfig, "cluster" | "host" | "peers">,
+  config: Pick<NodeConfig, "cluster" | "nodeId" | "members">,
 ): StatusDocument {
-  const members = [config.host, ...config.peers].sort((a, b) => a.id - b.id);
   const applied = formatTxnid(status?.lastApplied ?? TXNID_ZERO);
   return {
     cluster: config.cluster,
-    id: config.host.id,
+    id: config.nodeId,
     role: roles[status?.role ?? "electing"],
     leader: status?.leader ?? null,
     epoch: status?.epoch ?? 0,
@@ -52,6 +51,6 @@ export function statusDocument(
     digestAt: applied,
     standing: status?.standing ?? "starting",
     ready: status?.ready ?? false,
-    nodes: members.map(({ id, request }) => ({ id, requestAddr: formatAddress(request) })),
+    nodes: config.members.map(({ id, request }) => ({ id, requestAddr: formatAddress(request) })),
   };
 }
