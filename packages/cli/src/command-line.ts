@@ -4,6 +4,7 @@ import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import { reportError } from "./report.js";
+import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
 
 /** The servers that `quorate start` runs. */
@@ -33,6 +34,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   addWriteCommands(parser, io, done);
   addReadCommands(parser, io, done);
   addLogCommand(parser, io, done);
+  addConfigCommand(parser, io, done);
   try {
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
@@ -214,6 +216,29 @@ function addLogCommand(parser: Argv, io: Io, done: Done): void {
     async (argv) => {
       const { logCommand } = await import("./log-command.js");
       await done(logCommand(argv, io));
+    },
+  );
+}
+
+function addConfigCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "config <action>",
+    "Check or explain a node's configuration",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .positional("action", {
+          choices: ["check", "explain"] as const,
+          demandOption: true,
+          describe: "explain prints each value and where it comes from, check looks for mistakes",
+        })
+        .options(SERVER_OPTIONS)
+        .option("json", { type: "boolean", describe: "Print JSON", default: false })
+        .example("$0 config explain --config node1.json", "Each value and its origin")
+        .example("$0 config check --zoo-cfg /etc/zookeeper/zoo.cfg", "Would a node take it?"),
+    async (argv) => {
+      const { configCommand } = await import("./config-command.js");
+      await done(Promise.resolve(configCommand(argv, io)));
     },
   );
 }

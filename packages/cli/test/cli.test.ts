@@ -186,7 +186,7 @@ describe("status", () => {
 });
 
 describe("help", () => {
-  it.each(["start", "status", "create", "set", "delete", "get", "ls", "stat"])(
+  it.each(["start", "status", "create", "set", "delete", "get", "ls", "stat", "log", "config"])(
     "of %s has an example and the exit codes",
     async (command) => {
       const { code, out } = await quorate([command, "--help"]);
@@ -247,5 +247,74 @@ describe("server", () => {
     expect(result.code).toBe(2);
     expect(result.err).toContain('ERR_CONFIG_UNKNOWN_KEY: unknown setting "datadir"');
     expect(result.err).toContain('"dataDir"');
+  });
+});
+
+describe("config", () => {
+  function zooCfg(...lines: string[]): string {
+    const dataDir = mkdtempSync(join(directory, "zoo-"));
+    writeFileSync(join(dataDir, "myid"), "1");
+    const file = join(dataDir, "zoo.cfg");
+    writeFileSync(file, [`dataDir=${dataDir}`, ...lines].join("\n"));
+    return file;
+  }
+  const one = "server.1=127.0.0.1:2888:3888;127.0.0.1:2181";
+
+  it("explain prints each value and its origin, and warnings beside it", async () => {
+    const file = zooCfg(one, "maxClientCnxns=60");
+    const io = new TestIo({ QUORATE_CLUSTER: "blue", QUORATE_SECRET: "hunter2-hunter2-hunter2" });
+    const args = ["config", "explain", "--zoo-cfg", file, "--log-level", "debug"];
+    const result = await quorate(args, io);
+    expect(result.code).toBe(0);
+    const rows = result.out.split("\n").map((line) => line.split(/ {2,}/));
+    expect(rows).toContainEqual(["nodeId", "1", file.replace("zoo.cfg", "myid:1")]);
+    expect(rows).toContainEqual(["host.requestAddr", "127.0.0.1:2181", `${file}:2`]);
+    expect(rows).toContainEqual(["cluster", "blue", "QUORATE_CLUSTER"]);
+    expect(rows).toContainEqual(["log.level", "debug", "--log-level"]);
+    expect(rows).toContainEqual(["secret", "[redacted]", "QUORATE_SECRET"]);
+    expect(rows).toContainEqual(["timings.leaseMs", "1000", "default"]);
+    expect(result.out).not.toContain("hunter2");
+    expect(result.err).toContain("warning: maxClientCnxns has no effect here");
+  });
+
+  it("explain and check print JSON when asked", async () => {
+    const file = zooCfg(one);
+    const explained = await quorate(["config", "explain", "--json", "--zoo-cfg", file]);
+    expect(JSON.parse(explained.out)).toMatchObject({
+      settings: expect.arrayContaining([
+        {
+          key: "peers.0.messageAddr",
+          value: "127.0.0.1:2888",
+          from: `${file}:2`,
+          origin: { kind: "file", file, line: 2 },
+        },
+      ]) as unknown,
+      warnings: [expect.stringContaining("UDP") as unknown],
+    });
+    const checked = await quorate(["config", "check", "--json", "--zoo-cfg", file]);
+    expect(checked).toMatchObject({ code: 0, err: "" });
+    expect(JSON.parse(checked.out)).toMatchObject({ ok: true, nodeId: 1, voters: [1] });
+  });
+
+  it("check finds what a start would, with the same code, and starts nothing", async () => {
+    const good = await quorate(["config", "check", "--zoo-cfg", zooCfg(one)]);
+    expect(good).toMatchObject({ code: 0, out: "node 1 is a voter; the voters are 1\n" });
+    const file = zooCfg(one, "sslQuorum=true");
+    for (const command of [["config", "check"], ["config", "explain"], ["server"]]) {
+      const bad = await quorate([...command, "--zoo-cfg", file]);
+      expect(bad).toMatchObject({ code: 2, out: "" });
+      expect(bad.err).toMatch(/^quorate: ERR_CONFIG_UNSUPPORTED: sslQuorum .*zoo\.cfg:3\)\n$/);
+    }
+    const json = await quorate(["config", "check", "--json", "--zoo-cfg", file]);
+    expect(JSON.parse(json.err)).toMatchObject({ error: { code: "ERR_CONFIG_UNSUPPORTED" } });
+  });
+
+  it("takes the flags of server, and refuses others", async () => {
+    const help = (await quorate(["server", "--help"])).out;
+    const flags = [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, flag]) => flag);
+    expect(flags).toContain("--zoo-cfg");
+    const configHelp = (await quorate(["config", "--help"])).out;
+    for (const flag of flags) expect(configHelp).toContain(flag);
+    expect(await quorate(["config", "check", "--frob"])).toMatchObject({ code: 2 });
   });
 });

@@ -62,6 +62,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   const meter = parts.meter ?? silentMeter;
   const scope = logger.child({ node: config.nodeId });
   scope.info("starting", { config: describeConfig(config) });
+  for (const warning of config.warnings) scope.warn("about the configuration", { warning });
   const opened: Closable[] = [];
   const late = new LateServer();
   try {

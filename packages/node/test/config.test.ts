@@ -287,22 +287,4 @@ describe("a mistake in the configuration", () => {
     const error = errorOf(() => loadConfig({ env, flags: good }));
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
   });
-
-  it.each<[string, unknown, RegExp]>([
-    ["a list", [], /not a JSON object/],
-    ["no JSON", '{"secret": "hunter2-hunter2-hunter2" "x"}', /not JSON/],
-  ])("is refused in the file: %s", (name, content, message) => {
-    const error = errorOf(() => loadConfig({ file: fileOf(name, content) }));
-    expect([error.code, error.message]).toEqual([
-      "ERR_CONFIG_FILE",
-      expect.stringMatching(message),
-    ]);
-    expect(error.message).not.toContain("hunter2");
-  });
-
-  it("is refused when the file is not there", () => {
-    expect(errorOf(() => loadConfig({ file: join(directory, "none") })).code).toBe(
-      "ERR_CONFIG_FILE",
-    );
-  });
 });

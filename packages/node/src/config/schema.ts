@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { CLUSTER_NAME_BYTES_MAX, NODE_ID_MAX, NODE_ID_MIN } from "@quorate/protocol";
+import { SECRET_LENGTH_MAX, SECRET_LENGTH_MIN } from "./secret.js";
 
 const nodeId = z.int().min(NODE_ID_MIN).max(NODE_ID_MAX);
 const bytes = z
@@ -61,7 +62,10 @@ export const configSchema = z
     host: z.strictObject(addresses),
     peers: z.array(z.strictObject({ id: nodeId, role: role.optional(), ...addresses })),
     dataDir: z.string().min(1),
-    secret: z.string().min(16, { error: "a secret has at least 16 characters" }).max(1024),
+    secret: z
+      .string()
+      .min(SECRET_LENGTH_MIN, { error: `a secret has at least ${SECRET_LENGTH_MIN} characters` })
+      .max(SECRET_LENGTH_MAX),
     secretFile: z.string().min(1),
     timings,
     checkpointBytes: bytes,
