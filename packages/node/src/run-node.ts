@@ -19,6 +19,7 @@ import {
 } from "@quorate/transport";
 import type { ServerDeps, ServerOptions } from "@quorate/server";
 import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
@@ -74,7 +75,9 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       meter,
     });
     opened.push(port);
-    const peers = await openPeerPorts(config, { clock, logger: scope, meter }, opened);
+    const isElecting = (): boolean => late.status()?.role === "electing";
+    const peerDeps = { clock, logger: scope, meter, isElecting };
+    const peers = await openPeerPorts(config, peerDeps, opened);
     const server = await parts.startServer(serverOptions(config), {
       ...peers,
       clock,
@@ -138,7 +141,12 @@ function serverOptions(config: NodeConfig): ServerOptions {
 
 async function openPeerPorts(
   config: NodeConfig,
-  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
+  deps: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly meter: Meter;
+    isElecting(): boolean;
+  },
   opened: Closable[],
 ): Promise<Pick<ServerDeps, "messenger" | "listener" | "connector">> {
   const identity = {
@@ -148,10 +156,12 @@ async function openPeerPorts(
   };
   const addresses = (kind: "election" | "message"): ReadonlyMap<NodeId, PeerAddress> =>
     new Map(config.peers.map((peer) => [peer.id, peer[kind]]));
-  const messenger = await createUdpMessenger(
+  const ballotDeps = { ...deps, logger: deps.logger.child({ component: "ballots" }) };
+  const socket = await createUdpMessenger(
     { ...identity, bind: config.host.election, peers: addresses("election") },
-    { ...deps, logger: deps.logger.child({ component: "ballots" }) },
+    ballotDeps,
   );
+  const messenger = new AttentiveMessenger(socket, config, ballotDeps);
   opened.push(messenger);
   const peerDeps = { ...deps, logger: deps.logger.child({ component: "peers" }) };
   const listener = await createPeerListener(
