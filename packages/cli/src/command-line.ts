@@ -111,7 +111,18 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
         command
           .epilogue(EXIT_CODES_HELP)
           .options(clientOptions(io))
+          .option("follow", {
+            type: "boolean",
+            default: false,
+            describe: "Look again and again, with lag, fsync and event-loop delays, until Ctrl-C",
+          })
+          .option("interval", {
+            type: "number",
+            default: 1000,
+            describe: "With --follow: milliseconds between two looks",
+          })
           .example("$0 status --server 127.0.0.1:4181", "All nodes of its ensemble")
+          .example("$0 status --follow", "A live table; lines where output is no terminal")
           .example("$0 status --json", "For scripts"),
       (argv) => done(statusCommand(argv, io)),
     );

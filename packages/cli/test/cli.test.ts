@@ -145,8 +145,14 @@ describe("status", () => {
           epoch: 3,
           lastLogged: "e3:1",
           lastCommitted: "e3:1",
+          lastApplied: "e3:1",
+          lag: 0,
           digest: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
           digestAt: "e3:1",
+          standing: "member",
+          ready: true,
+          logCommitMs: null,
+          loopDelayMs: { p99: expect.any(Number) as number, max: expect.any(Number) as number },
         },
         {
           id: 2,
@@ -165,6 +171,62 @@ describe("status", () => {
     expect(head).toMatch(/^id {2}role +epoch +lastLogged/);
     expect(first).toMatch(/^1 {3}leader +3 +e3:0/);
     expect(second).toMatch(/^2 {3}unreachable +ERR_CLIENT_UNREACHABLE/);
+  });
+
+  async function follow(node: { url: string }, io: TestIo, ...args: string[]) {
+    const at = ["--server", node.url, "--interval", "100", ...args];
+    const ended = run(["status", "--follow", ...at], io, noParts);
+    const looks = async (count: number): Promise<void> => {
+      while (io.text.split("leader").length <= count) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await looks(1);
+    await quorate(["create", "/a", "--server", node.url]);
+    await looks(3);
+    io.signal();
+    expect(await ended).toBe(0);
+    return io.text;
+  }
+
+  it("follows as lines where nobody watches, until it is stopped", async () => {
+    await using node = await startMemoryNode([peer(2, DEAD)]);
+    const lines = (await follow(node, new TestIo())).trim().split("\n");
+    const first = /^[\d:.]{12} {2}node 1 {2}leader {4}e3 {2}logged e3:0 {2}committed e3:0 {2}lag 0/;
+    expect(lines[0]).toMatch(first);
+    expect(lines[0]).toMatch(/fsync - ms {2}loop [\d.]+ ms {2}ready$/);
+    expect(lines[1]).toMatch(/node 2 {2}unreachable {2}127\.0\.0\.1:2 {2}ERR_CLIENT_UNREACHABLE/);
+    expect(lines.at(-2)).toContain("committed e3:1");
+  });
+
+  it("follows as a table that is drawn over, on a terminal", async () => {
+    await using node = await startMemoryNode([peer(2, DEAD)]);
+    const io = new TestIo();
+    io.isTerminal = true;
+    const frames = (await follow(node, io)).split("\u001b[3A\u001b[J");
+    expect(frames.length).toBeGreaterThanOrEqual(3);
+    const [head, leader, unreachable] = (frames[0] ?? "").split("\n");
+    expect(head).toMatch(/id {2}role +epoch +lastLogged +lastCommitted +lag +fsync p50\/p99 ms/);
+    expect(leader).toMatch(/^1 {3}leader +3 +e3:0 +e3:0 +0 +- +[\d.]+ +ready$/);
+    expect(unreachable).toMatch(/^2 {3}unreachable +ERR_CLIENT_UNREACHABLE/);
+    // Lines do not wrap while it draws, and do again behind it.
+    expect(frames[0]?.startsWith("\u001b[?7l")).toBe(true);
+    expect(frames.at(-1)?.endsWith("\u001b[?7h")).toBe(true);
+  });
+
+  it("follows as JSON, one object a look", async () => {
+    await using node = await startMemoryNode();
+    const lines = (await follow(node, new TestIo(), "--json")).trim().split("\n");
+    const looks = lines.map((line) => JSON.parse(line) as { time: string; nodes: unknown[] });
+    expect(looks.length).toBeGreaterThanOrEqual(3);
+    expect(looks.at(-1)).toMatchObject({ nodes: [{ id: 1, lastCommitted: "e3:1", lag: 0 }] });
+    expect(looks.map(({ time }) => time)).toEqual(looks.map(({ time }) => time).sort());
+  });
+
+  it("refuses to follow without a pause", async () => {
+    const result = await quorate(["status", "--follow", "--interval", "0", "--server", DEAD]);
+    expect(result).toMatchObject({ code: 2, out: "" });
+    expect(result.err).toContain("--interval");
   });
 
   it("exits 5 when nobody answers, still naming each", async () => {

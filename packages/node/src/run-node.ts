@@ -25,6 +25,7 @@ import { describeConfig, type NodeConfig } from "./config/config.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
+import { Vitals } from "./vitals.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -60,15 +61,17 @@ const reads: ReadonlySet<number> = new Set([ZnodeOp.get, ZnodeOp.exists, ZnodeOp
 export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
   const clock = createClock();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
-  const meter = parts.meter ?? silentMeter;
+  const vitals = new Vitals(parts.meter ?? silentMeter, clock);
+  const { meter } = vitals;
   const scope = logger.child({ node: config.nodeId });
   scope.info("starting", { config: describeConfig(config) });
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
-  const opened: Closable[] = [];
+  const opened: Closable[] = [vitals];
   const late = new LateServer();
   try {
     const port = await openNativePort(config, {
       server: late,
+      vitals: () => vitals.document(),
       isRead: (op) => reads.has(op),
       clock,
       logger: scope.child({ component: "native" }),

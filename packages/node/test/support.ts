@@ -21,6 +21,7 @@ import {
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
 import { openNativePort, type NativePort } from "../src/native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
+import type { VitalsDocument } from "../src/vitals.js";
 
 export const realClock: Clock = {
   now: () => performance.now(),
@@ -137,6 +138,11 @@ export function testConfig(extra: Record<string, unknown> = {}): NodeConfig {
   return buildConfig({ nodeId: 1, dataDir: "unused", host: at, ...extra });
 }
 
+export const noVitals = (): VitalsDocument => ({
+  logCommitMs: null,
+  loopDelayMs: { p99: 0, max: 0 },
+});
+
 export interface PortSetup extends AsyncDisposable {
   readonly port: NativePort;
   readonly server: FakeServer;
@@ -151,6 +157,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   const clock = new SteppedClock();
   const port = await openNativePort(testConfig(extra), {
     server,
+    vitals: noVitals,
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,

@@ -6,6 +6,7 @@ import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
+import type { VitalsDocument } from "../vitals.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } from "./limits.js";
@@ -16,6 +17,8 @@ export interface NativePortDeps {
     /** Null while the server is not there yet. */
     status(): NodeStatus | null;
   };
+  /** How disk and event loop fare, for the status document. */
+  readonly vitals: () => VitalsDocument;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -157,7 +160,7 @@ function answerHttp(
   }
   switch ((request.url ?? "").split("?")[0]) {
     case "/status":
-      send(response, 200, statusDocument(deps.server.status(), config));
+      send(response, 200, statusDocument(deps.server.status(), deps.vitals(), config));
       return;
     case "/healthz":
       send(response, 200, { ok: true });

@@ -2,9 +2,10 @@ import { formatTxnid, TXNID_ZERO } from "@quorate/protocol";
 import { formatAddress } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { NodeStatus } from "../server-handle.js";
+import type { VitalsDocument } from "../vitals.js";
 
 /** The body of `GET /status`. Scripts rely on it: keys are only ever added. */
-export interface StatusDocument {
+export interface StatusDocument extends VitalsDocument {
   readonly cluster: string;
   readonly id: number;
   readonly role: "leader" | "follower" | "watcher" | "electing";
@@ -35,6 +36,7 @@ const roles = {
 /** `status` is null while the server is not there yet. */
 export function statusDocument(
   status: NodeStatus | null,
+  vitals: VitalsDocument,
   config: Pick<NodeConfig, "cluster" | "nodeId" | "members">,
 ): StatusDocument {
   const applied = formatTxnid(status?.lastApplied ?? TXNID_ZERO);
@@ -51,6 +53,7 @@ export function statusDocument(
     digestAt: applied,
     standing: status?.standing ?? "starting",
     ready: status?.ready ?? false,
+    ...vitals,
     nodes: config.members.map(({ id, request }) => ({ id, requestAddr: formatAddress(request) })),
   };
 }
