@@ -4,6 +4,7 @@ import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import { reportError } from "./report.js";
+import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
 
 /** The servers that `quorate start` runs. */
@@ -33,6 +34,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   addWriteCommands(parser, io, done);
   addReadCommands(parser, io, done);
   addLogCommand(parser, io, done);
+  addConfigCommand(parser, io, done);
   try {
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
@@ -109,7 +111,18 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
         command
           .epilogue(EXIT_CODES_HELP)
           .options(clientOptions(io))
+          .option("follow", {
+            type: "boolean",
+            default: false,
+            describe: "Look again and again, with lag, fsync and event-loop delays, until Ctrl-C",
+          })
+          .option("interval", {
+            type: "number",
+            default: 1000,
+            describe: "With --follow: milliseconds between two looks",
+          })
           .example("$0 status --server 127.0.0.1:4181", "All nodes of its ensemble")
+          .example("$0 status --follow", "A live table; lines where output is no terminal")
           .example("$0 status --json", "For scripts"),
       (argv) => done(statusCommand(argv, io)),
     );
@@ -214,6 +227,29 @@ function addLogCommand(parser: Argv, io: Io, done: Done): void {
     async (argv) => {
       const { logCommand } = await import("./log-command.js");
       await done(logCommand(argv, io));
+    },
+  );
+}
+
+function addConfigCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "config <action>",
+    "Check or explain a node's configuration",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .positional("action", {
+          choices: ["check", "explain"] as const,
+          demandOption: true,
+          describe: "explain prints each value and where it comes from, check looks for mistakes",
+        })
+        .options(SERVER_OPTIONS)
+        .option("json", { type: "boolean", describe: "Print JSON", default: false })
+        .example("$0 config explain --config node1.json", "Each value and its origin")
+        .example("$0 config check --zoo-cfg /etc/zookeeper/zoo.cfg", "Would a node take it?"),
+    async (argv) => {
+      const { configCommand } = await import("./config-command.js");
+      await done(Promise.resolve(configCommand(argv, io)));
     },
   );
 }

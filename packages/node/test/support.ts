@@ -25,6 +25,7 @@ import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
 import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
+import type { VitalsDocument } from "../src/vitals.js";
 
 export const realClock: Clock = {
   now: () => performance.now(),
@@ -152,6 +153,11 @@ export function serverOf(server: FakeServer, feed: Feed): NativePortDeps["server
   };
 }
 
+export const noVitals = (): VitalsDocument => ({
+  logCommitMs: null,
+  loopDelayMs: { p99: 0, max: 0 },
+});
+
 export interface PortSetup extends AsyncDisposable {
   readonly port: NativePort;
   readonly server: FakeServer;
@@ -175,6 +181,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   });
   const port = await openNativePort(testConfig(extra), {
     server: serverOf(server, feed),
+    vitals: noVitals,
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,

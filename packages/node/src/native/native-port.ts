@@ -7,6 +7,7 @@ import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
+import type { VitalsDocument } from "../vitals.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } from "./limits.js";
@@ -18,12 +19,19 @@ export interface NativePortDeps {
       /** Null while the server is not there yet. */
       status(): NodeStatus | null;
     };
+  /** How disk and event loop fare, for the status document. */
+  readonly vitals: () => VitalsDocument;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
 }
+
+type PortConfig = Pick<
+  NodeConfig,
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins"
+>;
 
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
@@ -39,7 +47,7 @@ export interface NativePort {
  * @throws (rejects) ERR_SERVER_PORT_IN_USE; ERR_CONFIG_VALUE when the address cannot be bound.
  */
 export async function openNativePort(
-  config: Pick<NodeConfig, "cluster" | "host" | "peers" | "allowedHosts" | "allowedOrigins">,
+  config: PortConfig,
   deps: NativePortDeps,
 ): Promise<NativePort> {
   const connections = new Set<NativeConnection>();
@@ -137,7 +145,7 @@ function acceptUpgrade(
 function answerHttp(
   request: IncomingMessage,
   response: ServerResponse,
-  config: Pick<NodeConfig, "cluster" | "host" | "peers" | "allowedHosts" | "allowedOrigins">,
+  config: PortConfig,
   deps: NativePortDeps,
 ): void {
   // Nothing here has a body; one that comes is thrown away.
@@ -154,7 +162,7 @@ function answerHttp(
   }
   switch ((request.url ?? "").split("?")[0]) {
     case "/status":
-      send(response, 200, statusDocument(deps.server.status(), config));
+      send(response, 200, statusDocument(deps.server.status(), deps.vitals(), config));
       return;
     case "/healthz":
       send(response, 200, { ok: true });
