@@ -274,9 +274,9 @@ export class Leader {
     this.#scheduleFlush();
   }
 
-  /** Tells everybody to elect at once. After a drain. */
+  /** Tells everybody to elect, or to look for another, at once. After a drain. */
   handOver(): void {
-    this.#peers.sendToFollowers({ kind: "handover" });
+    for (const { pipe } of this.#peers.members()) pipe.send({ kind: "handover" });
   }
 
   /** Ends the role: nothing is sent or committed any more. Idempotent. */

@@ -64,6 +64,14 @@ export class MemoryServer implements ServerHandle {
     };
   }
 
+  ping(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  resetConnections(): void {
+    // There are none.
+  }
+
   fail(error: QuorateError): void {
     this.#finish({ kind: "failed", error });
   }

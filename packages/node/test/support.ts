@@ -120,6 +120,14 @@ export class FakeServer implements ServerHandle {
     return Promise.resolve();
   }
 
+  ping(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  resetConnections(): void {
+    // There are none.
+  }
+
   fail(error: QuorateError): void {
     this.#finish({ kind: "failed", error });
   }

@@ -233,7 +233,7 @@ export interface ReadIndexReplyMsg {
   readonly txnid: Txnid;
 }
 
-/** Leader → followers: I am about to leave, everything is committed; elect at once. */
+/** Leader → followers and watchers: I leave, everything is committed; elect, or look, at once. */
 export interface HandoverMsg {
   readonly kind: "handover";
 }

@@ -1,9 +1,4 @@
-import {
-  createElectionSite,
-  type ElectionResult,
-  type ElectionSite,
-  type ElectionState,
-} from "@quorate/election";
+import { createElectionSite, type ElectionResult, type ElectionSite } from "@quorate/election";
 import {
   assertNever,
   PENDING_PIPES_MAX,
@@ -70,7 +65,7 @@ export class Coordinator implements Server {
         logger,
         messenger,
         factory,
-        state: () => this.#electionState(),
+        state: () => this.#core.electionState(),
         standingOf: (voter, voterIdentity, claimed) =>
           effectiveStanding(this.#core.action.getIdentityTable(), voter, voterIdentity, claimed),
       },
@@ -103,6 +98,10 @@ export class Coordinator implements Server {
 
   read(op: number, key: string, content: Uint8Array, options?: ReadOptions): Promise<Uint8Array> {
     return this.#core.read(op, key, content, options);
+  }
+
+  ping(): Promise<void> {
+    return this.#core.ping();
   }
 
   resetConnections(): void {
@@ -193,7 +192,9 @@ export class Coordinator implements Server {
     core.action.abandonReads();
     this.#unreadyRoles = wasReady ? 0 : this.#unreadyRoles + 1;
     this.#leaderServer = null;
-    core.enter(core.peerStatus, leader, null);
+    // Whoever asks during the pause must not be told that it leads, or whom it follows.
+    if (end.kind === "reset") core.enter(core.peerStatus, leader, null);
+    else core.enter("electing", null, null);
     switch (end.kind) {
       case "stopped":
         return { kind: "stopped" };
@@ -257,18 +258,6 @@ export class Coordinator implements Server {
   }
 
   // ---- helpers ----
-
-  #electionState(): ElectionState {
-    const { action, peerStatus } = this.#core;
-    return {
-      status: peerStatus,
-      standing: action.getStanding(),
-      identity: action.getIdentity(),
-      currentEpoch: action.getCurrentEpoch(),
-      lastLogged: action.getLastLoggedTxid(),
-      lastCommitted: action.getLastCommittedTxid(),
-    };
-  }
 
   #pauseBeforeElection(): Promise<void> {
     const doublings = Math.min(this.#unreadyRoles, RESTART_DOUBLINGS_MAX);

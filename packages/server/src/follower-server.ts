@@ -63,6 +63,7 @@ export class FollowerServer implements Role {
   #hasEnded = false;
   #readers: ((mark: Txnid | QuorateError) => void)[] = [];
   #isAsking = false;
+  #pings: ((error: QuorateError | null) => void)[] = [];
 
   constructor(options: FollowerServerOptions, deps: FollowerServerDeps) {
     this.#options = options;
@@ -128,6 +129,24 @@ export class FollowerServer implements Role {
         if (this.#readers.length > 0 && !this.#isAsking) this.#askForIndex(follower);
       });
     });
+  }
+
+  /** The next message from upstream answers it; heartbeats come all the time. */
+  ping(done: (error: QuorateError | null) => void): void {
+    if (this.#pipe === null || this.#hasEnded) {
+      done(new QuorateError("ERR_SERVER_NOT_READY", "not connected", { retryable: true }));
+    } else if (this.#pings.length >= PENDING_READS_MAX) {
+      done(new QuorateError("ERR_SERVER_BUSY", "too many pings wait", { retryable: true }));
+    } else {
+      this.#pings.push(done);
+    }
+  }
+
+  #answerPings(error: QuorateError | null): void {
+    if (this.#pings.length === 0) return;
+    const pings = this.#pings;
+    this.#pings = [];
+    for (const done of pings) done(error);
   }
 
   stop(): void {
@@ -226,6 +245,7 @@ export class FollowerServer implements Role {
   #received(pipe: PeerPipe, messages: readonly PeerMsg[]): void {
     const now = this.#deps.clock.now();
     this.#lastHeard = now;
+    this.#answerPings(null);
     try {
       for (const message of messages) {
         if (this.#hasEnded || this.#pipe !== pipe) return;
@@ -351,6 +371,7 @@ export class FollowerServer implements Role {
     requests.onRequest(null);
     this.#proxy?.terminate();
     this.#follower?.terminate();
+    this.#answerPings(reason);
     action.attach(null);
     action.discardPrepared();
     requests.cleanupOnError(reason);

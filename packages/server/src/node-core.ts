@@ -5,7 +5,9 @@ import {
   type QuorumVerifier,
   type Txnid,
 } from "@quorate/protocol";
+import type { ElectionState } from "@quorate/election";
 import { AppliedFeed } from "./applied-feed.js";
+import { LazyStore } from "./lazy-store.js";
 import { pause } from "./pause.js";
 import { RequestManager } from "./request-manager.js";
 import type { Role } from "./role.js";
@@ -134,6 +136,30 @@ export class NodeCore {
     throw new QuorateError(result.code, result.message);
   }
 
+  /** @throws (rejects) ERR_SERVER_NOT_READY without a role; else why the role ended meanwhile. */
+  ping(): Promise<void> {
+    const role = this.#role;
+    if (role === null) return Promise.reject(notReadyError());
+    return new Promise((resolve, reject) => {
+      role.ping((error) => {
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
+  }
+
+  electionState(): ElectionState {
+    const { action } = this;
+    return {
+      status: this.#status,
+      standing: action.getStanding(),
+      identity: action.getIdentity(),
+      currentEpoch: action.getCurrentEpoch(),
+      lastLogged: action.getLastLoggedTxid(),
+      lastCommitted: action.getLastCommittedTxid(),
+    };
+  }
+
   /** A role that serves, waited for within a bound. */
   async #readyRole(): Promise<Role> {
     const deadline = this.#deps.clock.now() + READ_WAIT_MS;
@@ -167,8 +193,11 @@ export class NodeCore {
   /** @throws (rejects) what opening the store reports. */
   async open(): Promise<void> {
     const { openStore, createStateMachine, clock, logger } = this.#deps;
-    const { nodeId, quorum, trustEmpty, checkpointBytes } = this.#options;
-    const store = await openStore();
+    const { nodeId, quorum, trustEmpty, checkpointBytes, role, timings } = this.#options;
+    const opened = await openStore();
+    const { diskTimeoutMs } = timings;
+    const lazy = role === "watcher" ? new LazyStore(opened, { clock, diskTimeoutMs }) : null;
+    const store = lazy ?? opened;
     const { identity, damage, lastLogged, currentEpoch } = store.recovered;
     if (damage !== null) logger.error("the history was found damaged; recovering", { damage });
     logger.info("store opened", { identity, lastLogged: lastLogged.txnid, currentEpoch });
@@ -182,6 +211,7 @@ export class NodeCore {
           clock,
           logger,
           feed: this.committed,
+          ...(lazy === null ? {} : { lazy }),
         },
       );
     } catch (error) {

@@ -36,6 +36,11 @@ export interface Role {
   readonly wasReady: boolean;
   /** The mark that a linearizable read must wait for. */
   readIndex(done: (mark: Txnid | QuorateError) => void): void;
+  /**
+   * Calls back without an error once this node has heard of those it depends on after the call: a
+   * leader of a quorum, any other of its upstream. Bounded: a silent peer ends the role.
+   */
+  ping(done: (error: QuorateError | null) => void): void;
   /** Closes its connections without an end of the leader's term. */
   resetConnections(): void;
   /** Ends it in order; a leader drains and hands over first. */

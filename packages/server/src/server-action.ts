@@ -15,15 +15,12 @@ import type {
   AcceptedEpoch,
   ActionEvents,
   ActionHandler,
-  Clock,
-  DurableStore,
   EntryBatch,
   Epoch,
   ErrorCode,
   Identity,
   IdentityTable,
   LogEntryMsg,
-  Logger,
   LogPosition,
   NodeId,
   PeerStatus,
@@ -35,38 +32,18 @@ import type {
   SnapshotSource,
   StagedSnapshot,
   Standing,
-  StateMachine,
   Ticket,
   Txnid,
 } from "@quorate/protocol";
-import type { AppliedFeed } from "./applied-feed.js";
 import { Checkpointer, emptySnapshot } from "./checkpointer.js";
 import { decodeIdentities } from "./identity-record.js";
 import { Replica } from "./replica.js";
-import type { RequestManager } from "./request-manager.js";
+import type { ServerActionDeps, ServerActionOptions } from "./server-action-options.js";
 import { StagedHistory } from "./staged-history.js";
 import { TicketLedger } from "./ticket-ledger.js";
 
 /** Bytes of history read from the store at a time. */
 const READ_BYTES = 256 * 1024;
-
-export interface ServerActionOptions {
-  readonly nodeId: NodeId;
-  readonly quorum: QuorumVerifier;
-  /** Counts this node although it forgot: the operator's word against the fault model. */
-  readonly trustEmpty: boolean;
-  /** Log bytes applied between two checkpoints. */
-  readonly checkpointBytes: number;
-}
-
-export interface ServerActionDeps {
-  readonly store: DurableStore;
-  readonly stateMachine: StateMachine;
-  readonly requests: RequestManager;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly feed?: AppliedFeed;
-}
 
 /**
  * Quorate's own host: the ActionHandler over the durable store and the state machine.
@@ -286,15 +263,17 @@ export class ServerAction implements ActionHandler {
   // ---- writes ----
 
   logProposal(batch: EntryBatch): Ticket {
+    const { store, lazy } = this.#deps;
     this.#replica.log(batch);
-    const ticket = this.#deps.store.append([batch], minTxnid(this.#replica.commitMark, batch.last));
-    this.#ledger.open(ticket);
-    if (this.#members.size === 0) this.#noteFounding(batch);
-    return ticket;
+    const mark = minTxnid(this.#replica.commitMark, batch.last);
+    return this.#logged(batch, lazy?.appendLazily([batch], mark) ?? store.append([batch], mark));
   }
 
   logAndCommit(batch: EntryBatch, commitUpTo: Txnid): Ticket {
-    const ticket = this.logProposal(batch);
+    const { store } = this.#deps;
+    this.#replica.log(batch);
+    const mark = minTxnid(this.#replica.commitMark, batch.last);
+    const ticket = this.#logged(batch, store.append([batch], mark));
     this.commit(minTxnid(commitUpTo, batch.last));
     return ticket;
   }
@@ -429,11 +408,18 @@ export class ServerAction implements ActionHandler {
    * after which none will be.
    */
   async quiesce(): Promise<QuorateError | null> {
+    this.#deps.lazy?.flush();
     await Promise.race([this.#ledger.idle(), this.#failed]);
     return this.#failure;
   }
 
   // ---- internals ----
+
+  #logged(batch: EntryBatch, ticket: Ticket): Ticket {
+    this.#ledger.open(ticket);
+    if (this.#members.size === 0) this.#noteFounding(batch);
+    return ticket;
+  }
 
   #applied(entry: LogEntryMsg, answer: Uint8Array): void {
     if (entry.fid !== this.#fid || entry.reqId === 0n) return;

@@ -228,8 +228,8 @@ export class Ensemble {
   }
 
   disk(of: number): MemoryDisk {
-    const disk = this.disks.get(id(of));
-    if (disk === undefined) throw new Error("no such node");
+    const disk = this.disks.get(id(of)) ?? new MemoryDisk();
+    this.disks.set(id(of), disk);
     return disk;
   }
 
@@ -239,6 +239,7 @@ export class Ensemble {
     return server;
   }
 
+  /** Those that are no voters start as watchers. */
   async start(...nodes: readonly number[]): Promise<void> {
     for (const node of nodes) {
       const nodeId = id(node);
@@ -246,6 +247,7 @@ export class Ensemble {
       const starting = startServer(
         {
           nodeId,
+          role: this.voters.includes(nodeId) ? "voter" : "watcher",
           voters: this.voters,
           cluster: "test",
           timings: DEFAULT_TIMINGS,
