@@ -18,6 +18,7 @@ import type {
   NodeId,
   PeerMsg,
   PeerPipe,
+  RelayedRequestMsg,
   RequestMsg,
   ResponseMsg,
   Timer,
@@ -56,7 +57,6 @@ export class Leader {
   readonly #reads = new ReadIndexQueue();
   readonly #refusals = new RefusalQueue();
   readonly #custom: CustomRequests;
-  readonly #admissions: { readonly voter: NodeId; readonly identity: Identity }[] = [];
   #heartbeatTimer: Timer | null = null;
   #isTerminated = false;
   #isDraining = false;
@@ -142,18 +142,8 @@ export class Leader {
    * what is being applied now.
    */
   admit(voter: NodeId, identity: Identity): void {
-    this.#admissions.push({ voter, identity });
+    this.#roll.admit(voter, identity);
     this.#scheduleFlush();
-  }
-
-  #countAdmitted(): void {
-    for (const { voter, identity } of this.#admissions.splice(0)) {
-      for (const { id, identity: known, acceptedUpTo } of this.#peers.members()) {
-        const isAdmitted = id === voter && known === identity && !this.#tracker.isCounted(voter);
-        // What it accepted before is as durable as what it accepts from now on.
-        if (isAdmitted) this.#count(voter, acceptedUpTo);
-      }
-    }
   }
 
   removeMember(pipe: PeerPipe): void {
@@ -238,6 +228,9 @@ export class Leader {
       case "request":
         this.queueRequest(fidOf(member.id), message);
         return;
+      case "relayedRequest":
+        this.#takeRelayed(pipe, message);
+        return;
       case "heartbeat":
         if (!member.isWatcher) this.#rounds.answer(member.id, message.round);
         this.#completeReads();
@@ -255,6 +248,15 @@ export class Leader {
       default:
         throw new QuorateError("ERR_PROTOCOL_ORDER", `${message.kind} to a serving leader`);
     }
+  }
+
+  #takeRelayed(pipe: PeerPipe, { fid, reqId, op, key, content }: RelayedRequestMsg): void {
+    // Voters speak for themselves: their entries and answers must not be taken for another's.
+    if (this.#options.quorum.voterIds.some((voter) => fidOf(voter) === fid)) {
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `a request relayed for voter ${fid}`);
+    }
+    this.#peers.noteRoute(fid, pipe);
+    this.queueRequest(fid, { kind: "request", reqId, op, key, content });
   }
 
   /** The own log is durable up to here. */
@@ -335,7 +337,7 @@ export class Leader {
   #answer(answer: AbortMsg | ResponseMsg): void {
     const { fid, reqId, error } = answer;
     if (fid !== this.getFollowerId()) {
-      for (const { id, pipe } of this.#peers.members()) if (fidOf(id) === fid) pipe.send(answer);
+      for (const pipe of this.#peers.towards(fid)) pipe.send(answer);
     } else if (answer.kind === "abort") {
       this.#deps.handler.abort(fid, reqId, answer.code, error);
     } else {
@@ -379,7 +381,7 @@ export class Leader {
   }
 
   #flush(): void {
-    this.#countAdmitted();
+    if (this.#roll.countAdmitted(this.#peers.members())) this.#committed();
     if (!this.#tracker.hasQuorum()) {
       this.#stepDown(new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected"));
       return;

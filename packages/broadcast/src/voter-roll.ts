@@ -1,6 +1,7 @@
-import type { Clock, NodeId, Txnid } from "@quorate/protocol";
+import type { Clock, Identity, NodeId, Txnid } from "@quorate/protocol";
 import type { CommitTracker } from "./commit-tracker.js";
 import type { HeartbeatRounds } from "./heartbeat-rounds.js";
+import type { Member } from "./peer-list.js";
 
 export interface VoterRollDeps {
   readonly tracker: CommitTracker;
@@ -20,6 +21,7 @@ export interface VoterRollDeps {
 export class VoterRoll {
   readonly #deps: VoterRollDeps;
   readonly #suspended = new Map<NodeId, number>();
+  #admitted: { readonly voter: NodeId; readonly identity: Identity }[] = [];
 
   constructor(deps: VoterRollDeps) {
     this.#deps = deps;
@@ -30,6 +32,29 @@ export class VoterRoll {
     this.#suspended.delete(voter);
     this.#deps.rounds.addVoter(voter, this.#deps.clock.now());
     return this.#deps.tracker.count(voter, upTo);
+  }
+
+  /** Its re-admission is committed; counted by the next {@link countAdmitted}. */
+  admit(voter: NodeId, identity: Identity): void {
+    this.#admitted.push({ voter, identity });
+  }
+
+  /** Returns whether the mark moved. */
+  countAdmitted(members: Iterable<Member>): boolean {
+    let hasMoved = false;
+    const { tracker } = this.#deps;
+    const admitted = this.#admitted;
+    if (admitted.length === 0) return hasMoved;
+    this.#admitted = [];
+    const connected = [...members];
+    for (const { voter, identity } of admitted) {
+      for (const { id, identity: known, acceptedUpTo } of connected) {
+        if (id !== voter || known !== identity || tracker.isCounted(voter)) continue;
+        // What it accepted before is as durable as what it accepts from now on.
+        if (this.count(voter, acceptedUpTo)) hasMoved = true;
+      }
+    }
+    return hasMoved;
   }
 
   uncount(voter: NodeId): void {

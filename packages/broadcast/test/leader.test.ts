@@ -2,6 +2,7 @@ import {
   BATCHES_IN_FLIGHT_MAX,
   CUSTOM_OP_CODE_MIN,
   DEFAULT_TIMINGS,
+  LOG_START,
   OpCode,
   PENDING_READS_MAX,
   positionOf,
@@ -181,6 +182,24 @@ describe("answers", () => {
     expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE"]);
     expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n });
     expect(three.kinds).not.toContain("abort");
+  });
+
+  test("answers go to a node further down the way that its request came", () => {
+    const { leader, host, clock, join } = leaderOf(3);
+    join(2);
+    const watcher = new FakePipe(9);
+    leader.addWatcher(watcher, LOG_START);
+    host.refuse = () => true;
+    const relayed = { ...request(7), kind: "relayedRequest", fid: "11" } as const;
+    leader.onMessage(watcher, { ...relayed, op: OpCode.admitVoter });
+    expect(watcher.sent.at(-1)).toMatchObject({ kind: "abort", fid: "11", reqId: 7n });
+    // Nobody may speak for a voter, nor is anything left of a way that is closed.
+    expect(() => leader.onMessage(watcher, { ...relayed, fid: "2" })).toThrow(/for voter 2/);
+    leader.removeMember(watcher);
+    const before = watcher.sent.length;
+    leader.queueRequest("11", request(8, OpCode.admitVoter));
+    clock.advance(0);
+    expect(watcher.sent).toHaveLength(before);
   });
 
   test("only this node itself proposes the ensemble's own entries", () => {

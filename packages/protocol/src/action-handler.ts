@@ -13,6 +13,8 @@ export interface ActionEvents {
   onStoreFailed(error: QuorateError): void;
   /** A committed record admitted this data directory as a voter. */
   onVoterAdmitted(voter: NodeId, identity: Identity): void;
+  /** These were committed and applied, in order, just now. */
+  onCommitted?(batches: readonly EntryBatch[]): void;
 }
 
 /**

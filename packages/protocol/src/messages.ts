@@ -201,6 +201,13 @@ export interface RequestMsg {
   readonly content: Uint8Array;
 }
 
+/** A request of a node further down a tree of watchers, handed on towards the leader. */
+export interface RelayedRequestMsg extends Omit<RequestMsg, "kind"> {
+  readonly kind: "relayedRequest";
+  /** The node whose client asked; answers go back the way that this came. */
+  readonly fid: string;
+}
+
 /** Leader → origin: the answer of a custom request handler. */
 export interface ResponseMsg {
   readonly kind: "response";
@@ -258,6 +265,7 @@ export type PeerMsg =
   | InformMsg
   | AbortMsg
   | RequestMsg
+  | RelayedRequestMsg
   | ResponseMsg
   | HeartbeatMsg
   | ReadIndexRequestMsg

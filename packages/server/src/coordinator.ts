@@ -32,6 +32,7 @@ export class Coordinator implements Server {
   readonly #core: NodeCore;
   #site: ElectionSite | null = null;
   #leaderServer: LeaderServer | null = null;
+  #followerServer: FollowerServer | null = null;
   #waitingPipes: PeerPipe[] = [];
   #unreachable: NodeId | null = null;
   /** The leader whose connection was closed on purpose: followed again without a vote. */
@@ -180,6 +181,7 @@ export class Coordinator implements Server {
         },
       },
     );
+    this.#followerServer = server;
     core.enter("following", leader, server);
     server.start();
     return server.done;
@@ -192,6 +194,7 @@ export class Coordinator implements Server {
     core.action.abandonReads();
     this.#unreadyRoles = wasReady ? 0 : this.#unreadyRoles + 1;
     this.#leaderServer = null;
+    this.#followerServer = null;
     // Whoever asks during the pause must not be told that it leads, or whom it follows.
     if (end.kind === "reset") core.enter(core.peerStatus, leader, null);
     else core.enter("electing", null, null);
@@ -240,6 +243,8 @@ export class Coordinator implements Server {
   #accept(pipe: PeerPipe): void {
     if (this.#leaderServer !== null) {
       this.#leaderServer.accept(pipe);
+    } else if (this.#followerServer !== null) {
+      this.#followerServer.accept(pipe);
     } else if (this.#core.peerStatus === "electing" && !this.#core.signal.aborted) {
       // Elected by that peer, perhaps, before the own ballot is over.
       this.#waitingPipes.push(pipe);

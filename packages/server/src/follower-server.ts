@@ -19,6 +19,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
+import { Relay } from "./relay.js";
 import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
 
 export interface FollowerServerOptions {
@@ -54,6 +55,7 @@ export class FollowerServer implements Role {
   #pipe: PeerPipe | null = null;
   #proxy: FollowerSyncProxy | null = null;
   #follower: Follower | null = null;
+  #relay: Relay | null = null;
   #timer: Timer | null = null;
   #retryTimer: Timer | null = null;
   #retryMs: number;
@@ -92,11 +94,20 @@ export class FollowerServer implements Role {
         this.#end({ kind: "storeFailed", error });
       },
       onVoterAdmitted: () => undefined,
+      onCommitted: (batches) => {
+        this.#relay?.onCommitted(batches);
+      },
     });
     // A store that had failed before says so at once.
     if (this.#hasEnded) return;
     this.#scheduleTick();
     this.#connect();
+  }
+
+  /** A watcher wants to follow this node, which must be synchronised itself. */
+  accept(pipe: PeerPipe): void {
+    if (this.#relay !== null && this.isReady) this.#relay.accept(pipe);
+    else pipe.close(notSynchronised());
   }
 
   get wasReady(): boolean {
@@ -107,7 +118,7 @@ export class FollowerServer implements Role {
   readIndex(done: (mark: Txnid | QuorateError) => void): void {
     const follower = this.#follower;
     if (follower === null || !this.isReady) {
-      done(new QuorateError("ERR_SERVER_NOT_READY", "not synchronised", { retryable: true }));
+      done(notSynchronised());
       return;
     }
     if (this.#readers.length >= PENDING_READS_MAX) {
@@ -154,6 +165,7 @@ export class FollowerServer implements Role {
   }
 
   resetConnections(): void {
+    this.#relay?.reset();
     this.#pipe?.close(resetReason());
   }
 
@@ -283,12 +295,14 @@ export class FollowerServer implements Role {
       pipe,
       handler: action,
       factory,
+      onForeignAnswer: (answer) => this.#relay?.deliver(answer) ?? false,
       onReady: () => {
         logger.info(kind === "watcher" ? "watching" : "following", {
           leader,
           epoch: outcome.epoch,
         });
         this.#isReady = true;
+        this.#relay = this.#createRelay(follower, outcome.epoch);
         requests.onRequest((request) => {
           follower.forwardRequest(request);
         });
@@ -297,6 +311,25 @@ export class FollowerServer implements Role {
     });
     this.#follower = follower;
     this.#deps.onEstablished(outcome.epoch);
+  }
+
+  #createRelay(follower: Follower, epoch: Epoch): Relay {
+    const { action, clock, logger, factory } = this.#deps;
+    return new Relay(
+      { epoch, timings: this.#options.timings },
+      {
+        action,
+        clock,
+        logger,
+        factory,
+        forward: (fid, request) => {
+          follower.relayRequest(fid, request);
+        },
+        readIndex: (done) => {
+          this.readIndex(done);
+        },
+      },
+    );
   }
 
   #closed(pipe: PeerPipe, reason: QuorateError): void {
@@ -334,7 +367,9 @@ export class FollowerServer implements Role {
     this.#timer = this.#deps.clock.setTimer(this.#options.timings.heartbeatMs, () => {
       if (this.#hasEnded) return;
       this.#tick();
-      if (!this.#hasEnded) this.#scheduleTick();
+      if (this.#hasEnded) return;
+      this.#relay?.tick();
+      this.#scheduleTick();
     });
   }
 
@@ -371,6 +406,7 @@ export class FollowerServer implements Role {
     requests.onRequest(null);
     this.#proxy?.terminate();
     this.#follower?.terminate();
+    this.#relay?.close(reason);
     this.#answerPings(reason);
     action.attach(null);
     action.discardPrepared();
@@ -381,4 +417,8 @@ export class FollowerServer implements Role {
     }
     this.#resolveDone(end);
   }
+}
+
+function notSynchronised(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "not synchronised", { retryable: true });
 }

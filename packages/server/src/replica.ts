@@ -36,7 +36,7 @@ export interface ReplicaDeps {
   /** A part of what `load` reads was read: the disk answers. */
   onLoading?(): void;
   /** Told of everything that is applied. */
-  readonly feed?: AppliedFeed | undefined;
+  readonly feed?: Pick<AppliedFeed, "restored" | "advanced">;
 }
 
 const NO_ANSWER = new Uint8Array();

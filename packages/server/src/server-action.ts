@@ -117,7 +117,13 @@ export class ServerAction implements ActionHandler {
       onLoading: () => {
         this.#ledger.noteProgress();
       },
-      feed: deps.feed,
+      feed: {
+        restored: (position, store) => deps.feed?.restored(position, store),
+        advanced: (batches) => {
+          deps.feed?.advanced(batches);
+          this.#events?.onCommitted?.(batches);
+        },
+      },
     });
   }
 

@@ -31,6 +31,11 @@ export interface ServerOptions {
   readonly nodeId: NodeId;
   /** A watcher follows and serves like a follower and votes nowhere. Default: voter. */
   readonly role?: "voter" | "watcher";
+  /**
+   * Of a watcher: whom to follow in place of the leader, in order; other watchers, or voters that
+   * follow. When none of them serves, the leader.
+   */
+  readonly upstreams?: readonly NodeId[];
   /** All voters, this node included if it is one. */
   readonly voters: readonly NodeId[];
   readonly cluster: string;

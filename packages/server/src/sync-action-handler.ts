@@ -194,11 +194,13 @@ class SyncActionHandler {
 
   #noteCommitted(upTo: Txnid): void {
     if (upTo <= this.#committed.txnid) return;
-    for (const batch of this.#plain.getCommittedEntries(this.#committed.txnid, upTo)) {
+    const batches = [...this.#plain.getCommittedEntries(this.#committed.txnid, upTo)];
+    for (const batch of batches) {
       this.#committed = positionOf(batch);
       for (const { op, content } of entriesOf(batch))
         if (op === OpCode.admitVoter) this.#admit(content);
     }
+    if (batches.length > 0) this.#events?.onCommitted?.(batches);
   }
 
   #admit(content: Uint8Array): void {

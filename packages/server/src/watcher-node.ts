@@ -1,7 +1,7 @@
 import { createElectionSite, type ElectionSite } from "@quorate/election";
-import type { Txnid } from "@quorate/protocol";
+import type { NodeId, Txnid } from "@quorate/protocol";
 import type { CommittedLog } from "./applied-feed.js";
-import { NodeCore, type CoreDeps, type CoreOptions } from "./node-core.js";
+import { NodeCore, notReadyError, type CoreDeps, type CoreOptions } from "./node-core.js";
 import type { ExitReason, NodeStatus, ReadOptions, Server } from "./server.js";
 import { WatcherServer, type WatcherEnd } from "./watcher-server.js";
 
@@ -15,6 +15,9 @@ export class WatcherNode implements Server {
   readonly #deps: CoreDeps;
   readonly #core: NodeCore;
   #site: ElectionSite | null = null;
+  #watcher: WatcherServer | null = null;
+  /** How many of the configured upstreams were tried since one of them, or the leader, served. */
+  #tried = 0;
 
   constructor(options: CoreOptions, deps: CoreDeps) {
     this.#options = options;
@@ -33,6 +36,10 @@ export class WatcherNode implements Server {
       { clock, random, logger, messenger, factory, state: () => core.electionState() },
     );
     this.#site = site;
+    this.#deps.listener.onPipe((pipe) => {
+      if (this.#watcher === null) pipe.close(notReadyError());
+      else this.#watcher.accept(pipe);
+    });
     this.#live(site).then(
       (reason) => this.#exit(reason),
       (error: unknown) => {
@@ -103,22 +110,34 @@ export class WatcherNode implements Server {
           core.enter("electing", null, watcher);
           // What the last attempt wrote is answered, so that the next one knows where it stands.
           await core.barrier();
-          const { leader } = await site.startElection({ signal });
-          core.enter("watching", leader, watcher);
-          return leader;
+          const upstream = await this.#nextUpstream(site);
+          core.enter("watching", upstream, watcher);
+          return upstream;
         },
-        onEnded: () => {
+        hasAnother: () => this.#tried > 0,
+        onEnded: (_end, wasReady) => {
+          if (wasReady) this.#tried = 0;
           core.action.abandonReads();
           core.enter("electing", null, watcher);
         },
       },
       { ...this.#deps, handler: core.action, requests: core.requests },
     );
+    this.#watcher = watcher;
     return watcher.done;
+  }
+
+  /** The configured ones in their order, then whoever leads. */
+  async #nextUpstream(site: ElectionSite): Promise<NodeId> {
+    const { upstreams = [] } = this.#options;
+    const upstream = upstreams[this.#tried];
+    this.#tried = upstream === undefined ? 0 : this.#tried + 1;
+    return upstream ?? (await site.startElection({ signal: this.#core.signal })).leader;
   }
 
   async #exit(reason: ExitReason): Promise<void> {
     this.#site?.close();
+    this.#deps.listener.onPipe(null);
     await this.#core.exit(reason);
   }
 }

@@ -3,6 +3,7 @@ import {
   defaultMsgFactory,
   QuorateError,
   type NodeId,
+  type PeerPipe,
   type Random,
   type Txnid,
 } from "@quorate/protocol";
@@ -16,10 +17,12 @@ export const WATCHER_RETRY_MS = 1000;
 export const WATCHER_RETRY_MS_MAX = 30_000;
 
 export interface WatcherServerOptions extends Omit<RunFollowerOptions, "leader"> {
-  /** Asked before each attempt: who leads now? */
+  /** Asked before each attempt: whom to follow now? The leader, or whoever is synchronised. */
   findLeader(options: { readonly signal: AbortSignal }): Promise<NodeId>;
+  /** Whether there is another one to be tried at once, without a pause. Default: no. */
+  hasAnother?(): boolean;
   /** After each attempt, whatever came of it. */
-  onEnded?(end: RoleEnd): void;
+  onEnded?(end: RoleEnd, wasReady: boolean): void;
 }
 
 export interface WatcherServerDeps extends RunFollowerDeps {
@@ -68,6 +71,12 @@ export class WatcherServer implements Role {
     else this.#follower.ping(done);
   }
 
+  /** Another watcher wants to follow this one. */
+  accept(pipe: PeerPipe): void {
+    if (this.#follower === null) pipe.close(notConnected());
+    else this.#follower.accept(pipe);
+  }
+
   resetConnections(): void {
     this.#follower?.resetConnections();
   }
@@ -95,8 +104,9 @@ export class WatcherServer implements Role {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       const end = await this.#watchOnce();
+      const wasReady = this.#follower?.wasReady ?? false;
       this.#follower = null;
-      this.#options.onEnded?.(end);
+      this.#options.onEnded?.(end, wasReady);
       switch (end.kind) {
         case "stopped":
         case "storeFailed":
@@ -111,7 +121,7 @@ export class WatcherServer implements Role {
             code: end.error.code,
             reason: end.error.message,
           });
-          await this.#pause();
+          if (this.#options.hasAnother?.() !== true) await this.#pause();
           break;
         case "abdicated":
         case "superseded":

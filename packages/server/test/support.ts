@@ -207,6 +207,8 @@ export interface EnsembleOptions {
   readonly retainedTailBytes?: number;
   readonly readLatencyMs?: (node: number) => number;
   readonly deps?: (node: number) => Partial<ServerDeps>;
+  /** Whom a watcher follows in place of the leader. */
+  readonly upstreams?: Readonly<Record<number, readonly number[]>>;
 }
 
 /** Whole nodes over memory. */
@@ -248,6 +250,7 @@ export class Ensemble {
         {
           nodeId,
           role: this.voters.includes(nodeId) ? "voter" : "watcher",
+          upstreams: (this.options.upstreams?.[node] ?? []).map(id),
           voters: this.voters,
           cluster: "test",
           timings: DEFAULT_TIMINGS,
