@@ -247,16 +247,49 @@ describe("status", () => {
   });
 });
 
+describe("start", () => {
+  it("tells as JSON what it runs, and ends when all of its nodes have", async () => {
+    // This program's file is missing, so every node ends at once.
+    const dataDir = join(directory, "start");
+    const args = ["start", "--json", "--nodes", "2", "--port", "9500", "--data-dir", dataDir];
+    const { code, out, err } = await quorate(args);
+    const events = out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
+    expect(events[0]).toMatchObject({
+      time: expect.stringMatching(/^\d{4}-.*Z$/) as string,
+      event: "started",
+      dataDir,
+      nodes: [
+        { id: 1, requestAddr: "127.0.0.1:9500" },
+        { id: 2, requestAddr: "127.0.0.1:9501" },
+      ],
+    });
+    expect(err).toMatch(/node 1 ended with code 1; the end of .*node\.log/);
+    expect(code).toBe(70);
+  });
+});
+
 describe("help", () => {
-  it.each(["start", "status", "create", "set", "delete", "get", "ls", "stat", "log", "config"])(
-    "of %s has an example and the exit codes",
-    async (command) => {
-      const { code, out } = await quorate([command, "--help"]);
-      expect(code).toBe(0);
-      expect(out).toMatch(/Examples:\n +quorate /);
-      expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
-    },
-  );
+  it.each([
+    "start",
+    "status",
+    "create",
+    "set",
+    "delete",
+    "get",
+    "ls",
+    "stat",
+    "log",
+    "config",
+    "completion",
+  ])("of %s has an example and the exit codes", async (command) => {
+    const { code, out } = await quorate([command, "--help"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/Examples:\n +quorate /);
+    expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
+  });
 
   it("of server and of all has them too", async () => {
     for (const args of [["server", "--help"], ["--help"]]) {
