@@ -173,9 +173,9 @@ class Run {
   }
 
   /**
-   * Asks again, as a client would, after an answer that says nothing about the ensemble's health: a
-   * pipe that was half-open until the faults ended is reset at that moment, perhaps under a request,
-   * whose outcome is then honestly unknown. No longer than a follower needs to find its leader.
+   * Asks again, as a client would, after an answer that says nothing of the ensemble's health: a
+   * pipe that was half-open until the faults ended is reset then, perhaps under a request, whose
+   * outcome is honestly unknown. No longer than a follower needs to find its leader.
    */
   async #insist(id: NodeId, ask: () => Promise<HistoryItem>): Promise<void> {
     const { scheduler } = this.#world;
