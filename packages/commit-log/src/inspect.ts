@@ -18,6 +18,7 @@ import {
 import { FactTable, type Facts, type Members } from "./facts.js";
 import { readHighWater, type HighWater } from "./high-water.js";
 import { LogReader } from "./log-reader.js";
+import { contradictions } from "./log-recovery.js";
 import { LogRows } from "./log-rows.js";
 import { addToSum } from "./row-codec.js";
 import { LOG_MIGRATIONS, schemaVersionOf } from "./schema.js";
@@ -119,20 +120,19 @@ function reportOf(
 ): CommitLogReport {
   const facts = new FactTable(db);
   const schemaVersion = schemaVersionOf(db);
-  const { marks } = db.transaction(() => ({ marks: facts.get("marks") }))();
-  const problems: string[] = [];
-  if (highWater === null) problems.push("the high-water file is unreadable");
-  else if (marks.sequence < highWater.sequence) {
-    problems.push("the history ends below its high-water mark");
-  } else if (marks.sequence === highWater.sequence && marks.end.chain !== highWater.end.chain) {
-    problems.push("the history differs from its high-water mark");
-  }
+  const known = db.transaction(() => ({
+    marks: facts.get("marks"),
+    checkpoint: facts.get("checkpoint"),
+    identity: facts.get("identity"),
+  }))();
+  const { marks } = known;
+  const problems = contradictions(known, highWater);
   const checkpoint = verifyCheckpoint(directory, facts, problems);
   const counts = verifyLog(db, facts, problems);
   return {
     problems,
     schemaVersion,
-    identity: facts.get("identity"),
+    identity: known.identity,
     acceptedEpoch: facts.get("accepted"),
     currentEpoch: facts.get("current"),
     members: facts.get("members"),

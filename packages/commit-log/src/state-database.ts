@@ -17,8 +17,6 @@ interface Layer {
 
 type Touched = readonly [generation: number, key: Buffer];
 
-/** Bytes of WAL at which it is written back, between two chunks. */
-const WAL_BYTES_MAX = 8 * 1024 * 1024;
 const ROWS_PER_STEP = 500;
 const BUSY_TIMEOUT_MS = 5000;
 const NO_ROWS: RowsRef = { table: 0, generation: 0, rowCount: 0, rowSum: 0 };
@@ -38,12 +36,17 @@ export class StateDatabase {
   #staged: Layer | null = null;
   /** Handed to log.db and not yet named by it. */
   #installing: Layer | null = null;
+  readonly #walBytesMax: number;
   #walBytes = 0;
 
-  /** Drops what belongs to no finished checkpoint. */
-  constructor(directory: string, current: RowsRef | null) {
+  /**
+   * Drops what belongs to no finished checkpoint.
+   * @param walBytesMax bytes of WAL at which it is written back, between two chunks.
+   */
+  constructor(directory: string, current: RowsRef | null, walBytesMax: number) {
     const db = openDatabase(directory);
     this.#db = db;
+    this.#walBytesMax = walBytesMax;
     this.#current = current ?? NO_ROWS;
     this.#touch = db.prepare("INSERT OR IGNORE INTO touched (generation, key) VALUES (?, ?)");
     const select = "SELECT generation, key FROM touched WHERE generation";
@@ -180,7 +183,7 @@ export class StateDatabase {
     write.immediate();
     layer.rows = at;
     this.#walBytes += 4120;
-    if (this.#walBytes > WAL_BYTES_MAX) this.#checkpointWal();
+    if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
   }
 
   #checkpointWal(): void {
@@ -249,7 +252,7 @@ export class StateDatabase {
     });
     settle.immediate();
     this.#walBytes += touched.length * 256;
-    if (this.#walBytes > WAL_BYTES_MAX) this.#checkpointWal();
+    if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
     return true;
   }
 }

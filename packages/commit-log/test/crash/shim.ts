@@ -11,6 +11,9 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 /** Preloading needs the dynamic linker of Linux; the compiler is a stated prerequisite. */
 export const canShim = process.platform === "linux";
 
+/** Every byte and every pair instead of some of each; docs/testing.md says how long that takes. */
+export const isLong = process.env["QUORATE_CRASH_LONG"] === "1";
+
 export function makeTempDirectory(): string {
   return mkdtempSync(join(tmpdir(), "quorate-crash-"));
 }
