@@ -17,7 +17,8 @@ import { FactTable, type FactName, type Facts, type Marks } from "./facts.js";
 import { HighWaterFile, ownerOf, type HighWater } from "./high-water.js";
 import { LogRows } from "./log-rows.js";
 import { FIRST_MARKS, LogWriter } from "./log-writer.js";
-import { checkStructure, configure, LOG_MIGRATIONS, migrate, schemaVersionOf } from "./schema.js";
+import { migrate, refuseNewerSchema, schemaVersionOf, type StoreSchema } from "./migrations.js";
+import { checkStructure, configure, SCHEMA } from "./schema.js";
 import { corruption, isUnreadable } from "./store-errors.js";
 import { HIGH_WATER_FILE, LOG_FILE, quarantine, STATE_FILE } from "./store-files.js";
 import type { OpenedLog, RepairMsg } from "./worker-messages.js";
@@ -43,12 +44,17 @@ export interface OpenLogFiles {
 }
 
 /** Opens and verifies log.db against itself and the high-water file. Repairs nothing yet. */
-export function openLogFiles(directory: string, retainedTailBytes: number): OpenLogFiles {
+export function openLogFiles(
+  directory: string,
+  retainedTailBytes: number,
+  schema: StoreSchema = SCHEMA,
+): OpenLogFiles {
+  refuseNewerSchema(directory, schema);
   const { file: highWater, found } = HighWaterFile.open(join(directory, HIGH_WATER_FILE));
   const problems: string[] = [];
   const salvaged: { facts: Facts | null } = { facts: null };
   const open = (): Omit<OpenLogFiles, "highWater" | "highWaterFound"> =>
-    openLog(directory, retainedTailBytes, found, problems, salvaged);
+    openLog({ directory, retainedTailBytes, schema, found }, problems, salvaged);
   try {
     try {
       return { ...open(), highWater, highWaterFound: found };
@@ -73,10 +79,15 @@ export function openLogFiles(directory: string, retainedTailBytes: number): Open
   }
 }
 
+interface LogSource {
+  readonly directory: string;
+  readonly retainedTailBytes: number;
+  readonly schema: StoreSchema;
+  readonly found: HighWater | null;
+}
+
 function openLog(
-  directory: string,
-  retainedTailBytes: number,
-  found: HighWater | null,
+  { directory, retainedTailBytes, schema, found }: LogSource,
   problems: string[],
   salvaged: { facts: Facts | null },
 ): Omit<OpenLogFiles, "highWater" | "highWaterFound"> {
@@ -90,7 +101,7 @@ function openLog(
     if (!isMade && (found !== null || existsSync(join(directory, STATE_FILE)))) {
       problems.push("log.db is gone");
     }
-    migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
+    migrate(db, schema.log, () => fillFacts(new FactTable(db)));
     checkpointWal(db);
     const table = new FactTable(db);
     const wrongFacts: string[] = [];

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { assert, type StateRow } from "@quorate/protocol";
-import { checkStructure, configure, migrate, STATE_MIGRATIONS } from "./schema.js";
+import { migrate, type Migrations } from "./migrations.js";
+import { checkStructure, configure, SCHEMA } from "./schema.js";
 import { StateTable, tableName, tableNumbers } from "./state-table.js";
 import { STATE_FILE } from "./store-files.js";
 import type { RowsRef } from "./worker-messages.js";
@@ -43,8 +44,13 @@ export class StateDatabase {
    * Drops what belongs to no finished checkpoint.
    * @param walBytesMax bytes of WAL at which it is written back, between two chunks.
    */
-  constructor(directory: string, current: RowsRef | null, walBytesMax: number) {
-    const db = openDatabase(directory);
+  constructor(
+    directory: string,
+    current: RowsRef | null,
+    walBytesMax: number,
+    migrations: Migrations = SCHEMA.state,
+  ) {
+    const db = openDatabase(directory, migrations);
     this.#db = db;
     this.#walBytesMax = walBytesMax;
     this.#current = current ?? NO_ROWS;
@@ -257,13 +263,14 @@ export class StateDatabase {
   }
 }
 
-function openDatabase(directory: string): Database.Database {
+function openDatabase(directory: string, migrations: Migrations): Database.Database {
   const db = new Database(join(directory, STATE_FILE), { timeout: BUSY_TIMEOUT_MS });
   try {
-    // Chunks are not synced one by one: `finish` syncs, before log.db names the rows.
-    configure(db, "NORMAL");
-    migrate(db, STATE_MIGRATIONS);
+    configure(db, "FULL");
+    migrate(db, migrations);
     checkStructure(db);
+    // Chunks are not synced one by one: `finish` syncs, before log.db names the rows.
+    db.pragma("synchronous = NORMAL");
     return db;
   } catch (error) {
     db.close();

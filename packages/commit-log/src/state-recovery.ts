@@ -1,3 +1,4 @@
+import type { Migrations } from "./migrations.js";
 import { StateDatabase } from "./state-database.js";
 import { isUnreadable, storeErrorOf } from "./store-errors.js";
 import { quarantine, STATE_FILE } from "./store-files.js";
@@ -15,10 +16,11 @@ export function openState(
   directory: string,
   rows: RowsRef | null,
   walBytesMax: number,
+  migrations?: Migrations,
 ): OpenedState {
   let state: StateDatabase | null = null;
   try {
-    state = new StateDatabase(directory, rows, walBytesMax);
+    state = new StateDatabase(directory, rows, walBytesMax, migrations);
     return { state, problem: state.verify() };
   } catch (error) {
     if (!isUnreadable(error) && storeErrorOf(error).code !== "ERR_STORE_DAMAGED") throw error;

@@ -115,7 +115,8 @@ describe.skipIf(!canShim)("the database files of a real store", () => {
         let damaged = 0;
         for (const image of isLong ? established() : versions) {
           for (const [i, older] of versions.entries()) {
-            if (older.number >= image.number && image.number !== 0) continue;
+            const isOlder = image === crash.closed || older.number < image.number;
+            if (!isOlder || older === crash.closed) continue;
             const isNear = image.number - older.number < 4;
             if (!isLong && !isNear && i % VERSION_STRIDE !== 0) continue;
             const changed = exchanged(image.files, older.files, file);

@@ -1,5 +1,7 @@
 import { formatTxnid, type Identity } from "@quorate/protocol";
 import { openLogFiles, repairLog } from "../../src/log-recovery.js";
+import type { StoreSchema } from "../../src/migrations.js";
+import { SCHEMA } from "../../src/schema.js";
 import { openState, resetState } from "../../src/state-recovery.js";
 import type { OpenedLog } from "../../src/worker-messages.js";
 
@@ -17,11 +19,11 @@ export interface Reopened {
 }
 
 /** The steps of an open, as the two threads do them, without the threads. */
-export function reopen(directory: string): Reopened {
-  const files = openLogFiles(directory, 2000);
+export function reopen(directory: string, schema: StoreSchema = SCHEMA): Reopened {
+  const files = openLogFiles(directory, 2000, schema);
   try {
     let log: OpenedLog = files.opened;
-    const opened = openState(directory, log.checkpoint, WAL_BYTES_MAX);
+    const opened = openState(directory, log.checkpoint, WAL_BYTES_MAX, schema.state);
     let { state } = opened;
     const problems = [...log.problems, ...(opened.problem === null ? [] : [opened.problem])];
     if (problems.length > 0) {

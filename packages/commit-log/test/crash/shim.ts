@@ -51,6 +51,21 @@ export function runWorkload(
   kind: "commits" | "mixed" | "forever",
   withImages: boolean,
 ): Run {
+  return runUnderShim(library, base, { script: "workload.ts", kind, withImages });
+}
+
+interface ShimmedScript {
+  /** Beside this file. It is given the store's directory, the journal and the kind. */
+  readonly script: string;
+  readonly kind?: string;
+  readonly withImages: boolean;
+}
+
+export function runUnderShim(
+  library: string,
+  base: string,
+  { script, kind = "", withImages }: ShimmedScript,
+): Run {
   const directory = join(base, "store");
   const images = join(base, "images");
   const journal = join(base, "journal");
@@ -62,7 +77,7 @@ export function runWorkload(
       "--conditions=@quorate/source",
       "--import",
       pathToFileURL(tsx).href,
-      join(here, "workload.ts"),
+      join(here, script),
       directory,
       journal,
       kind,
