@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { InvariantError, QuorateError } from "@quorate/protocol";
+import { InvariantError, QuorateError, toNodeId } from "@quorate/protocol";
 import { exitCodeOf, run } from "../src/index.js";
 import { memoryParts, MemoryServer, startMemoryNode, TestIo } from "./memory-node.js";
 
@@ -153,6 +153,7 @@ describe("status", () => {
           ready: true,
           logCommitMs: null,
           loopDelayMs: { p99: expect.any(Number) as number, max: expect.any(Number) as number },
+          waitingFor: [],
         },
         {
           id: 2,
@@ -227,6 +228,15 @@ describe("status", () => {
     const result = await quorate(["status", "--follow", "--interval", "0", "--server", DEAD]);
     expect(result).toMatchObject({ code: 2, out: "" });
     expect(result.err).toContain("--interval");
+  });
+
+  it("names the voters without which a new ensemble is not founded", async () => {
+    await using node = await startMemoryNode();
+    node.server.waitingFor = [toNodeId(2), toNodeId(5)];
+    const { out } = await quorate(["status", "--server", node.url]);
+    expect(out).toContain("\nnode 1 waits for 2, 5 to found the ensemble\n");
+    const { out: json } = await quorate(["status", "--json", "--server", node.url]);
+    expect(JSON.parse(json)).toMatchObject({ nodes: [{ id: 1, waitingFor: [2, 5] }] });
   });
 
   it("exits 5 when nobody answers, still naming each", async () => {
