@@ -119,13 +119,11 @@ export class Leader {
     const { pipe, identity, isCounted, upTo } = follower;
     const { peer } = pipe;
     const member = { id: peer, pipe, isWatcher: false, identity, acceptedUpTo: upTo.txnid };
+    // It may count still, as the one whose connection was reset.
+    if (!isCounted) this.#roll.uncount(peer);
     if (!this.#join(member)) return;
-    if (isCounted) {
-      this.#count(peer, upTo.txnid);
-    } else {
-      this.#roll.uncount(peer); // It may count still, as the one whose connection was reset.
-      this.#scheduleFlush();
-    }
+    if (isCounted) this.#count(peer, upTo.txnid);
+    else this.#scheduleFlush();
     this.#deps.onEnsembleChange();
   }
 
@@ -305,6 +303,7 @@ export class Leader {
       return false;
     }
     this.#peers.add(member);
+    if (!member.isWatcher) this.#rounds.addVoter(member.id, this.#deps.clock.now());
     for (const message of queue?.drain() ?? []) pipe.send(message);
     pipe.send(this.#deps.factory.createCommit(this.#announcedMark));
     // A first round at once: the lease and waiting reads need not wait for the timer.

@@ -30,7 +30,7 @@ export class VoterRoll {
   /** It has joined, or was admitted; `upTo` is durable there. Returns whether the mark moved. */
   count(voter: NodeId, upTo: Txnid): boolean {
     this.#suspended.delete(voter);
-    this.#deps.rounds.addVoter(voter, this.#deps.clock.now());
+    this.#deps.rounds.count(voter);
     return this.#deps.tracker.count(voter, upTo);
   }
 

@@ -1,5 +1,6 @@
 import yargs, { type Argv } from "yargs";
 import { QuorateError } from "@quorate/protocol";
+import { recordCommands, type RecordedCommand } from "./command-recorder.js";
 import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
@@ -30,11 +31,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
     .fail((message: string | null, error: Error | undefined) => {
       throw error ?? new QuorateError("ERR_ARG_VALUE", `${message ?? "wrong usage"}; try --help`);
     });
-  addClusterCommands(parser, io, done);
-  addWriteCommands(parser, io, done);
-  addReadCommands(parser, io, done);
-  addLogCommand(parser, io, done);
-  addConfigCommand(parser, io, done);
+  addCommands(parser, io, done);
   try {
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
@@ -43,6 +40,20 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   } catch (error) {
     return reportError(io, error, json);
   }
+}
+
+/** Every command, as help, completion and the tests of the documents tell of it. */
+export function describeCommands(io: Io): RecordedCommand[] {
+  return recordCommands((parser) => addCommands(parser, io, async () => undefined));
+}
+
+function addCommands(parser: Argv, io: Io, done: Done): void {
+  addClusterCommands(parser, io, done);
+  addWriteCommands(parser, io, done);
+  addReadCommands(parser, io, done);
+  addLogCommand(parser, io, done);
+  addConfigCommand(parser, io, done);
+  addCompletionCommand(parser, io, done);
 }
 
 type Done = (work: Promise<ExitCode | void>) => Promise<void>;
@@ -96,6 +107,7 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
             default: 4181,
             describe: "Of the first node's clients; the others follow, and ten and twenty above",
           })
+          .option("json", { type: "boolean", describe: "Print JSON", default: false })
           .example("$0 start", "Three nodes; clients at 127.0.0.1:4181 to 4183")
           .example("$0 start --nodes 5 --data-dir /tmp/five", "Five, elsewhere"),
       async (argv) => {
@@ -103,7 +115,15 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
         await done(startCommand(argv, io));
       },
     )
-    .command("server", "Run one node in the foreground; see quorate server --help")
+    .command(
+      "server",
+      "Run one node in the foreground; see quorate server --help",
+      // It is never parsed here, but by itself without this framework.
+      (command) =>
+        command
+          .options(SERVER_OPTIONS)
+          .example("$0 server --config /etc/quorate/node1.json", "From a JSON file"),
+    )
     .command(
       "status",
       "Tell the role, epoch and marks of every node",
@@ -250,6 +270,28 @@ function addConfigCommand(parser: Argv, io: Io, done: Done): void {
     async (argv) => {
       const { configCommand } = await import("./config-command.js");
       await done(Promise.resolve(configCommand(argv, io)));
+    },
+  );
+}
+
+function addCompletionCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "completion <shell>",
+    "Print a script that completes commands and options",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .positional("shell", {
+          choices: ["bash", "zsh", "fish"] as const,
+          demandOption: true,
+          describe: "Which shell is to read it",
+        })
+        .example("$0 completion fish | source", "For this session of fish")
+        .example("source <($0 completion bash)", "For this session of bash; zsh alike"),
+    async (argv) => {
+      const { completionScript } = await import("./completion.js");
+      io.out(completionScript(argv.shell, describeCommands(io)));
+      await done(Promise.resolve());
     },
   );
 }

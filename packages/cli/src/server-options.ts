@@ -11,7 +11,7 @@ interface ServerOption {
 
 /** What decides a node's configuration on the command line: `server` and `config` share it. */
 export const SERVER_OPTIONS = {
-  config: { type: "string", argument: "FILE", describe: "JSON; see docs/cli.md" },
+  config: { type: "string", argument: "FILE", describe: "JSON; see docs/configuration.md" },
   "zoo-cfg": {
     type: "string",
     argument: "FILE",
@@ -41,7 +41,7 @@ export const SERVER_OPTIONS = {
   },
   "trust-empty": {
     type: "boolean",
-    describe: "counts an emptied data directory as a voter; dangerous",
+    describe: "counts an empty data directory as a voter; dangerous",
   },
 } as const satisfies Readonly<Record<string, ServerOption>>;
 

@@ -18,6 +18,8 @@ export interface ReachableRow extends Pick<
   readonly digestAt: string;
   readonly standing: string;
   readonly ready: boolean;
+  /** Voters without which a new ensemble is not founded. */
+  readonly waitingFor: readonly number[];
   /** Null when nothing was committed of late, or the node does not tell. */
   readonly logCommitMs: NonNullable<ServerStatus["logCommitMs"]> | null;
   readonly loopDelayMs: NonNullable<ServerStatus["loopDelayMs"]> | null;
@@ -87,6 +89,7 @@ function rowOf({ server, status, reason }: Asked, id: number | null, committed: 
     ...{ id: status.id, role, epoch, lastLogged, lastCommitted, lastApplied },
     lag: lagOf(parseTxnid(lastApplied), committed),
     ...{ digest, digestAt, standing: status.standing, ready: status.ready },
+    waitingFor: status.waitingFor ?? [],
     logCommitMs: status.logCommitMs ?? null,
     loopDelayMs: status.loopDelayMs ?? null,
   };

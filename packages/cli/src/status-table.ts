@@ -26,11 +26,11 @@ const LIVE: readonly Column[] = [
 ];
 
 export function plainTable(rows: readonly StatusRow[]): string[] {
-  return tableOf(rows, PLAIN);
+  return [...tableOf(rows, PLAIN), ...waitLines(rows)];
 }
 
 export function liveTable(rows: readonly StatusRow[]): string[] {
-  return tableOf(rows, LIVE);
+  return [...tableOf(rows, LIVE), ...waitLines(rows)];
 }
 
 /** For a log: each node in a line of its own that needs no heading. */
@@ -50,6 +50,15 @@ export function liveLine(row: StatusRow): string {
   ].join("  ");
 }
 
+/** One line for each node that cannot found the ensemble yet. */
+function waitLines(rows: readonly StatusRow[]): string[] {
+  return rows.flatMap((row) =>
+    row.role === "unreachable" || row.waitingFor.length === 0
+      ? []
+      : [`node ${row.id} waits for ${row.waitingFor.join(", ")} to found the ensemble`],
+  );
+}
+
 function lagText({ lag }: ReachableRow): string {
   return lag === null ? "an epoch" : String(lag);
 }
@@ -58,7 +67,8 @@ function fsyncText({ logCommitMs }: ReachableRow): string {
   return logCommitMs === null ? "-" : `${logCommitMs.p50.toFixed(1)}/${logCommitMs.p99.toFixed(1)}`;
 }
 
-function stateText({ ready, standing }: ReachableRow): string {
+function stateText({ ready, standing, waitingFor }: ReachableRow): string {
+  if (waitingFor.length > 0) return `waits for ${waitingFor.join(", ")}`;
   const serves = ready ? "ready" : "not ready";
   return standing === "member" ? serves : `${serves}, ${standing}`;
 }

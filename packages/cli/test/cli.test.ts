@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { InvariantError, QuorateError } from "@quorate/protocol";
+import { InvariantError, QuorateError, toNodeId } from "@quorate/protocol";
 import { exitCodeOf, run } from "../src/index.js";
 import { memoryParts, MemoryServer, startMemoryNode, TestIo } from "./memory-node.js";
 
@@ -153,6 +153,7 @@ describe("status", () => {
           ready: true,
           logCommitMs: null,
           loopDelayMs: { p99: expect.any(Number) as number, max: expect.any(Number) as number },
+          waitingFor: [],
         },
         {
           id: 2,
@@ -229,6 +230,15 @@ describe("status", () => {
     expect(result.err).toContain("--interval");
   });
 
+  it("names the voters without which a new ensemble is not founded", async () => {
+    await using node = await startMemoryNode();
+    node.server.waitingFor = [toNodeId(2), toNodeId(5)];
+    const { out } = await quorate(["status", "--server", node.url]);
+    expect(out).toContain("\nnode 1 waits for 2, 5 to found the ensemble\n");
+    const { out: json } = await quorate(["status", "--json", "--server", node.url]);
+    expect(JSON.parse(json)).toMatchObject({ nodes: [{ id: 1, waitingFor: [2, 5] }] });
+  });
+
   it("exits 5 when nobody answers, still naming each", async () => {
     const result = await quorate(["status", "--json", "--server", DEAD]);
     expect(result.code).toBe(5);
@@ -247,16 +257,49 @@ describe("status", () => {
   });
 });
 
+describe("start", () => {
+  it("tells as JSON what it runs, and ends when all of its nodes have", async () => {
+    // This program's file is missing, so every node ends at once.
+    const dataDir = join(directory, "start");
+    const args = ["start", "--json", "--nodes", "2", "--port", "9500", "--data-dir", dataDir];
+    const { code, out, err } = await quorate(args);
+    const events = out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
+    expect(events[0]).toMatchObject({
+      time: expect.stringMatching(/^\d{4}-.*Z$/) as string,
+      event: "started",
+      dataDir,
+      nodes: [
+        { id: 1, requestAddr: "127.0.0.1:9500" },
+        { id: 2, requestAddr: "127.0.0.1:9501" },
+      ],
+    });
+    expect(err).toMatch(/node 1 ended with code 1; the end of .*node\.log/);
+    expect(code).toBe(70);
+  });
+});
+
 describe("help", () => {
-  it.each(["start", "status", "create", "set", "delete", "get", "ls", "stat", "log", "config"])(
-    "of %s has an example and the exit codes",
-    async (command) => {
-      const { code, out } = await quorate([command, "--help"]);
-      expect(code).toBe(0);
-      expect(out).toMatch(/Examples:\n +quorate /);
-      expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
-    },
-  );
+  it.each([
+    "start",
+    "status",
+    "create",
+    "set",
+    "delete",
+    "get",
+    "ls",
+    "stat",
+    "log",
+    "config",
+    "completion",
+  ])("of %s has an example and the exit codes", async (command) => {
+    const { code, out } = await quorate([command, "--help"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/Examples:\n +quorate /);
+    expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
+  });
 
   it("of server and of all has them too", async () => {
     for (const args of [["server", "--help"], ["--help"]]) {

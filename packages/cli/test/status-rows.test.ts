@@ -53,6 +53,14 @@ describe("the rows of status", () => {
     expect(second).toMatch(/ - +- +ready$/);
   });
 
+  it("tell for whom a new ensemble waits", async () => {
+    const rows = await gatherStatus([await node(1, { ready: false, waitingFor: [2, 3] })], 1000);
+    expect(liveTable(rows).slice(1)).toEqual([
+      expect.stringMatching(/ waits for 2, 3$/),
+      "node 1 waits for 2, 3 to found the ensemble",
+    ]);
+  });
+
   it("tell a node that does not count, or does not serve", async () => {
     const starting = { standing: "starting", ready: false };
     const rows = await gatherStatus(

@@ -22,6 +22,8 @@ export interface ServerStatus {
     readonly max: number;
   } | null;
   readonly loopDelayMs?: { readonly p99: number; readonly max: number };
+  /** Voters without which a new ensemble is not founded. Older servers do not tell. */
+  readonly waitingFor?: readonly number[];
   readonly nodes: readonly { readonly id: number; readonly requestAddr: string }[];
 }
 

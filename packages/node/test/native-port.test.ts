@@ -277,6 +277,7 @@ describe("the native port's HTTP", () => {
       ready: true,
       logCommitMs: null,
       loopDelayMs: { p99: 0, max: 0 },
+      waitingFor: [],
       nodes: [
         { id: 1, requestAddr: "127.0.0.1:0" },
         { id: 2, requestAddr: "127.0.0.1:9999" },

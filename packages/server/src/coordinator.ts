@@ -51,7 +51,7 @@ export class Coordinator implements Server {
     await this.#core.open();
     const { listener, logger } = this.#deps;
     if (this.#options.trustEmpty) {
-      logger.warn("trustEmpty is set: this node counts although it may have forgotten");
+      logger.warn("trustEmpty is set: this node counts although it may have forgotten; remove it");
     }
     listener.onPipe((pipe) => {
       this.#accept(pipe);
@@ -86,7 +86,8 @@ export class Coordinator implements Server {
   }
 
   status(): NodeStatus {
-    return this.#core.status();
+    const waitingFor = this.#leaderServer?.awaitedFounders ?? this.#site?.awaitedFounders ?? [];
+    return { ...this.#core.status(), waitingFor };
   }
 
   submit(

@@ -106,6 +106,7 @@ export class NodeCore {
       digest,
       standing: action.getStanding(),
       ready: this.#role?.isReady ?? false,
+      waitingFor: [],
     };
   }
 

@@ -113,11 +113,11 @@ export class PlainHost implements PlainActionHandler {
   }
 }
 
-/** A leader, followers and watchers of hosts with blocking methods, of three voters. */
+/** A leader, followers and watchers of hosts with blocking methods, of two voters. */
 export function worldOf() {
   const clock = new VirtualClock();
   const network = new MemoryNetwork(clock);
-  const voters = [id(1), id(2), id(3)];
+  const voters = [id(1), id(2)];
   const host = (node: number) => new PlainHost(node, voters, clock);
   const timings = DEFAULT_TIMINGS;
   const kill: AbortController = new AbortController();

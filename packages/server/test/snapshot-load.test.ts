@@ -13,8 +13,14 @@ async function largeState(): Promise<Ensemble> {
     retainedTailBytes: 0,
     readLatencyMs: (node) => (node === 3 ? SLICE_MS : 0),
   });
-  await ensemble.start(1, 2);
+  await ensemble.start(1, 2, 3);
   await ensemble.clock.until(() => ensemble.allReady());
+  await ensemble.settle(ensemble.server(3).stop());
+  ensemble.servers.delete(ensemble.server(3).status().id);
+  // It may have led.
+  await ensemble.clock.until(() => ensemble.leader !== undefined);
+  await ensemble.clock.until(() => ensemble.allReady());
+  ensemble.lines.length = 0;
   const data = new Uint8Array(200_000);
   for (let i = 0; i < 20; i += 1) {
     const write = ensemble.server(1).submit(ZnodeOp.create, `/n${i}`, encodeCreate({ data }));

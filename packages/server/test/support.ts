@@ -220,6 +220,8 @@ export class Ensemble {
   readonly servers = new Map<NodeId, Server>();
   /** What the servers log at info and above: `3 role ended {...}`. */
   readonly lines: string[] = [];
+  /** Nodes that are started with `trustEmpty`. */
+  readonly trusted = new Set<number>();
 
   constructor(
     size: number,
@@ -255,6 +257,7 @@ export class Ensemble {
           cluster: "test",
           timings: DEFAULT_TIMINGS,
           checkpointBytes: this.options.checkpointBytes ?? 1 << 20,
+          trustEmpty: this.trusted.has(node),
         },
         {
           clock: this.clock,

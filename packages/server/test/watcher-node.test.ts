@@ -134,7 +134,7 @@ describe("a node that watches", () => {
     expect(watcher.status()).toMatchObject({ role: "electing", ready: false });
     const read = watcher.read(ZnodeOp.get, "/", NOTHING);
     await expect(ensemble.settle(read)).rejects.toMatchObject({ code: "ERR_SERVER_NOT_READY" });
-    await ensemble.start(1, 2);
+    await ensemble.start(1, 2, 3);
     await ensemble.clock.until(() => ensemble.allReady(), 60_000);
     const before = ensemble.clock.now();
     await ensemble.settle(watcher.stop());
