@@ -16,8 +16,8 @@ type Waiting = {
 };
 
 /**
- * Sends writes to the log worker: all of one turn in one message with one buffer. The blocks are
- * copied once, because the caller goes on reading its batches.
+ * Sends writes to the log worker: all of one callback in one message with one buffer. The blocks
+ * are copied once, because the caller goes on reading its batches.
  */
 export class LogLink {
   readonly #worker: Worker;
@@ -75,7 +75,9 @@ export class LogLink {
   #flushLater(): void {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    setImmediate(() => {
+    // At the end of the running callback: who writes batches has gathered them by turns already,
+    // and one turn more would delay the own disk behind those of others.
+    queueMicrotask(() => {
       this.#isFlushing = false;
       if (!this.#isEnded) this.flush();
     });
