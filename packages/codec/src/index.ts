@@ -8,6 +8,7 @@ export * from "./frame.js";
 export * from "./handshake.js";
 export { KIND_NUMBERS } from "./message-codec.js";
 export * from "./native/limits.js";
+export * from "./native/event-document.js";
 export {
   decodeSubscribe,
   decodeTaken,

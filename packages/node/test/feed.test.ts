@@ -68,16 +68,30 @@ describe("the feed of committed entries", () => {
     const setup = new FeedSetup();
     for (let i = 0; i < 30; i += 1) setup.say(["x"], RECENT_BYTES_MAX / 20);
     setup.log.compact(makeTxnid(1, 5));
-    const sink = setup.subscribe("", makeTxnid(1, 4));
-    await setup.clock.settle();
-    expect(sink.error).toMatchObject({
-      code: "ERR_CLIENT_COMPACTED",
-      retryable: false,
-      details: { oldest: "e1:5" },
-    });
+    expect(() => setup.subscribe("", makeTxnid(1, 4))).toThrow(
+      expect.objectContaining({
+        code: "ERR_CLIENT_COMPACTED",
+        retryable: false,
+        details: { oldest: "e1:5" },
+      }),
+    );
     const again = setup.subscribe("", makeTxnid(1, 5));
     await setup.clock.settle();
     expect(again.events[0]?.txnid).toBe(makeTxnid(1, 6));
+  });
+
+  it("ends whoever is overtaken by compaction in the middle of history", async () => {
+    const setup = new FeedSetup();
+    for (let i = 0; i < 40; i += 1) setup.say(["x"], RECENT_BYTES_MAX / 20);
+    const slow = setup.subscribe("", TXNID_ZERO, false);
+    await setup.clock.settle();
+    setup.log.compact(makeTxnid(1, 18));
+    slow.take();
+    await setup.clock.settle();
+    expect(slow.error).toMatchObject({
+      code: "ERR_CLIENT_COMPACTED",
+      details: { oldest: "e1:18" },
+    });
   });
 
   it("ends a live subscription under which a snapshot is installed", async () => {
