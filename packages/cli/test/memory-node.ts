@@ -4,6 +4,7 @@ import {
   silentLogger,
   toEpoch,
   toNodeId,
+  type NodeId,
   toTxnid,
   type Txnid,
 } from "@quorate/protocol";
@@ -23,6 +24,7 @@ import type { Io } from "../src/io.js";
 /** A server of one, in memory: the shipped tree without an ensemble below it. */
 export class MemoryServer implements ServerHandle {
   readonly committed = new MemoryCommittedLog(3);
+  waitingFor: readonly NodeId[] = [];
   readonly #tree = new ZnodeMachine();
   #last: Txnid = toTxnid(3n << 32n);
   #finish: (reason: ExitReason) => void = () => undefined;
@@ -61,6 +63,7 @@ export class MemoryServer implements ServerHandle {
       digest: this.#tree.digest(),
       standing: "member",
       ready: true,
+      waitingFor: this.waitingFor,
     };
   }
 

@@ -49,7 +49,7 @@ function open(message: OpenMsg): void {
   const { writer, highWater, opened: log } = files;
   // What a crash left unclaimed is durable by now.
   if (log.problems.length === 0) {
-    highWater.write({ sequence: writer.marks.sequence, end: writer.marks.end });
+    highWater.write(writer.highWater);
     highWater.sync();
   }
   post({ kind: "opened", log });
@@ -58,7 +58,7 @@ function open(message: OpenMsg): void {
 function repair(message: RepairMsg): void {
   const { db, writer, highWater } = opened();
   const log = db.transaction(() => repairLog(opened(), message)).immediate();
-  highWater.write({ sequence: writer.marks.sequence, end: writer.marks.end });
+  highWater.write(writer.highWater);
   highWater.sync();
   post({ kind: "opened", log });
 }
@@ -75,7 +75,7 @@ function commit(messages: readonly WriteMsg[]): void {
   }
   writer.seal();
   db.exec("COMMIT");
-  highWater.write({ sequence: writer.marks.sequence, end: writer.marks.end });
+  highWater.write(writer.highWater);
   const commitMs = performance.now() - startedAt;
   const { start: logStart, end: lastLogged } = writer.marks;
   post({ kind: "persisted", upTo: last.upTo, logStart, lastLogged, commitMs });

@@ -102,7 +102,12 @@ export type FromLogWorker =
 
 /** Requests to the state worker, answered in their order. */
 export type StateRequest =
-  | { readonly op: "open"; readonly directory: string; readonly rows: RowsRef | null }
+  | {
+      readonly op: "open";
+      readonly directory: string;
+      readonly rows: RowsRef | null;
+      readonly walBytesMax: number;
+    }
   | { readonly op: "reset" }
   | { readonly op: "begin"; readonly full: boolean }
   | { readonly op: "write"; readonly rows: ArrayBuffer }

@@ -266,6 +266,7 @@ describe("the native port's HTTP", () => {
       digestAt: "e7:0",
       standing: "member",
       ready: true,
+      waitingFor: [],
       nodes: [
         { id: 1, requestAddr: "127.0.0.1:0" },
         { id: 2, requestAddr: "127.0.0.1:9999" },

@@ -110,6 +110,7 @@ export class FakeServer implements ServerHandle {
       digest: 0xabcn,
       standing: "member",
       ready: this.ready,
+      waitingFor: [],
     };
   }
 

@@ -92,7 +92,7 @@ export class Coordinator implements Server {
     await this.#open();
     const { listener, logger } = this.#deps;
     if (this.#options.trustEmpty) {
-      logger.warn("trustEmpty is set: this node counts although it may have forgotten");
+      logger.warn("trustEmpty is set: this node counts although it may have forgotten; remove it");
     }
     listener.onPipe((pipe) => {
       this.#accept(pipe);
@@ -135,6 +135,7 @@ export class Coordinator implements Server {
       digest: action.digest(),
       standing: action.getStanding(),
       ready: this.#role?.isReady ?? false,
+      waitingFor: this.#leaderServer?.awaitedFounders ?? this.#site?.awaitedFounders ?? [],
     };
   }
 

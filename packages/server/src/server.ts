@@ -31,7 +31,10 @@ export interface ServerOptions {
   readonly voters: readonly NodeId[];
   readonly cluster: string;
   readonly timings: Timings;
-  /** Counts this node although its directory forgot. The operator's word; logged loudly. */
+  /**
+   * Counts this node although its directory forgot or never held anything, until the ensemble's
+   * table names it. The operator's word; logged loudly.
+   */
   readonly trustEmpty?: boolean;
   /** Log bytes applied between two checkpoints. */
   readonly checkpointBytes: number;
@@ -74,6 +77,8 @@ export interface NodeStatus {
   readonly standing: Standing;
   /** Synchronised and serving. */
   readonly ready: boolean;
+  /** Configured voters without which no new ensemble is founded; empty once there is one. */
+  readonly waitingFor: readonly NodeId[];
 }
 
 export interface ReadOptions {

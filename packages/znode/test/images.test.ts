@@ -64,6 +64,22 @@ describe("an image of changes", () => {
     ]);
   });
 
+  test("that was read to its end and lost all the same leaves its rows to the next one", () => {
+    const driver = imaged();
+    set(driver, "/a");
+    const image = begin(driver);
+    expect(read(image)).toEqual([["/a", "new"]]);
+    create(driver, "/b");
+    image.abandon();
+    expect(read(begin(driver))).toEqual([
+      ["/a", "new"],
+      ["/b", "old"],
+    ]);
+    // Another has taken its place: it changes nothing any more.
+    image.abandon();
+    expect(read(begin(driver))).toEqual([]);
+  });
+
   test("that was abandoned does not make the next one forget what the last finished one held", () => {
     const driver = imaged();
     remove(driver, "/a");
