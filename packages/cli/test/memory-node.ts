@@ -67,6 +67,10 @@ export class MemoryServer implements ServerHandle {
     };
   }
 
+  pressure() {
+    return { pendingRequests: 0, oldestWriteMs: 0 };
+  }
+
   fail(error: QuorateError): void {
     this.#finish({ kind: "failed", error });
   }

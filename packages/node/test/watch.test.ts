@@ -182,7 +182,8 @@ describe("a watch over HTTP", () => {
     // What the kernel's buffers take, and a window.
     for (let i = 0; i < 100 && setup.feed.inFlightBytes === 0; i += 1) {
       say(setup, "/a", megabytes);
-      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      for (let turn = 0; turn < 20; turn += 1)
+        await new Promise((resolve) => setImmediate(resolve));
     }
     for (let i = 0; i < 10; i += 1) say(setup, "/a", megabytes);
     await until(() => setup.feed.inFlightBytes > 0);

@@ -28,6 +28,7 @@ import type {
   Server,
   ServerDeps,
   ServerOptions,
+  ServerPressure,
 } from "./server.js";
 
 /** Pause before the store is opened again after it was full. */
@@ -55,7 +56,7 @@ type CoordinatorDeps = ServerDeps & Required<Pick<ServerDeps, "meter" | "factory
 export class Coordinator implements Server {
   readonly done: Promise<ExitReason>;
   /** Outlives each opening of the store. */
-  readonly committed = new AppliedFeed();
+  readonly committed: AppliedFeed;
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #requests: RequestManager;
@@ -79,6 +80,7 @@ export class Coordinator implements Server {
     this.#options = options;
     this.#deps = deps;
     this.#requests = new RequestManager(deps);
+    this.committed = new AppliedFeed(deps);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -137,6 +139,11 @@ export class Coordinator implements Server {
       ready: this.#role?.isReady ?? false,
       waitingFor: this.#leaderServer?.awaitedFounders ?? this.#site?.awaitedFounders ?? [],
     };
+  }
+
+  pressure(): ServerPressure {
+    const oldestWriteMs = this.#openAction().oldestAppendAgeMs();
+    return { pendingRequests: this.#requests.pendingCount, oldestWriteMs };
   }
 
   submit(
@@ -205,6 +212,7 @@ export class Coordinator implements Server {
   }
 
   #becomeElecting(): void {
+    this.#deps.meter.count("elections");
     this.#role = null;
     this.#leaderServer = null;
     this.#leader = null;

@@ -106,7 +106,7 @@ export class Replica {
     while (this.#logEnd.txnid < logEnd.txnid) {
       const batches = await store.readBatches(this.#logEnd.txnid, logEnd.txnid, READ_BYTES);
       assert(batches.length > 0, "the log reaches its own end");
-      for (const batch of batches) this.log(batch);
+      for (const batch of batches) this.#log(batch);
       this.#applyUpTo(this.#commitMark);
     }
     this.#wake();
@@ -114,6 +114,11 @@ export class Replica {
 
   /** A batch that was handed to the store. */
   log(batch: EntryBatch): void {
+    this.#log(batch);
+    this.#deps.feed?.logged(batch);
+  }
+
+  #log(batch: EntryBatch): void {
     assert(followsPosition(batch, this.#logEnd), "the log has no hole", {
       first: formatTxnid(batch.first),
       end: formatTxnid(this.#logEnd.txnid),
@@ -129,6 +134,7 @@ export class Replica {
     });
     this.#unapplied = this.#unapplied.filter((batch) => batch.last <= position.txnid);
     this.#logEnd = position;
+    this.#deps.feed?.truncated(position);
   }
 
   /** The log was replaced; `load` follows. Until then nothing can be committed. */

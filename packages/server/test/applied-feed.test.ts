@@ -3,6 +3,7 @@ import {
   LOG_START,
   makeTxnid,
   positionOf,
+  silentMeter,
   TXNID_ZERO,
   type EntryBatch,
   type LogPosition,
@@ -20,11 +21,19 @@ function batch(counter: number, after: LogPosition, count = 1): EntryBatch {
   return builder.finish(makeTxnid(1, counter), after);
 }
 
-function recordingFeed(): { feed: AppliedFeed; seen: Txnid[][] } {
-  const feed = new AppliedFeed();
+function recordingFeed(): {
+  feed: AppliedFeed;
+  seen: Txnid[][];
+  times: number[];
+  clock: { time: number };
+} {
   const seen: Txnid[][] = [];
+  const times: number[] = [];
+  const clock = { time: 0, now: () => clock.time };
+  const meter = { ...silentMeter, observe: (_: string, ms: number) => void times.push(ms) };
+  const feed = new AppliedFeed({ clock, meter });
   feed.listen((batches) => void seen.push(batches.map(({ last }) => last)));
-  return { feed, seen };
+  return { feed, seen, times, clock };
 }
 
 const noStore = {
@@ -57,6 +66,22 @@ describe("the feed of what is applied", () => {
     const next = batch(5, position);
     feed.advanced([next]);
     expect(seen).toEqual([[one.last], [], [next.last]]);
+  });
+
+  test("measures from the log to the commit, once for what commits together", () => {
+    const { feed, times, clock } = recordingFeed();
+    feed.logged(one);
+    clock.time = 5;
+    feed.logged(two);
+    clock.time = 7;
+    feed.advanced([one, two]);
+    feed.logged(three);
+    feed.truncated(positionOf(two));
+    clock.time = 50;
+    feed.logged(three);
+    clock.time = 53;
+    feed.advanced([three]);
+    expect(times).toEqual([7, 3]);
   });
 
   test("refuses what does not follow: that would be another history", () => {

@@ -63,12 +63,28 @@ export class HttpAnswers {
         send(response, ready ? 200 : 503, { ready });
         return;
       }
+      case "/metrics":
+        this.#metrics(response);
+        return;
       case "/watch":
         this.#watch(request, response);
         return;
       default:
-        send(response, 404, { error: "there are /status, /healthz, /readyz and /watch" });
+        send(response, 404, { error: "there are /status, /healthz, /readyz, /metrics and /watch" });
     }
+  }
+
+  #metrics(response: ServerResponse): void {
+    this.#deps.metrics().then(
+      ({ type, text }) => {
+        response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store" });
+        response.end(text);
+      },
+      (error: unknown) => {
+        this.#deps.logger.error("metrics cannot be written", {}, error);
+        send(response, 500, { error: "metrics cannot be written" });
+      },
+    );
   }
 
   #watch(request: IncomingMessage, response: ServerResponse): void {

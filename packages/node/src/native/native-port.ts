@@ -18,6 +18,8 @@ export interface NativePortDeps {
       /** Null while the server is not there yet. */
       status(): NodeStatus | null;
     };
+  /** What `GET /metrics` answers. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -28,7 +30,7 @@ export interface NativePortDeps {
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
   readonly address: Address;
-  /** Connections open now. */
+  /** WebSocket connections open now. */
   readonly connectionCount: number;
   /** Sends what is answered and closes every connection. Idempotent. */
   close(): Promise<void>;
