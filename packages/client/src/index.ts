@@ -20,5 +20,11 @@ export {
   type ErrorCode,
   type Txnid,
 } from "@quorate/protocol";
+export {
+  eventDocument,
+  printableData,
+  type EventDocument,
+  type OperationDocument,
+} from "@quorate/codec";
 export type { ClientSocket, OpenSocket } from "./socket.js";
 export * from "./status.js";
