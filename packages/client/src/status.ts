@@ -14,6 +14,8 @@ export interface ServerStatus {
   readonly digestAt: string;
   readonly standing: string;
   readonly ready: boolean;
+  /** Voters without which a new ensemble is not founded. Older servers do not tell. */
+  readonly waitingFor?: readonly number[];
   readonly nodes: readonly { readonly id: number; readonly requestAddr: string }[];
 }
 

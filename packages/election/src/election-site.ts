@@ -95,6 +95,11 @@ export interface ElectionSite {
   notePeerUnreachable(peer: NodeId): void;
   /** The running ballot's round, else the last one's. */
   readonly round: number;
+  /**
+   * Configured voters that have not joined the founding of a new ensemble, which takes each of
+   * them; none unless this node is empty, elects, and has heard of no history.
+   */
+  readonly awaitedFounders: readonly NodeId[];
   /** Idempotent. Afterwards the site neither answers nor elects. */
   close(): void;
   isClosed(): boolean;
@@ -184,6 +189,10 @@ class Site implements ElectionSite {
 
   get round(): number {
     return this.#master.round ?? this.#round;
+  }
+
+  get awaitedFounders(): readonly NodeId[] {
+    return this.#master.awaitedFounders;
   }
 
   async startElection({ signal }: { signal?: AbortSignal } = {}): Promise<ElectionResult> {

@@ -205,6 +205,8 @@ export class Ensemble {
   readonly voters: readonly NodeId[];
   readonly disks = new Map<NodeId, MemoryDisk>();
   readonly servers = new Map<NodeId, Server>();
+  /** Nodes that are started with `trustEmpty`. */
+  readonly trusted = new Set<number>();
 
   constructor(size: number) {
     this.voters = Array.from({ length: size }, (_, index) => id(index + 1));
@@ -234,6 +236,7 @@ export class Ensemble {
           cluster: "test",
           timings: DEFAULT_TIMINGS,
           checkpointBytes: 1 << 20,
+          trustEmpty: this.trusted.has(node),
         },
         {
           clock: this.clock,

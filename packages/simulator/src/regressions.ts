@@ -16,8 +16,8 @@ export const regressions: readonly Regression[] = [
   {
     seed: 1,
     broke: "a late founder was counted though the founding table did not name it",
-    holds: "a voter that consented among empty ones counts only if the table has its identity",
-    mutant: "late founder counted",
+    holds: "once there is a table a voter counts only if that has its identity",
+    mutant: "unadmitted voter counted",
   },
   {
     seed: 1,

@@ -6,6 +6,7 @@ import type { World } from "../world/world.js";
 import { clockActions } from "./clock-actions.js";
 import { directedActions } from "./directed-actions.js";
 import { diskActions } from "./disk-actions.js";
+import { wipeAtFounding } from "./founding-actions.js";
 import { networkActions } from "./network-actions.js";
 import { processActions } from "./process-actions.js";
 import type { SwarmOptions } from "./swarm.js";
@@ -51,6 +52,9 @@ export class Nemesis {
 
   start(): void {
     this.#isActive = true;
+    // There is one founding in a run, and it is over before chance would find it.
+    const isWiped = this.#swarm.enabled.has(wipeAtFounding.kind);
+    if (isWiped && this.random.chance(0.5)) this.#act(wipeAtFounding);
     this.#next();
     for (const share of DEPOSED_AT) {
       this.world.scheduler.after(share * this.#swarm.safetyMs, "depose", () => this.depose());

@@ -105,12 +105,33 @@ export const leaderMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "late founder counted",
+    name: "unadmitted voter counted",
     edits: [
       {
         file: "packages/server/src/leader-connections.ts",
-        find: "return table.size === 0 ||",
-        replace: "return true ||",
+        find: 'return effectiveStanding(table, id, identity, standing) === "member";',
+        replace: "return true;",
+      },
+    ],
+  },
+  {
+    // G27, in a new ensemble
+    name: "founded by a quorum",
+    edits: [
+      {
+        file: "packages/election/src/ballot-machine.ts",
+        find: "(isFounding ? this.#founders : this.#quorum)",
+        replace: "this.#quorum",
+      },
+      {
+        file: SERVER,
+        find: 'action.getStanding() === "empty" ? unanimousQuorum(quorum.voterIds) : quorum',
+        replace: "quorum",
+      },
+      {
+        file: "packages/server/src/admissions.ts",
+        find: 'this.#action.getStanding() !== "empty" ||',
+        replace: "true ||",
       },
     ],
   },
