@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { decodeDatagram, decodeFrame, encodeDatagram, encodeFrame } from "@quorate/codec";
+import {
+  decodeDatagram,
+  decodeFrame,
+  encodeDatagram,
+  encodeFrame,
+  splitIntoFrames,
+} from "@quorate/codec";
 import { assertNever, type Chain, type ChainHash, type Txnid } from "@quorate/protocol";
 import {
   decodeCreateResult,
@@ -25,7 +31,7 @@ export const shippedChainHash: ChainHash = (block) =>
 /** The bytes that real nodes exchange. */
 export const shippedCodec: WireCodec = {
   refusesByCode: true,
-  encodeFrame,
+  encodeFrames: (messages) => [...splitIntoFrames(messages)].map(encodeFrame),
   decodeFrame: (bytes) => decodeFrame(bytes, shippedChainHash),
   encodeDatagram,
   decodeDatagram,
