@@ -20,10 +20,8 @@ import {
 } from "@quorate/znode";
 import type { WireCodec } from "./network/wire-codec.js";
 import type { Answer, Operation } from "./workload/history.js";
+import { bytesOfValue, valueOfBytes } from "./workload/values.js";
 import type { Application } from "./world/simulated-server.js";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export const shippedChainHash: ChainHash = (block) =>
   createHash("sha256").update(block).digest().readBigUInt64BE(0) as Chain;
@@ -49,13 +47,13 @@ function encodeOperation(operation: Operation): { op: number; content: Uint8Arra
     case "create":
       return {
         op: ZnodeOp.create,
-        content: encodeCreate({ data: encoder.encode(operation.value) }),
+        content: encodeCreate({ data: bytesOfValue(operation.value) }),
       };
     case "set": {
       const { version } = operation;
       return {
         op: ZnodeOp.set,
-        content: encodeSet({ data: encoder.encode(operation.value), version }),
+        content: encodeSet({ data: bytesOfValue(operation.value), version }),
       };
     }
     case "delete":
@@ -79,7 +77,7 @@ function decodeAnswer(operation: Operation, content: Uint8Array, txnid: Txnid): 
       const { data, stat } = decodeGetResult(content);
       return {
         result: "value",
-        value: decoder.decode(data),
+        value: valueOfBytes(data),
         version: stat.version,
         mzxid: stat.mzxid,
       };
