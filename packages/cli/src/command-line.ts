@@ -32,6 +32,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   addClusterCommands(parser, io, done);
   addWriteCommands(parser, io, done);
   addReadCommands(parser, io, done);
+  addWatchCommand(parser, io, done);
   addLogCommand(parser, io, done);
   try {
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
@@ -193,6 +194,32 @@ function addReadCommands(parser: Argv, io: Io, done: Done): void {
           .example("$0 stat /greeting --json", "For scripts"),
       (argv) => done(client.stat(argv, io)),
     );
+}
+
+function addWatchCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "watch [prefix]",
+    "Print what is committed, as it is, until Ctrl-C",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .options({
+          ...clientOptions(io),
+          timeout: { type: "number", describe: "Milliseconds for it to begin", default: 5000 },
+          from: { type: "string", describe: "Behind this txnid, as e7:12; e0:0 is the beginning" },
+        })
+        .positional("prefix", {
+          type: "string",
+          describe: "/a covers /a and /a/b; default: everything, broadcasts included",
+        })
+        .example("$0 watch", "Everything from now on")
+        .example("$0 watch /jobs --from e0:0", "All that ever happened below /jobs")
+        .example("$0 watch /jobs --json | jq .operations[].path", "For scripts"),
+    async (argv) => {
+      const { watch } = await import("./watch-command.js");
+      await done(watch({ ...argv, prefix: argv.prefix, from: argv.from }, io));
+    },
+  );
 }
 
 function addLogCommand(parser: Argv, io: Io, done: Done): void {

@@ -1,4 +1,4 @@
-import { isCustomOpCode, QuorateError, type Txnid } from "@quorate/protocol";
+import { isCustomOpCode, QuorateError, type CommittedEvent, type Txnid } from "@quorate/protocol";
 import {
   checkPath,
   decodeChildren,
@@ -48,6 +48,19 @@ export interface WriteSettings extends CallSettings {
   readonly version?: number;
 }
 
+export interface SubscribeSettings {
+  /** In whole components: `/a` covers `/a` and `/a/b`. Default: everything, broadcasts included. */
+  readonly prefix?: string;
+  /** Events behind this txnid, that one excluded. Default: from now on, as the server sees it. */
+  readonly from?: Txnid;
+  /** Ends it with ERR_CLIENT_ABORTED. */
+  readonly signal?: AbortSignal;
+  /** Also gives events without operations, which say how far it has come. Default false. */
+  readonly bookmarks?: boolean;
+  /** For it to begin, instead of the client's. Once begun it is resumed for ever. */
+  readonly timeoutMs?: number;
+}
+
 /**
  * A client of an ensemble. It holds one connection, to one server at a time, and moves to another
  * when that is lost; it sees its own writes and never an older state than it has seen.
@@ -93,6 +106,17 @@ export interface QuorateClient {
     content: Uint8Array,
     settings?: CallSettings,
   ): Promise<Uint8Array>;
+  /**
+   * Follows the committed entries: each transaction once, in txnid order, without a hole, across
+   * lost connections and changes of the leader. It begins at the call, not with the first `next`.
+   *
+   * The iterator gives what it has received and then throws: ERR_CLIENT_COMPACTED when no server
+   * holds what follows any more (`details.oldest` names the oldest start there is),
+   * ERR_CLIENT_TOO_SLOW when the application took nothing for so long that the server cut it off,
+   * ERR_CLIENT_ABORTED, ERR_CLIENT_CLOSED, ERR_CLIENT_UNREACHABLE or ERR_CLIENT_TIMEOUT when it did
+   * not begin in time, and what the server refused. To go on, subscribe from the last txnid seen.
+   */
+  subscribe(settings?: SubscribeSettings): AsyncIterableIterator<CommittedEvent, undefined>;
   close(): void;
 }
 
@@ -108,6 +132,14 @@ export function createClient(options: ClientOptions, deps: ClientDeps = {}): Quo
   return {
     ...writesOf(session, timeoutMs),
     ...readsOf(session, timeoutMs),
+    subscribe: (settings = {}) =>
+      session.subscribe({
+        prefix: settings.prefix ?? "",
+        from: settings.from ?? null,
+        bookmarks: settings.bookmarks ?? false,
+        timeoutMs: settings.timeoutMs ?? timeoutMs,
+        signal: settings.signal,
+      }),
     close: () => session.close(),
   };
 }

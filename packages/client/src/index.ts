@@ -11,5 +11,20 @@
  */
 export type { Ambient } from "./ambient.js";
 export * from "./client.js";
+export {
+  formatTxnid,
+  parseTxnid,
+  QuorateError,
+  type CommittedEvent,
+  type CommittedOperation,
+  type ErrorCode,
+  type Txnid,
+} from "@quorate/protocol";
+export {
+  eventDocument,
+  printableData,
+  type EventDocument,
+  type OperationDocument,
+} from "@quorate/codec";
 export type { ClientSocket, OpenSocket } from "./socket.js";
 export * from "./status.js";

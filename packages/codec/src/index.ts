@@ -9,5 +9,18 @@ export * from "./split-frames.js";
 export * from "./handshake.js";
 export { KIND_NUMBERS } from "./message-codec.js";
 export * from "./native/limits.js";
+export * from "./native/event-document.js";
+export {
+  decodeSubscribe,
+  decodeTaken,
+  encodeEvents,
+  encodeEventsHead,
+  encodeSubscribe,
+  encodeTaken,
+  NATIVE_OP_SUBSCRIBE,
+  NATIVE_OP_TAKEN,
+  NATIVE_OP_UNSUBSCRIBE,
+  type NativeEvents,
+} from "./native/native-feed.js";
 export * from "./native/native-frame.js";
 export * from "./wire-limits.js";

@@ -21,7 +21,7 @@ export interface CommitLogOptions {
   readonly meter: Meter;
   /** Bytes of log kept below a finished checkpoint, for cheap diffs. Default 32 MiB. */
   readonly retainedTailBytes?: number;
-  /** Bytes of write-ahead log at which it is written back. Default 4 MiB. */
+  /** Bytes of write-ahead log, of either database, at which it is written back. Default 4 MiB. */
   readonly walBytesMax?: number;
   /** How long `close` waits for the disk. Default 5000. */
   readonly diskTimeoutMs?: number;
@@ -62,16 +62,18 @@ async function openAndRepair(
   state: StateLink,
 ): Promise<OpenedLog> {
   const { directory, logger } = options;
+  const walBytesMax = options.walBytesMax ?? WAL_BYTES_MAX;
   const opened = await ask(log, {
     kind: "open",
     directory,
     retainedTailBytes: options.retainedTailBytes ?? RETAINED_TAIL_BYTES,
-    walBytesMax: options.walBytesMax ?? WAL_BYTES_MAX,
+    walBytesMax,
   });
   const rowsProblem = await state.request<"open">({
     op: "open",
     directory,
     rows: opened.checkpoint,
+    walBytesMax,
   });
   const problems = [...opened.problems, ...(rowsProblem === null ? [] : [rowsProblem])];
   if (problems.length === 0) return opened;

@@ -9,13 +9,20 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import { toTxnid, type Chain, type LogPosition } from "@quorate/protocol";
+import { toTxnid, type Chain, type Identity, type LogPosition } from "@quorate/protocol";
 
 /** What was durable at some time: the log must hold no less for ever after. */
 export interface HighWater {
   /** The number of the transaction. */
   readonly sequence: number;
   readonly end: LogPosition;
+  /** Of the identity that log.db had (see {@link ownerOf}); 0 was written before it was noted. */
+  readonly owner: number;
+}
+
+/** Tells the log of this directory from that of another which is at the same point (F33). */
+export function ownerOf(identity: Identity): number {
+  return crc32(identity) || 1;
 }
 
 /**
@@ -26,7 +33,7 @@ export interface HighWater {
  * cut by what the kernel had not written back. Both only weaken what it can detect. It is synced
  * once a second and not per commit, because the log it guards is itself synced per commit.
  *
- * Slot, big-endian: u32 magic | u32 0 | u64 sequence | u64 txnid | u64 chain | u32 crc32
+ * Slot, big-endian: u32 magic | u32 owner | u64 sequence | u64 txnid | u64 chain | u32 crc32
  */
 const MAGIC = 0x51484d31;
 const SLOT_BYTES = 36;
@@ -60,6 +67,7 @@ export class HighWaterFile {
 
   write(highWater: HighWater): void {
     const slot = this.#slot;
+    slot.writeUInt32BE(highWater.owner, 4);
     slot.writeBigUInt64BE(BigInt(highWater.sequence), 8);
     slot.writeBigUInt64BE(highWater.end.txnid, 16);
     slot.writeBigUInt64BE(highWater.end.chain, 24);
@@ -111,6 +119,7 @@ function readSlot(fd: number, at: number): HighWater | null {
   if (slot.readUInt32BE(0) !== MAGIC) return null;
   if (crc32(slot.subarray(0, 32)) !== slot.readUInt32BE(32)) return null;
   return {
+    owner: slot.readUInt32BE(4),
     sequence: Number(slot.readBigUInt64BE(8)),
     end: {
       txnid: toTxnid(slot.readBigUInt64BE(16)),

@@ -18,9 +18,11 @@ import {
 import { FactTable, type Facts, type Members } from "./facts.js";
 import { readHighWater, type HighWater } from "./high-water.js";
 import { LogReader } from "./log-reader.js";
+import { contradictions } from "./log-recovery.js";
 import { LogRows } from "./log-rows.js";
 import { addToSum } from "./row-codec.js";
-import { LOG_MIGRATIONS, schemaVersionOf } from "./schema.js";
+import { schemaVersionOf } from "./migrations.js";
+import { checkHeader, SCHEMA } from "./schema.js";
 import { StateTable, tableNumbers } from "./state-table.js";
 import { storeErrorOf } from "./store-errors.js";
 import { HIGH_WATER_FILE, LOG_FILE, STATE_FILE } from "./store-files.js";
@@ -119,20 +121,19 @@ function reportOf(
 ): CommitLogReport {
   const facts = new FactTable(db);
   const schemaVersion = schemaVersionOf(db);
-  const { marks } = db.transaction(() => ({ marks: facts.get("marks") }))();
-  const problems: string[] = [];
-  if (highWater === null) problems.push("the high-water file is unreadable");
-  else if (marks.sequence < highWater.sequence) {
-    problems.push("the history ends below its high-water mark");
-  } else if (marks.sequence === highWater.sequence && marks.end.chain !== highWater.end.chain) {
-    problems.push("the history differs from its high-water mark");
-  }
+  const known = db.transaction(() => ({
+    marks: facts.get("marks"),
+    checkpoint: facts.get("checkpoint"),
+    identity: facts.get("identity"),
+  }))();
+  const { marks } = known;
+  const problems = contradictions(known, highWater);
   const checkpoint = verifyCheckpoint(directory, facts, problems);
   const counts = verifyLog(db, facts, problems);
   return {
     problems,
     schemaVersion,
-    identity: facts.get("identity"),
+    identity: known.identity,
     acceptedEpoch: facts.get("accepted"),
     currentEpoch: facts.get("current"),
     members: facts.get("members"),
@@ -215,8 +216,9 @@ function verifyCheckpoint(
 
 function rowsProblem(directory: string, expected: CheckpointFact): string | null {
   if (!existsSync(join(directory, STATE_FILE))) return "state.db is gone";
-  const db = openReadOnly(directory, STATE_FILE);
+  let db: Database.Database | null = null;
   try {
+    db = openReadOnly(directory, STATE_FILE);
     if (!tableNumbers(db).includes(expected.table)) return "the checkpoint's rows are gone";
     const table = new StateTable(db, expected.table);
     let after: Uint8Array | null = null;
@@ -238,7 +240,7 @@ function rowsProblem(directory: string, expected: CheckpointFact): string | null
   } catch (error) {
     return storeErrorOf(error).message;
   } finally {
-    db.close();
+    db?.close();
   }
 }
 
@@ -249,11 +251,30 @@ function openReadOnly(directory: string, file: string): Database.Database {
     });
   }
   const db = new Database(join(directory, file), { readonly: true, timeout: 5000 });
-  if (file === LOG_FILE && schemaVersionOf(db) > LOG_MIGRATIONS.length) {
+  try {
+    checkHeader(db);
+    const problem = schemaProblem(file, schemaVersionOf(db));
+    if (problem !== null) throw problem;
+    return db;
+  } catch (error) {
     db.close();
-    throw new QuorateError("ERR_STORE_SCHEMA", "a newer release wrote this store");
+    throw error;
   }
-  return db;
+}
+
+function schemaProblem(file: string, version: number): QuorateError | null {
+  const { length } = file === LOG_FILE ? SCHEMA.log : SCHEMA.state;
+  const what = `${file} has schema ${String(version)}`;
+  if (version > length) {
+    return new QuorateError("ERR_STORE_SCHEMA", `${what}: a newer release wrote this store`);
+  }
+  if (version === length || file === STATE_FILE) return null;
+  return version === 0
+    ? new QuorateError("ERR_STORE_DAMAGED", `${file} was cut, or its making was not finished`)
+    : new QuorateError(
+        "ERR_STORE_SCHEMA",
+        `${what}: a server of this release brings it up to date`,
+      );
 }
 
 function attempted<T>(action: () => T): Promise<T> {

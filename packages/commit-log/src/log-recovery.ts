@@ -14,12 +14,13 @@ import {
   type LogPosition,
 } from "@quorate/protocol";
 import { FactTable, type FactName, type Facts, type Marks } from "./facts.js";
-import { HighWaterFile, type HighWater } from "./high-water.js";
+import { HighWaterFile, ownerOf, type HighWater } from "./high-water.js";
 import { LogRows } from "./log-rows.js";
 import { FIRST_MARKS, LogWriter } from "./log-writer.js";
-import { checkStructure, configure, LOG_MIGRATIONS, migrate } from "./schema.js";
+import { migrate, refuseNewerSchema, schemaVersionOf, type StoreSchema } from "./migrations.js";
+import { checkStructure, configure, SCHEMA } from "./schema.js";
 import { corruption, isUnreadable } from "./store-errors.js";
-import { HIGH_WATER_FILE, LOG_FILE, quarantine } from "./store-files.js";
+import { HIGH_WATER_FILE, LOG_FILE, quarantine, STATE_FILE } from "./store-files.js";
 import type { OpenedLog, RepairMsg } from "./worker-messages.js";
 
 /** Waits for a reader beside us to end its transaction; readers end theirs within 1 s. */
@@ -43,14 +44,17 @@ export interface OpenLogFiles {
 }
 
 /** Opens and verifies log.db against itself and the high-water file. Repairs nothing yet. */
-export function openLogFiles(directory: string, retainedTailBytes: number): OpenLogFiles {
-  const existed = existsSync(join(directory, LOG_FILE));
+export function openLogFiles(
+  directory: string,
+  retainedTailBytes: number,
+  schema: StoreSchema = SCHEMA,
+): OpenLogFiles {
+  refuseNewerSchema(directory, schema);
   const { file: highWater, found } = HighWaterFile.open(join(directory, HIGH_WATER_FILE));
   const problems: string[] = [];
-  if (!existed && found !== null) problems.push("log.db is gone");
   const salvaged: { facts: Facts | null } = { facts: null };
   const open = (): Omit<OpenLogFiles, "highWater" | "highWaterFound"> =>
-    openLog(directory, retainedTailBytes, found, problems, salvaged);
+    openLog({ directory, retainedTailBytes, schema, found }, problems, salvaged);
   try {
     try {
       return { ...open(), highWater, highWaterFound: found };
@@ -75,10 +79,15 @@ export function openLogFiles(directory: string, retainedTailBytes: number): Open
   }
 }
 
+interface LogSource {
+  readonly directory: string;
+  readonly retainedTailBytes: number;
+  readonly schema: StoreSchema;
+  readonly found: HighWater | null;
+}
+
 function openLog(
-  directory: string,
-  retainedTailBytes: number,
-  found: HighWater | null,
+  { directory, retainedTailBytes, schema, found }: LogSource,
   problems: string[],
   salvaged: { facts: Facts | null },
 ): Omit<OpenLogFiles, "highWater" | "highWaterFound"> {
@@ -87,7 +96,12 @@ function openLog(
     configure(db, "FULL");
     // Frames recovered after a kill lie in the page cache only: synced before anything is said.
     checkpointWal(db);
-    migrate(db, LOG_MIGRATIONS, () => fillFacts(new FactTable(db)));
+    // The others are made after it: without it, it was lost.
+    const isMade = schemaVersionOf(db) > 0 || problems.length > 0;
+    if (!isMade && (found !== null || existsSync(join(directory, STATE_FILE)))) {
+      problems.push("log.db is gone");
+    }
+    migrate(db, schema.log, () => fillFacts(new FactTable(db)));
     checkpointWal(db);
     const table = new FactTable(db);
     const wrongFacts: string[] = [];
@@ -98,7 +112,8 @@ function openLog(
     if (wrongFacts.length > 0) throw corruption("a fact is damaged");
     checkStructure(db);
     const rows = new LogRows(db);
-    problems.push(...contradictions(facts, found));
+    // A log that was made just now contradicts what was known of the one before it.
+    if (problems.length === 0) problems.push(...contradictions(facts, found));
     const cut = findCut(rows, facts.marks, problems);
     const writer = new LogWriter(table, rows, facts.marks, retainedTailBytes);
     return { db, facts: table, writer, cut, opened: openedOf(facts, problems) };
@@ -122,7 +137,7 @@ export function repairLog(files: OpenLogFiles, repair: RepairMsg): OpenedLog {
   const joins = start.txnid <= base.txnid && base.txnid <= end.txnid;
   if (!joins) writer.restart(base);
   writer.skipTo(highWaterFound?.sequence ?? 0);
-  facts.put("identity", newIdentity());
+  writer.setIdentity(newIdentity());
   facts.put("accepted", opened.acceptedEpoch);
   facts.put("current", opened.currentEpoch);
   facts.put("members", opened.members);
@@ -170,7 +185,11 @@ function readFacts(table: FactTable, problems: string[]): Facts {
   };
 }
 
-function contradictions(facts: Facts, found: HighWater | null): string[] {
+/** What the facts say against each other and against the high-water file. */
+export function contradictions(
+  facts: Pick<Facts, "marks" | "checkpoint" | "identity">,
+  found: HighWater | null,
+): string[] {
   const { sequence, end, start } = facts.marks;
   const problems: string[] = [];
   const base = facts.checkpoint?.position ?? LOG_START;
@@ -180,6 +199,8 @@ function contradictions(facts: Facts, found: HighWater | null): string[] {
   if (found === null) {
     // Only a directory in the making has transactions and no high-water mark.
     if (sequence > FIRST_MARKS.sequence) problems.push("the high-water file is unreadable");
+  } else if (found.owner !== 0 && found.owner !== ownerOf(facts.identity)) {
+    problems.push("log.db is not this directory's own");
   } else if (sequence < found.sequence) {
     problems.push("the history ends below its high-water mark");
   } else if (sequence === found.sequence && !samePosition(end, found.end)) {

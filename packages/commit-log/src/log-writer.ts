@@ -7,10 +7,12 @@ import {
   LOG_START,
   maxTxnid,
   minTxnid,
+  type Identity,
   type LogPosition,
   type Txnid,
 } from "@quorate/protocol";
 import { type FactTable, type Marks, type Members } from "./facts.js";
+import { ownerOf, type HighWater } from "./high-water.js";
 import { chainBytes, type LogRows } from "./log-rows.js";
 import type { BlockList, CheckpointFact, LogWrite } from "./worker-messages.js";
 
@@ -41,6 +43,7 @@ export class LogWriter {
   readonly #sweep: Database.Statement;
   readonly #retainedTailBytes: number;
   #marks: Marks;
+  #owner: number;
   #staged: StagedRows | null = null;
   #stageNext: number;
   #garbage: RowRange[] = [];
@@ -60,6 +63,7 @@ export class LogWriter {
          (SELECT position FROM log WHERE position >= ? AND position < ? LIMIT ?)`,
     );
     this.#marks = marks;
+    this.#owner = ownerOf(facts.get("identity"));
     // Above the log lie only rows of a snapshot that was never installed.
     db.prepare("DELETE FROM log WHERE position >= ?").run(this.#marks.next);
     this.#stageNext = this.#marks.next;
@@ -71,15 +75,21 @@ export class LogWriter {
     return this.#marks;
   }
 
+  /** What the last transaction made durable. */
+  get highWater(): HighWater {
+    const { sequence, end } = this.#marks;
+    return { sequence, end, owner: this.#owner };
+  }
+
   get hasGarbage(): boolean {
     return this.#garbage.length > 0;
   }
 
-  /** All writes of a transaction; `bytes` holds their blocks one behind the other. */
-  apply(writes: readonly LogWrite[], bytes: ArrayBuffer): void {
+  /** Some writes of a transaction; `bytes` begins with their blocks one behind the other. */
+  apply(writes: readonly LogWrite[], bytes: ArrayBuffer, length: number): void {
     let at = 0;
     for (const write of writes) at += this.#applyOne(write, bytes, at);
-    assert(at === bytes.byteLength, "a message holds the blocks of its writes");
+    assert(at === length, "a message holds the blocks of its writes");
   }
 
   /** Numbers the transaction; the last thing before its commit. */
@@ -116,6 +126,11 @@ export class LogWriter {
     this.#remove.run(next, marks.next);
     const commitMark = minTxnid(marks.commitMark, end.txnid);
     this.#marks = { ...marks, next, end, offset, commitMark };
+  }
+
+  setIdentity(identity: Identity): void {
+    this.#facts.put("identity", identity);
+    this.#owner = ownerOf(identity);
   }
 
   skipTo(sequence: number): void {

@@ -1,12 +1,11 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import type Database from "better-sqlite3";
-import { QuorateError } from "@quorate/protocol";
+import type { Migrations, StoreSchema } from "./migrations.js";
 import { corruption } from "./store-errors.js";
 
-/** One step per version: the first makes version 1, the next leads from 1 to 2, and so on. */
-type Migrations = readonly string[];
-
-export const LOG_MIGRATIONS: Migrations = [
-  `CREATE TABLE facts (
+const LOG_MIGRATIONS: Migrations = [
+  (db) =>
+    db.exec(`CREATE TABLE facts (
      name TEXT PRIMARY KEY,
      value TEXT NOT NULL,
      checksum INTEGER NOT NULL
@@ -20,55 +19,43 @@ export const LOG_MIGRATIONS: Migrations = [
      chain BLOB NOT NULL,
      log_offset INTEGER NOT NULL,
      bytes BLOB NOT NULL
-   ) STRICT;`,
+   ) STRICT;`),
 ];
 
-export const STATE_MIGRATIONS: Migrations = [
-  `CREATE TABLE touched (
+const STATE_MIGRATIONS: Migrations = [
+  (db) =>
+    db.exec(`CREATE TABLE touched (
      generation INTEGER NOT NULL,
      key BLOB NOT NULL,
      PRIMARY KEY (generation, key)
-   ) STRICT, WITHOUT ROWID;`,
+   ) STRICT, WITHOUT ROWID;`),
 ];
 
-/**
- * Brings a database to the newest version, in one transaction.
- * @throws ERR_STORE_SCHEMA when a newer release wrote it.
- */
-export function migrate(
-  db: Database.Database,
-  migrations: Migrations,
-  fill: () => void = () => undefined,
-): void {
-  const version = schemaVersionOf(db);
-  if (version > migrations.length) {
-    throw new QuorateError(
-      "ERR_STORE_SCHEMA",
-      `the store has schema ${String(version)}, ` +
-        `this release knows up to ${String(migrations.length)}`,
-    );
-  }
-  if (version === migrations.length) return;
-  db.transaction(() => {
-    for (const step of migrations.slice(version)) db.exec(step);
-    db.pragma(`user_version = ${String(migrations.length)}`);
-    if (version === 0) fill();
-  }).immediate();
-}
-
-export function schemaVersionOf(db: Database.Database): number {
-  return db.pragma("user_version", { simple: true }) as number;
-}
+/** The tables as every release has known them. */
+export const SCHEMA: StoreSchema = { log: LOG_MIGRATIONS, state: STATE_MIGRATIONS };
 
 /**
  * WAL, with every checkpoint of it in our hands. `synchronous` is set in words: the build's
  * default for WAL is NORMAL, which loses the last commits with the power.
  */
 export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL"): void {
+  checkHeader(db);
   db.pragma("journal_mode = WAL");
   db.pragma(`synchronous = ${synchronous}`);
   db.pragma("wal_autocheckpoint = 0");
   db.pragma("foreign_keys = OFF");
+  boundCache(db);
+}
+
+/** Kibibytes of pages that a connection keeps; more are read from the system's own cache again. */
+export const CACHE_KIB_MAX = 2048;
+
+/**
+ * The build's default is 16 MiB for each connection, and a log that only grows fills it with pages
+ * that nobody asks for again.
+ */
+export function boundCache(db: Database.Database): void {
+  db.pragma(`cache_size = -${CACHE_KIB_MAX}`);
 }
 
 /**
@@ -79,4 +66,25 @@ export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL")
 export function checkStructure(db: Database.Database): void {
   const result = db.pragma("quick_check(1)", { simple: true });
   if (result !== "ok") throw corruption(String(result));
+}
+
+const FORMAT_VERSIONS_AT = 18;
+const FORMAT_VERSION_MAX = 2;
+
+/**
+ * A format version that does not exist makes SQLite treat the file as read-only, for good: damage
+ * that would look like a disk that refuses to write.
+ * @throws SQLITE_CORRUPT.
+ */
+export function checkHeader(db: Database.Database): void {
+  const versions = Buffer.alloc(2);
+  const fd = openSync(db.name, "r");
+  try {
+    readSync(fd, versions, 0, 2, FORMAT_VERSIONS_AT);
+  } finally {
+    closeSync(fd);
+  }
+  if (versions.some((version) => version > FORMAT_VERSION_MAX)) {
+    throw corruption("the header of the database names no format");
+  }
 }

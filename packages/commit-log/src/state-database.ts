@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { assert, type StateRow } from "@quorate/protocol";
-import { checkStructure, configure, migrate, STATE_MIGRATIONS } from "./schema.js";
+import { migrate, type Migrations } from "./migrations.js";
+import { checkStructure, configure, SCHEMA } from "./schema.js";
 import { StateTable, tableName, tableNumbers } from "./state-table.js";
 import { STATE_FILE } from "./store-files.js";
 import type { RowsRef } from "./worker-messages.js";
@@ -17,8 +18,6 @@ interface Layer {
 
 type Touched = readonly [generation: number, key: Buffer];
 
-/** Bytes of WAL at which it is written back, between two chunks. */
-const WAL_BYTES_MAX = 8 * 1024 * 1024;
 const ROWS_PER_STEP = 500;
 const BUSY_TIMEOUT_MS = 5000;
 const NO_ROWS: RowsRef = { table: 0, generation: 0, rowCount: 0, rowSum: 0 };
@@ -38,12 +37,22 @@ export class StateDatabase {
   #staged: Layer | null = null;
   /** Handed to log.db and not yet named by it. */
   #installing: Layer | null = null;
+  readonly #walBytesMax: number;
   #walBytes = 0;
 
-  /** Drops what belongs to no finished checkpoint. */
-  constructor(directory: string, current: RowsRef | null) {
-    const db = openDatabase(directory);
+  /**
+   * Drops what belongs to no finished checkpoint.
+   * @param walBytesMax bytes of WAL at which it is written back, between two chunks.
+   */
+  constructor(
+    directory: string,
+    current: RowsRef | null,
+    walBytesMax: number,
+    migrations: Migrations = SCHEMA.state,
+  ) {
+    const db = openDatabase(directory, migrations);
     this.#db = db;
+    this.#walBytesMax = walBytesMax;
     this.#current = current ?? NO_ROWS;
     this.#touch = db.prepare("INSERT OR IGNORE INTO touched (generation, key) VALUES (?, ?)");
     const select = "SELECT generation, key FROM touched WHERE generation";
@@ -180,7 +189,7 @@ export class StateDatabase {
     write.immediate();
     layer.rows = at;
     this.#walBytes += 4120;
-    if (this.#walBytes > WAL_BYTES_MAX) this.#checkpointWal();
+    if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
   }
 
   #checkpointWal(): void {
@@ -249,18 +258,19 @@ export class StateDatabase {
     });
     settle.immediate();
     this.#walBytes += touched.length * 256;
-    if (this.#walBytes > WAL_BYTES_MAX) this.#checkpointWal();
+    if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
     return true;
   }
 }
 
-function openDatabase(directory: string): Database.Database {
+function openDatabase(directory: string, migrations: Migrations): Database.Database {
   const db = new Database(join(directory, STATE_FILE), { timeout: BUSY_TIMEOUT_MS });
   try {
-    // Chunks are not synced one by one: `finish` syncs, before log.db names the rows.
-    configure(db, "NORMAL");
-    migrate(db, STATE_MIGRATIONS);
+    configure(db, "FULL");
+    migrate(db, migrations);
     checkStructure(db);
+    // Chunks are not synced one by one: `finish` syncs, before log.db names the rows.
+    db.pragma("synchronous = NORMAL");
     return db;
   } catch (error) {
     db.close();

@@ -1,3 +1,4 @@
+import type { Migrations } from "./migrations.js";
 import { StateDatabase } from "./state-database.js";
 import { isUnreadable, storeErrorOf } from "./store-errors.js";
 import { quarantine, STATE_FILE } from "./store-files.js";
@@ -11,10 +12,15 @@ export interface OpenedState {
 }
 
 /** Opens state.db and verifies the rows that log.db names. */
-export function openState(directory: string, rows: RowsRef | null): OpenedState {
+export function openState(
+  directory: string,
+  rows: RowsRef | null,
+  walBytesMax: number,
+  migrations?: Migrations,
+): OpenedState {
   let state: StateDatabase | null = null;
   try {
-    state = new StateDatabase(directory, rows);
+    state = new StateDatabase(directory, rows, walBytesMax, migrations);
     return { state, problem: state.verify() };
   } catch (error) {
     if (!isUnreadable(error) && storeErrorOf(error).code !== "ERR_STORE_DAMAGED") throw error;
@@ -23,8 +29,12 @@ export function openState(directory: string, rows: RowsRef | null): OpenedState 
 }
 
 /** An empty state.db in the place of one that is damaged, which is kept aside. */
-export function resetState(directory: string, damaged: StateDatabase | null): StateDatabase {
+export function resetState(
+  directory: string,
+  damaged: StateDatabase | null,
+  walBytesMax: number,
+): StateDatabase {
   damaged?.close();
   quarantine(directory, STATE_FILE);
-  return new StateDatabase(directory, null);
+  return new StateDatabase(directory, null, walBytesMax);
 }

@@ -16,6 +16,7 @@ assert(parentPort !== null, "the state worker runs in a thread");
 const port = parentPort;
 
 let directory = "";
+let walBytesMax = 0;
 let state: StateDatabase | null = null;
 let log: LogReader | null = null;
 let sweepTimer: NodeJS.Timeout | null = null;
@@ -36,13 +37,13 @@ function reader(): LogReader {
 
 function open(rows: RowsRef | null): string | null {
   log ??= new LogReader(directory);
-  const opened = openState(directory, rows);
+  const opened = openState(directory, rows, walBytesMax);
   state = opened.state;
   return opened.problem;
 }
 
 function reset(): null {
-  state = resetState(directory, state);
+  state = resetState(directory, state, walBytesMax);
   return null;
 }
 
@@ -77,6 +78,7 @@ function answer(request: StateRequest): unknown {
   switch (request.op) {
     case "open":
       directory = request.directory;
+      walBytesMax = request.walBytesMax;
       return open(request.rows);
     case "reset":
       return reset();

@@ -6,16 +6,15 @@ export function sqliteCodeOf(error: unknown): string {
   return typeof error.code === "string" && error.code.startsWith("SQLITE_") ? error.code : "";
 }
 
-/** The bytes in the file are not what SQLite wrote. */
+/** The bytes in the file are not what SQLite wrote, or are fewer. */
 export function isCorruption(error: unknown): boolean {
-  return /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCodeOf(error));
+  return /^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(sqliteCodeOf(error));
 }
 
 /** Met while opening: also what only damaged schema pages can cause. */
 export function isUnreadable(error: unknown): boolean {
-  return /^SQLITE_(CORRUPT|NOTADB|ERROR|SCHEMA|FORMAT|CONSTRAINT|MISMATCH|RANGE)/.test(
-    sqliteCodeOf(error),
-  );
+  const isDamagedSchema = /^SQLITE_(ERROR|SCHEMA|FORMAT|CONSTRAINT|MISMATCH|RANGE)/;
+  return isCorruption(error) || isDamagedSchema.test(sqliteCodeOf(error));
 }
 
 /**

@@ -63,7 +63,9 @@ export type ToLogWorker =
   | {
       readonly kind: "write";
       readonly writes: readonly LogWrite[];
+      /** Holds the blocks, and room behind them. */
       readonly bytes: ArrayBuffer;
+      readonly length: number;
       readonly upTo: Ticket;
     }
   | { readonly kind: "close" };
@@ -96,13 +98,20 @@ export type FromLogWorker =
       readonly logStart: LogPosition;
       readonly lastLogged: LogPosition;
       readonly commitMs: number;
+      /** The buffers of the writes, moved back. */
+      readonly spent: readonly ArrayBuffer[];
     }
   | FailedMsg
   | { readonly kind: "closed" };
 
 /** Requests to the state worker, answered in their order. */
 export type StateRequest =
-  | { readonly op: "open"; readonly directory: string; readonly rows: RowsRef | null }
+  | {
+      readonly op: "open";
+      readonly directory: string;
+      readonly rows: RowsRef | null;
+      readonly walBytesMax: number;
+    }
   | { readonly op: "reset" }
   | { readonly op: "begin"; readonly full: boolean }
   | { readonly op: "write"; readonly rows: ArrayBuffer }

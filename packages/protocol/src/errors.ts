@@ -70,6 +70,8 @@ export const ERROR_CODES = [
   "ERR_CLIENT_CLOSED",
   "ERR_CLIENT_ABORTED",
   "ERR_CLIENT_BUSY",
+  "ERR_CLIENT_COMPACTED",
+  "ERR_CLIENT_TOO_SLOW",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

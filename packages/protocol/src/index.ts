@@ -4,6 +4,8 @@
  */
 export * from "./action-handler.js";
 export * from "./assert.js";
+export * from "./committed-event.js";
+export * from "./committed-stream.js";
 export * from "./entry-batch.js";
 export * from "./errors.js";
 export * from "./ids.js";

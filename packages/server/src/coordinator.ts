@@ -14,6 +14,7 @@ import {
   type QuorumVerifier,
   type Txnid,
 } from "@quorate/protocol";
+import { AppliedFeed } from "./applied-feed.js";
 import { effectiveStanding } from "./identity-record.js";
 import { FollowerServer } from "./follower-server.js";
 import { LeaderServer } from "./leader-server.js";
@@ -27,6 +28,7 @@ import type {
   Server,
   ServerDeps,
   ServerOptions,
+  ServerPressure,
 } from "./server.js";
 
 /** Pause before the store is opened again after it was full. */
@@ -53,6 +55,8 @@ type CoordinatorDeps = ServerDeps & Required<Pick<ServerDeps, "meter" | "factory
  */
 export class Coordinator implements Server {
   readonly done: Promise<ExitReason>;
+  /** Outlives each opening of the store. */
+  readonly committed: AppliedFeed;
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #requests: RequestManager;
@@ -76,6 +80,7 @@ export class Coordinator implements Server {
     this.#options = options;
     this.#deps = deps;
     this.#requests = new RequestManager(deps);
+    this.committed = new AppliedFeed(deps);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -134,6 +139,11 @@ export class Coordinator implements Server {
       ready: this.#role?.isReady ?? false,
       waitingFor: this.#leaderServer?.awaitedFounders ?? this.#site?.awaitedFounders ?? [],
     };
+  }
+
+  pressure(): ServerPressure {
+    const oldestWriteMs = this.#openAction().oldestAppendAgeMs();
+    return { pendingRequests: this.#requests.pendingCount, oldestWriteMs };
   }
 
   submit(
@@ -202,6 +212,7 @@ export class Coordinator implements Server {
   }
 
   #becomeElecting(): void {
+    this.#deps.meter.count("elections");
     this.#role = null;
     this.#leaderServer = null;
     this.#leader = null;
@@ -340,7 +351,14 @@ export class Coordinator implements Server {
     try {
       this.#action = await ServerAction.open(
         { nodeId, quorum, trustEmpty, checkpointBytes },
-        { store, stateMachine: createStateMachine(), requests: this.#requests, clock, logger },
+        {
+          store,
+          stateMachine: createStateMachine(),
+          requests: this.#requests,
+          clock,
+          logger,
+          feed: this.committed,
+        },
       );
     } catch (error) {
       await store.close();

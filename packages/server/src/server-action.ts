@@ -39,6 +39,7 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
+import type { AppliedFeed } from "./applied-feed.js";
 import { Checkpointer } from "./checkpointer.js";
 import { decodeIdentities } from "./identity-record.js";
 import { Replica } from "./replica.js";
@@ -64,6 +65,7 @@ export interface ServerActionDeps {
   readonly requests: RequestManager;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly feed?: AppliedFeed;
 }
 
 /**
@@ -122,9 +124,7 @@ export class ServerAction implements ActionHandler {
     this.#staged = new StagedHistory(deps.store, this.#ledger);
     this.#replica = new Replica({
       stateMachine: deps.stateMachine,
-      onApplied: (entry, answer) => {
-        this.#applied(entry, answer);
-      },
+      onApplied: (entry, answer) => this.#applied(entry, answer),
       onFounded: (members) => {
         this.#appliedMembers = members;
       },
@@ -132,6 +132,7 @@ export class ServerAction implements ActionHandler {
         this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
       },
+      feed: deps.feed,
     });
   }
 

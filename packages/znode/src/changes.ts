@@ -22,7 +22,10 @@ export class ChangeTracker {
   #changed: ChangedPaths = new Map();
   /** Rises whenever #changed is another map. Nodes start at 0, so the first must be greater. */
   #generation = 1;
+  /** The one that is being read. */
   #image: Image | null = null;
+  /** The one begun last, also when it was read to its end: it may still be lost on the way. */
+  #latest: Image | null = null;
   #imageCount = 0;
 
   constructor(nodes: NodeSource) {
@@ -62,6 +65,7 @@ export class ChangeTracker {
     const paths = this.#changed;
     const image = new Image(this.#imageCount, this.#nodes, paths, isFull);
     this.#image = image;
+    this.#latest = image;
     this.#changed = new Map();
     this.#generation += 1;
     return {
@@ -71,7 +75,8 @@ export class ChangeTracker {
         return rows;
       },
       abandon: () => {
-        if (this.#image !== image) return;
+        if (this.#latest !== image) return;
+        this.#latest = null;
         this.#image = null;
         this.#putBack(paths);
       },
@@ -82,6 +87,7 @@ export class ChangeTracker {
   reset(): void {
     this.#image?.invalidate();
     this.#image = null;
+    this.#latest = null;
     this.#changed = new Map();
     this.#generation += 1;
   }

@@ -47,11 +47,20 @@ function restored(rows: readonly StateRow[]): ZnodeMachine {
   return machine;
 }
 
+interface OpenImage {
+  readonly image: StateChanges;
+  readonly store: RowStore;
+  readonly digest: bigint;
+  readonly keys: Set<string>;
+  /** To its end, and not yet durable: it may still be lost. */
+  isRead: boolean;
+}
+
 /** Writes images beside the finished one, as a checkpoint does, and judges each at its end. */
 class Checkpointer {
   readonly #driver: Driver;
   #finished = new RowStore();
-  #open: { image: StateChanges; store: RowStore; digest: bigint; keys: Set<string> } | null = null;
+  #open: OpenImage | null = null;
   finishedCount = 0;
 
   constructor(driver: Driver) {
@@ -64,11 +73,15 @@ class Checkpointer {
     if (!isFull) store.write(this.#finished.rows());
     const digest = this.#driver.machine.digest();
     const image = this.#driver.machine.beginChanges({ full: isFull });
-    this.#open = { image, store, digest, keys: new Set() };
+    this.#open = { image, store, digest, keys: new Set(), isRead: false };
   }
 
   read(bytesMax: number): void {
     if (this.#open === null) return;
+    if (this.#open.isRead) {
+      this.#finish(this.#open);
+      return;
+    }
     const { image, store, digest, keys } = this.#open;
     const rows = image.next(bytesMax);
     for (const row of rows) {
@@ -80,6 +93,10 @@ class Checkpointer {
     if (rows.length > 0) return;
     expect(restored(store.rows()).digest()).toBe(digest);
     expect(restored(store.rows().reverse()).digest()).toBe(digest);
+    this.#open.isRead = true;
+  }
+
+  #finish({ store }: OpenImage): void {
     this.#finished = store;
     this.#open = null;
     this.finishedCount += 1;

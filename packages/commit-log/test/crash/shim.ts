@@ -11,6 +11,9 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 /** Preloading needs the dynamic linker of Linux; the compiler is a stated prerequisite. */
 export const canShim = process.platform === "linux";
 
+/** Every byte and every pair instead of some of each; docs/testing.md says how long that takes. */
+export const isLong = process.env["QUORATE_CRASH_LONG"] === "1";
+
 export function makeTempDirectory(): string {
   return mkdtempSync(join(tmpdir(), "quorate-crash-"));
 }
@@ -48,6 +51,21 @@ export function runWorkload(
   kind: "commits" | "mixed" | "forever",
   withImages: boolean,
 ): Run {
+  return runUnderShim(library, base, { script: "workload.ts", kind, withImages });
+}
+
+interface ShimmedScript {
+  /** Beside this file. It is given the store's directory, the journal and the kind. */
+  readonly script: string;
+  readonly kind?: string;
+  readonly withImages: boolean;
+}
+
+export function runUnderShim(
+  library: string,
+  base: string,
+  { script, kind = "", withImages }: ShimmedScript,
+): Run {
   const directory = join(base, "store");
   const images = join(base, "images");
   const journal = join(base, "journal");
@@ -59,7 +77,7 @@ export function runWorkload(
       "--conditions=@quorate/source",
       "--import",
       pathToFileURL(tsx).href,
-      join(here, "workload.ts"),
+      join(here, script),
       directory,
       journal,
       kind,

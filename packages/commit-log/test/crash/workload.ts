@@ -65,6 +65,9 @@ const append = (count = 1, bytes = 100, mark?: Txnid): number => {
   return wrote(store.append([batch], mark ?? history.end.txnid));
 };
 
+/** The keys of the rows that count after each round: whole, changed, replaced, changed, whole. */
+const KEYS = ["", "", "both,k2", "both,k3", "both,installed", "both,installed,k5", "both,k6"];
+
 note("open");
 if (kind === "commits") {
   for (let i = 0; i < 20; i += 1) await until(append(1, 200));
@@ -91,23 +94,35 @@ async function mixed(): Promise<void> {
     await until(wrote(store.truncateAfter(keep)));
     await until(append(2, 400));
     if (i === 4) await install();
-    else if (i % 2 === 0) await checkpoint(i);
+    else if (i > 1) await checkpoint(i);
   }
 }
 
 async function checkpoint(i: number): Promise<void> {
-  const writer = store.beginCheckpoint(snapshotInfo(history.end), { full: i === 6 });
-  await writer.write([row(`k${String(i)}`, "x".repeat(2500)), row("both", String(i))]);
+  const info = snapshotInfo(history.end);
+  const large = row(`k${String(i)}`, "x".repeat(2500));
+  const dropped = store.beginCheckpoint(info, { full: false });
+  await dropped.write([row("dropped", "never current")]);
+  await dropped.discard();
+  const writer = store.beginCheckpoint(info, { full: i === 6 });
+  await writer.write([large, row("both", String(i))]);
+  // Enough for the WAL of state.db to be written back while a checkpoint is being written.
+  for (let j = 0; j < 10; j += 1) await writer.write([large]);
+  if (i === 3) await writer.write([row("k2", null)]);
+  note(`rows ${KEYS[i] ?? ""}`);
   await writer.finish();
-  note("checkpoint");
+  note(`current ${KEYS[i] ?? ""}`);
 }
 
 async function install(): Promise<void> {
   const first = history.next(2, 100);
   const position = positionOf(first);
+  note(`end ${formatTxnid(position.txnid)}`);
   const staged = store.stageSnapshot(snapshotInfo(position));
   staged.writeRows([row("installed", "1"), row("both", "installed")]);
   staged.append([history.next(1, 100)]);
   state.end = history.end;
+  note(`rows ${KEYS[4] ?? ""}`);
   await until(wrote(store.installSnapshot(staged)));
+  note(`current ${KEYS[4] ?? ""}`);
 }

@@ -23,7 +23,10 @@ export type ReadResult =
 export interface StateChanges {
   /** About `bytesMax` of rows; empty at the end. Synchronous and short. */
   next(bytesMax: number): readonly StateRow[];
-  /** Ends it early; the rows count as unchanged-since again. */
+  /**
+   * It never became durable: its rows count as changed again. Before its end or after it, until
+   * the next image is begun.
+   */
   abandon(): void;
 }
 
