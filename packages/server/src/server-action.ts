@@ -86,8 +86,6 @@ export class ServerAction implements ActionHandler {
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
   #failure: QuorateError | null = null;
-  #resolveFailed: () => void = () => undefined;
-  readonly #failed: Promise<void>;
   /** Memory is not what the store will hold: no checkpoint may be taken of it. */
   #isInstalling = false;
 
@@ -104,9 +102,6 @@ export class ServerAction implements ActionHandler {
     this.#options = options;
     this.#deps = deps;
     this.#fid = fidOf(options.nodeId);
-    this.#failed = new Promise((resolve) => {
-      this.#resolveFailed = resolve;
-    });
     const { recovered } = deps.store;
     this.#lastLogged = recovered.lastLogged;
     this.#accepted = recovered.acceptedEpoch;
@@ -420,7 +415,7 @@ export class ServerAction implements ActionHandler {
    * after which none will be.
    */
   async quiesce(): Promise<QuorateError | null> {
-    await Promise.race([this.#ledger.idle(), this.#failed]);
+    await this.#ledger.idle();
     return this.#failure;
   }
 
@@ -475,7 +470,6 @@ export class ServerAction implements ActionHandler {
   #fail(error: QuorateError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    this.#resolveFailed();
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
