@@ -25,9 +25,14 @@ export class LogLink {
   #isFlushing = false;
   #events: LogLinkEvents | null = null;
   #isEnded = false;
+  /** Resolves when the thread is gone, for whatever reason. */
+  readonly exited: Promise<void>;
 
   constructor() {
     this.#worker = startThread("log-worker");
+    this.exited = new Promise((resolve) => {
+      this.#worker.once("exit", () => resolve());
+    });
     this.#worker.on("message", (message: FromLogWorker) => this.#events?.onMessage(message));
     const lost = (error: unknown): void => {
       if (this.#isEnded) return;

@@ -302,8 +302,7 @@ export class LogStore implements DurableStore {
 
   #receive(message: FromLogWorker): void {
     if (message.kind === "failed") {
-      const { code } = message;
-      const retryable = code === "ERR_STORE_FULL";
+      const { code, retryable } = message;
       this.#fail(new QuorateError(code, message.message, { retryable }));
     } else if (message.kind === "closed") this.#onLogClosed();
     else if (message.kind === "persisted") {
@@ -382,7 +381,7 @@ export class LogStore implements DurableStore {
     this.#lanes.end(closedError());
     // A thread that hangs in a disk cannot be ended; the process must not hang with it.
     const ended = Promise.all([this.#log.terminate(), this.#state.terminate(closedError())]);
-    if (outcome === "late") ended.catch(() => undefined);
+    if (outcome === "late") this.#options.onAbandoned(ended);
     else await ended;
   }
 
@@ -394,9 +393,10 @@ export class LogStore implements DurableStore {
     }
     await this.#state.close(closedError()).catch(() => undefined);
     this.#log.expectEnd();
-    await new Promise<void>((resolve) => {
+    const closed = new Promise<void>((resolve) => {
       this.#onLogClosed = resolve;
       this.#log.send({ kind: "close" });
     });
+    await Promise.race([closed, this.#log.exited]);
   }
 }

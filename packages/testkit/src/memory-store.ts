@@ -268,7 +268,10 @@ class MemoryStore implements DurableStore, DiskUser {
     assert(info.position.txnid >= previous, "checkpoints rise", { previous, info });
     const base: StateRows = options.full ? new Map() : this.#view.rows;
     const writer: MemoryCheckpoint = new MemoryCheckpoint(info, base, {
-      pause: () => this.#pause(this.#options.latencyMs()),
+      pause: async () => {
+        await this.#pause(this.#options.latencyMs());
+        this.#disk.takeRoomForRows();
+      },
       finish: (rows) => this.#finishCheckpoint(writer, rows),
       ended: () => {
         if (this.#checkpoint === writer) this.#checkpoint = null;
@@ -345,7 +348,7 @@ class MemoryStore implements DurableStore, DiskUser {
       if (landed) this.#disk.commit(image, { highWater: false });
       this.#fail(
         failure === "full"
-          ? new QuorateError("ERR_STORE_FULL", "the disk is full", { retryable: true })
+          ? this.#disk.fullError()
           : new QuorateError("ERR_STORE_IO", "the disk failed; the outcome is unknown"),
       );
       return;
