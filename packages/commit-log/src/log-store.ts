@@ -214,17 +214,22 @@ export class LogStore implements DurableStore {
     if (source !== null) yield* drained(source);
   }
 
-  openSnapshot(): Promise<SnapshotSource | null> {
-    if (this.#status !== "open") return Promise.reject(this.#endError());
+  async openSnapshot(): Promise<SnapshotSource | null> {
+    this.#throwIfEnded();
+    // What is about to become current was told which logs to keep, and this one is not among them.
+    for (let due = this.#afterTickets.at(-1); due !== undefined; due = this.#afterTickets.at(-1)) {
+      await this.#lanes.until(due.ticket);
+    }
+    this.#throwIfEnded();
     const checkpoint = this.#checkpoint;
-    if (checkpoint === null) return Promise.resolve(null);
+    if (checkpoint === null) return null;
     const pin = this.#nextPin;
     this.#nextPin += 1;
     this.#pins.set(pin, checkpoint.position);
     const rows = rowsRefOf(checkpoint);
     this.#state.request<"pin">({ op: "pin", pin, rows }).catch(this.#failed);
     const { position, digest, members } = checkpoint;
-    const source = new PinnedRows(
+    return new PinnedRows(
       { position, digest, members },
       {
         read: (after, bytesMax) =>
@@ -236,7 +241,6 @@ export class LogStore implements DurableStore {
         },
       },
     );
-    return Promise.resolve(source);
   }
 
   beginCheckpoint(info: SnapshotInfo, options: { readonly full: boolean }): CheckpointWriter {
