@@ -1,6 +1,6 @@
 /**
- * The client in a browser: the same as in Node, over the browser's own WebSocket. Bundlers take this
- * entry by the `browser` condition. The page's origin must be among the node's `allowedOrigins`.
+ * The client in a browser: the same as in Node, over the browser's own WebSocket. Bundlers take
+ * this entry by the `browser` condition. The page's origin must be in the node's `allowedOrigins`.
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
