@@ -1,8 +1,4 @@
-import {
-  createElectionSite,
-  type ElectionResult,
-  type ElectionSite,
-} from "@quorate/election";
+import { createElectionSite, type ElectionResult, type ElectionSite } from "@quorate/election";
 import {
   assertNever,
   PENDING_PIPES_MAX,
