@@ -17,7 +17,7 @@ import { realAmbient, type Ambient } from "./ambient.js";
 import type { Answer } from "./call.js";
 import { REQUEST_TIMEOUT_MS, SERVERS_MAX } from "./limits.js";
 import { Session } from "./session.js";
-import { openNodeSocket, type OpenSocket } from "./socket.js";
+import type { OpenSocket } from "./socket.js";
 
 export interface ClientOptions {
   /** `host:port` of the request ports of any nodes of one ensemble. */
@@ -27,7 +27,7 @@ export interface ClientOptions {
 }
 
 export interface ClientDeps {
-  /** Default: the `ws` package. A browser gives its own WebSocket. */
+  /** Default: the `ws` package in Node, the browser's own WebSocket in a browser. */
   readonly openSocket?: OpenSocket;
   readonly ambient?: Ambient;
 }
@@ -120,12 +120,16 @@ export interface QuorateClient {
   close(): void;
 }
 
-/** Connects with the first call. @throws ERR_ARG_VALUE on an empty or unreadable server list. */
-export function createClient(options: ClientOptions, deps: ClientDeps = {}): QuorateClient {
+/** A client over the given sockets. @throws ERR_ARG_VALUE on an empty or unreadable server list. */
+export function createClientOver(
+  openSocket: OpenSocket,
+  options: ClientOptions,
+  deps: ClientDeps,
+): QuorateClient {
   checkServers(options.servers);
   const session = new Session(
     options.servers,
-    deps.openSocket ?? openNodeSocket,
+    deps.openSocket ?? openSocket,
     deps.ambient ?? realAmbient,
   );
   const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;

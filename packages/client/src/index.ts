@@ -10,7 +10,16 @@
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
-export * from "./client.js";
+export type {
+  CallSettings,
+  ClientDeps,
+  ClientOptions,
+  QuorateClient,
+  ReadSettings,
+  SubscribeSettings,
+  WriteSettings,
+} from "./client.js";
+export { createClient } from "./node-client.js";
 export {
   formatTxnid,
   parseTxnid,

@@ -112,6 +112,12 @@ describe("a node's metrics", () => {
     expect(unexplained).toEqual([]);
   });
 
+  it("are listed in the documentation, all of them and no others", () => {
+    const page = fileURLToPath(new URL("../../../docs/metrics.md", import.meta.url));
+    const listed = [...readFileSync(page, "utf8").matchAll(/^\| `quorate_(\w+?)(?:_total)?`/gm)];
+    expect(listed.map(([, name]) => name)).toEqual(Object.keys(HELP));
+  });
+
   it("are served by the node, beside what its host is told", async () => {
     const counted: string[] = [];
     const node = await runNode(testConfig(), {

@@ -29,7 +29,7 @@ interface MetricDocument {
  * What a node counts, and how it tells Prometheus.
  *
  * Counting is an addition to a number in a map. Everything else, the library that writes the text
- * included, is loaded and done when somebody asks (ADR 0010).
+ * included, is loaded and done when somebody asks (ADR 0011).
  */
 export class NodeMetrics {
   readonly meter: Meter;

@@ -41,7 +41,7 @@ export interface Watch {
 
 /**
  * Begins a watch. The id of each event is its txnid; an id without data is a bookmark; the last
- * event, `end`, says why. What the client's socket does not take fills its window, like everybody's.
+ * event, `end`, says why. What the client's socket does not take fills its window.
  * @throws what {@link Feed.subscribe} refuses; then nothing was written.
  */
 export function openWatch(
