@@ -9,7 +9,7 @@ import {
   UNSERVED_MS_MAX,
 } from "../src/feed/limits.js";
 import { encodeEvents } from "@quorate/codec";
-import { FeedSetup } from "./feed-support.js";
+import { FeedSetup, type TestSink } from "./feed-support.js";
 
 describe("the feed of committed entries", () => {
   it("gives what lies below a prefix, in whole components", async () => {
@@ -152,6 +152,20 @@ describe("the feed of committed entries", () => {
     expect(() => setup.subscribe("")).toThrow(/too many/);
     sinks[0]?.handle?.close();
     setup.subscribe("");
+  });
+
+  it("keeps no whole batch in memory for the few events of it that it holds", async () => {
+    const setup = new FeedSetup();
+    const [sparse, dense] = [setup.subscribe("few", TXNID_ZERO), setup.subscribe("", TXNID_ZERO)];
+    setup.say(["many", "few", "many"], 10_000);
+    await setup.clock.settle();
+    const memoryOf = ({ events }: TestSink): number => {
+      const [operation] = events[0]?.operations ?? [];
+      return operation?.kind === "broadcast" ? operation.data.buffer.byteLength : 0;
+    };
+    expect(memoryOf(sparse)).toBe(10_000);
+    expect(memoryOf(dense)).toBeGreaterThan(30_000);
+    expect(sparse.events).toEqual(dense.events.slice(1, 2));
   });
 
   it("tells everybody when it closes", async () => {
