@@ -9,6 +9,8 @@ import { scope } from "./layer-table.mjs";
 import { walk } from "./files.mjs";
 
 const target = "packages/cli/dist";
+/** A process that was started from an earlier bundle may load a chunk of it yet. */
+const STALE_CHUNK_MS = 3_600_000;
 const licenceFile = "THIRD-PARTY-LICENCES.txt";
 
 const external = [
@@ -70,7 +72,9 @@ function writeOutputs(folder, outputFiles) {
     renameSync(`${path}.tmp`, path);
   }
   for (const name of readdirSync(folder)) {
-    if (/^chunk-[A-Z0-9]+\.js(\.map)?$/.test(name) && !names.has(name)) rmSync(join(folder, name));
+    if (!/^chunk-[A-Z0-9]+\.js(\.map)?$/.test(name) || names.has(name)) continue;
+    const path = join(folder, name);
+    if (Date.now() - statSync(path).mtimeMs > STALE_CHUNK_MS) rmSync(path);
   }
 }
 

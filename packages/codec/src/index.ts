@@ -5,6 +5,7 @@
  */
 export * from "./datagram.js";
 export * from "./frame.js";
+export * from "./split-frames.js";
 export * from "./handshake.js";
 export { KIND_NUMBERS } from "./message-codec.js";
 export * from "./native/limits.js";

@@ -27,12 +27,17 @@ export class LogLink {
   #isFlushing = false;
   #events: LogLinkEvents | null = null;
   #isEnded = false;
+  /** Resolves when the thread is gone, for whatever reason. */
+  readonly exited: Promise<void>;
 
   constructor() {
     this.#worker = startThread("log-worker");
     this.#worker.on("message", (message: FromLogWorker) => {
       if (message.kind === "persisted") this.#buffers.give(message.spent);
       this.#events?.onMessage(message);
+    });
+    this.exited = new Promise((resolve) => {
+      this.#worker.once("exit", () => resolve());
     });
     const lost = (error: unknown): void => {
       if (this.#isEnded) return;

@@ -88,6 +88,7 @@ export interface FailedMsg {
   readonly kind: "failed";
   readonly code: ErrorCode;
   readonly message: string;
+  readonly retryable: boolean;
 }
 
 export type FromLogWorker =
@@ -172,9 +173,12 @@ export interface ToStateWorker {
 
 export type FromStateWorker =
   | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
+  /** Without having been asked anything. */
+  | FailedMsg
   | {
       readonly kind: "refused";
       readonly id: number;
       readonly code: ErrorCode;
       readonly message: string;
+      readonly retryable: boolean;
     };

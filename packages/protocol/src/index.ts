@@ -14,6 +14,7 @@ export * from "./messages.js";
 export * from "./op-code.js";
 export * from "./ports/clock.js";
 export * from "./ports/durable-store.js";
+export * from "./ports/election-network.js";
 export * from "./ports/logger.js";
 export * from "./ports/meter.js";
 export * from "./ports/peer.js";

@@ -188,7 +188,8 @@ export class Coordinator implements Server {
     const { logger } = this.#deps;
     while (!this.#isStopping) {
       this.#becomeElecting();
-      const failure = await this.#barrier();
+      const failure =
+        (await this.#barrier()) ?? (await this.#openAction().shortenLog(this.#abort.signal));
       if (this.#abort.signal.aborted) break;
       if (failure !== null) {
         // It failed after the role had ended: nobody else has heard of it.
@@ -312,7 +313,9 @@ export class Coordinator implements Server {
 
   /**
    * A full disk rolled back: nothing of the open writes is there, so what is durable is loaded
-   * again, as soon as the store can be opened. Any other failure has an unknown outcome.
+   * again, as soon as the store can be opened. Any other failure has an unknown outcome. So may a
+   * failure to open, unless it says of itself that it passes: still full, or files that a reader or
+   * the hung disk of the store before has not let go.
    */
   async #storeFailed(error: QuorateError): Promise<ExitReason | undefined> {
     const { logger } = this.#deps;
@@ -330,7 +333,7 @@ export class Coordinator implements Server {
       } catch (again) {
         if (!(again instanceof QuorateError)) throw again;
         logger.error("the store cannot be opened", {}, again);
-        if (again.code !== "ERR_STORE_FULL") return { kind: "failed", error: again };
+        if (!again.retryable) return { kind: "failed", error: again };
         await this.#pause(REOPEN_PAUSE_MS);
       }
     }

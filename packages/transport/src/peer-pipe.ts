@@ -1,8 +1,7 @@
 import type { WebSocket } from "ws";
-import { decodeFrame, frameBytesOf } from "@quorate/codec";
+import { decodeFrame, frameBytesOf, splitIntoFrames } from "@quorate/codec";
 import {
   FRAME_BYTES_MAX,
-  FRAME_MESSAGES_MAX,
   PIPE_QUEUE_BYTES_MAX,
   QuorateError,
   type NodeId,
@@ -15,8 +14,6 @@ import type { TransportDeps } from "./deps.js";
 import type { SharedFrames } from "./shared-frames.js";
 import { socketError } from "./socket-error.js";
 
-/** A frame is closed before it grows beyond this, so that heartbeats never wait behind more. */
-const FRAME_TARGET_BYTES = 1024 * 1024;
 /** Received before `attach` and kept. Beyond it the socket is paused, not the pipe closed. */
 const UNATTACHED_BYTES_MAX = FRAME_BYTES_MAX;
 /** For the last bytes and the closing handshake; then the socket is cut. */
@@ -220,20 +217,4 @@ export class WebSocketPipe implements PeerPipe {
 
 function isGathered({ kind }: PeerMsg): boolean {
   return kind === "proposal" || kind === "commit" || kind === "history" || kind === "inform";
-}
-
-function* splitIntoFrames(queue: readonly PeerMsg[]): Generator<readonly PeerMsg[]> {
-  let start = 0;
-  let bytes = 0;
-  for (const [at, message] of queue.entries()) {
-    const size = frameBytesOf(message);
-    const isFull = bytes + size > FRAME_TARGET_BYTES || at - start === FRAME_MESSAGES_MAX;
-    if (at > start && isFull) {
-      yield queue.slice(start, at);
-      start = at;
-      bytes = 0;
-    }
-    bytes += size;
-  }
-  yield start === 0 ? queue : queue.slice(start);
 }
