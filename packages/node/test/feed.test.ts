@@ -116,7 +116,7 @@ describe("the feed of committed entries", () => {
     expect(ahead.paths()).toEqual(["/d"]);
     await setup.clock.pass(AHEAD_MS_MAX + 1000);
     expect(ahead.error).toBeNull();
-    expect(lost.error).toMatchObject({ code: "ERR_SERVER_NOT_READY", retryable: true });
+    expect(lost.error).toMatchObject({ code: "ERR_ARG_TXNID", retryable: false });
   });
 
   it("serves history without a leader for a while, and does not begin with now", async () => {
