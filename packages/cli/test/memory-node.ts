@@ -75,6 +75,10 @@ export class MemoryServer implements ServerHandle {
     // There are none.
   }
 
+  pressure() {
+    return { pendingRequests: 0, oldestWriteMs: 0 };
+  }
+
   fail(error: QuorateError): void {
     this.#finish({ kind: "failed", error });
   }

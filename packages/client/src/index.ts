@@ -10,8 +10,18 @@
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
-export * from "./client.js";
+export type {
+  CallSettings,
+  ClientDeps,
+  ClientOptions,
+  QuorateClient,
+  ReadSettings,
+  SubscribeSettings,
+  WriteSettings,
+} from "./client.js";
+export { createClient } from "./node-client.js";
 export {
+  errorCodeOf,
   formatTxnid,
   parseTxnid,
   QuorateError,
@@ -20,5 +30,11 @@ export {
   type ErrorCode,
   type Txnid,
 } from "@quorate/protocol";
+export {
+  eventDocument,
+  printableData,
+  type EventDocument,
+  type OperationDocument,
+} from "@quorate/codec";
 export type { ClientSocket, OpenSocket } from "./socket.js";
 export * from "./status.js";

@@ -5,9 +5,11 @@
  */
 export * from "./datagram.js";
 export * from "./frame.js";
+export * from "./split-frames.js";
 export * from "./handshake.js";
 export { KIND_NUMBERS } from "./message-codec.js";
 export * from "./native/limits.js";
+export * from "./native/event-document.js";
 export {
   decodeSubscribe,
   decodeTaken,

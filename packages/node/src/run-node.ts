@@ -1,6 +1,5 @@
 import {
   QuorateError,
-  silentMeter,
   type ChainHash,
   type ClientAuthFunction,
   type Clock,
@@ -28,6 +27,7 @@ import { describeConfig, type NodeConfig } from "./config/config.js";
 import { Feed, type SubscriptionHandle } from "./feed/feed.js";
 import { subscribe, type SubscribeOptions } from "./feed/subscribe.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
+import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
@@ -42,6 +42,7 @@ export interface NodeParts {
   ): OpenStore;
   /** Default: winston, as configured. */
   readonly logger?: ClosableLogger;
+  /** Told of everything that the node counts, beside its own `/metrics`. */
   readonly meter?: Meter;
   /** Answers the operations with codes above 50, where the leader is. The same on every node. */
   readonly customHandler?: CustomRequestHandler;
@@ -76,17 +77,19 @@ const reads: ReadonlySet<number> = new Set([ZnodeOp.get, ZnodeOp.exists, ZnodeOp
 export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
   const clock = createClock();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
-  const vitals = new Vitals(parts.meter ?? silentMeter, clock);
+  const metrics = new NodeMetrics();
+  const vitals = new Vitals(bothOf(metrics.meter, parts.meter), clock);
   const { meter } = vitals;
   const scope = logger.child({ node: config.nodeId });
   scope.info("starting", { config: describeConfig(config) });
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
-  const opened: Closable[] = [vitals];
+  const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
   try {
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
+      metrics: () => metrics.scrape(late.levels(port.connectionCount)),
       isRead: (op) => reads.has(op),
       clock,
       logger: scope.child({ component: "native" }),
@@ -227,6 +230,11 @@ class LateServer {
     this.#feed = feed;
   }
 
+  levels(connections: number): LevelSources {
+    const pressure = this.#server?.pressure() ?? null;
+    return { status: this.status(), pressure, connections, feed: this.#feed };
+  }
+
   subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {
     if (this.#feed === null) throw starting();
     return this.#feed.subscribe(...args);
@@ -243,6 +251,24 @@ class LateServer {
   read(...args: Parameters<ServerHandle["read"]>): ReturnType<ServerHandle["read"]> {
     return this.#server?.read(...args) ?? Promise.reject(starting());
   }
+}
+
+function bothOf(own: Meter, hosts: Meter | undefined): Meter {
+  if (hosts === undefined) return own;
+  return {
+    count: (name, by) => {
+      own.count(name, by);
+      hosts.count(name, by);
+    },
+    observe: (name, value) => {
+      own.observe(name, value);
+      hosts.observe(name, value);
+    },
+    gauge: (name, value) => {
+      own.gauge(name, value);
+      hosts.gauge(name, value);
+    },
+  };
 }
 
 function starting(): QuorateError {

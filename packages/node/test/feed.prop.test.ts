@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Txnid } from "@quorate/protocol";
+import { errorCodeOf, type Txnid } from "@quorate/protocol";
 import { WINDOW_BYTES } from "../src/feed/limits.js";
 import { FeedSetup, type TestSink } from "./feed-support.js";
 
@@ -98,8 +98,13 @@ async function run(script: readonly Step[]): Promise<void> {
       }
       case "subscribe": {
         const after = step.from < 0 ? log.head : (oracle.entries[step.from]?.txnid ?? log.oldest);
-        const sink = setup.subscribe(step.prefix, step.from < 0 ? null : after, false);
-        all.push({ sink, prefix: step.prefix, after, hasLeft: false });
+        try {
+          const sink = setup.subscribe(step.prefix, step.from < 0 ? null : after, false);
+          all.push({ sink, prefix: step.prefix, after, hasLeft: false });
+        } catch (error) {
+          expect(errorCodeOf(error)).toBe("ERR_CLIENT_COMPACTED");
+          expect(after).toBeLessThan(log.oldest);
+        }
         break;
       }
       case "take":

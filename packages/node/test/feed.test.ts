@@ -9,7 +9,7 @@ import {
   UNSERVED_MS_MAX,
 } from "../src/feed/limits.js";
 import { encodeEvents } from "@quorate/codec";
-import { FeedSetup } from "./feed-support.js";
+import { FeedSetup, type TestSink } from "./feed-support.js";
 
 describe("the feed of committed entries", () => {
   it("gives what lies below a prefix, in whole components", async () => {
@@ -68,16 +68,30 @@ describe("the feed of committed entries", () => {
     const setup = new FeedSetup();
     for (let i = 0; i < 30; i += 1) setup.say(["x"], RECENT_BYTES_MAX / 20);
     setup.log.compact(makeTxnid(1, 5));
-    const sink = setup.subscribe("", makeTxnid(1, 4));
-    await setup.clock.settle();
-    expect(sink.error).toMatchObject({
-      code: "ERR_CLIENT_COMPACTED",
-      retryable: false,
-      details: { oldest: "e1:5" },
-    });
+    expect(() => setup.subscribe("", makeTxnid(1, 4))).toThrow(
+      expect.objectContaining({
+        code: "ERR_CLIENT_COMPACTED",
+        retryable: false,
+        details: { oldest: "e1:5" },
+      }),
+    );
     const again = setup.subscribe("", makeTxnid(1, 5));
     await setup.clock.settle();
     expect(again.events[0]?.txnid).toBe(makeTxnid(1, 6));
+  });
+
+  it("ends whoever is overtaken by compaction in the middle of history", async () => {
+    const setup = new FeedSetup();
+    for (let i = 0; i < 40; i += 1) setup.say(["x"], RECENT_BYTES_MAX / 20);
+    const slow = setup.subscribe("", TXNID_ZERO, false);
+    await setup.clock.settle();
+    setup.log.compact(makeTxnid(1, 18));
+    slow.take();
+    await setup.clock.settle();
+    expect(slow.error).toMatchObject({
+      code: "ERR_CLIENT_COMPACTED",
+      details: { oldest: "e1:18" },
+    });
   });
 
   it("ends a live subscription under which a snapshot is installed", async () => {
@@ -102,7 +116,7 @@ describe("the feed of committed entries", () => {
     expect(ahead.paths()).toEqual(["/d"]);
     await setup.clock.pass(AHEAD_MS_MAX + 1000);
     expect(ahead.error).toBeNull();
-    expect(lost.error).toMatchObject({ code: "ERR_SERVER_NOT_READY", retryable: true });
+    expect(lost.error).toMatchObject({ code: "ERR_ARG_TXNID", retryable: false });
   });
 
   it("serves history without a leader for a while, and does not begin with now", async () => {
@@ -138,6 +152,20 @@ describe("the feed of committed entries", () => {
     expect(() => setup.subscribe("")).toThrow(/too many/);
     sinks[0]?.handle?.close();
     setup.subscribe("");
+  });
+
+  it("keeps no whole batch in memory for the few events of it that it holds", async () => {
+    const setup = new FeedSetup();
+    const [sparse, dense] = [setup.subscribe("few", TXNID_ZERO), setup.subscribe("", TXNID_ZERO)];
+    setup.say(["many", "few", "many"], 10_000);
+    await setup.clock.settle();
+    const memoryOf = ({ events }: TestSink): number => {
+      const [operation] = events[0]?.operations ?? [];
+      return operation?.kind === "broadcast" ? operation.data.buffer.byteLength : 0;
+    };
+    expect(memoryOf(sparse)).toBe(10_000);
+    expect(memoryOf(dense)).toBeGreaterThan(30_000);
+    expect(sparse.events).toEqual(dense.events.slice(1, 2));
   });
 
   it("tells everybody when it closes", async () => {

@@ -104,6 +104,7 @@ describe("the native port", () => {
     const second = openNativePort(config, {
       server: serverOf(setup.server, setup.feed),
       vitals: noVitals,
+      metrics: () => Promise.reject(new Error("nobody asks")),
       isRead: () => false,
       clock: setup.clock,
       logger: setup.logger,

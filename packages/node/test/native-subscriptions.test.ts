@@ -158,3 +158,30 @@ describe("subscriptions on the native port", () => {
     expect(flooding.closeCode).toBeNull();
   });
 });
+
+describe("a thousand subscribers that read nothing", () => {
+  it("cost the memory of one: what they share is not copied for each", async () => {
+    await using setup = await openTestPort();
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 40; i += 1) {
+      const client = await RawClient.connect(setup.url);
+      clients.push(client);
+      for (let id = 1; id <= 25; id += 1) subscribe(client, id, "a", null);
+    }
+    await until(() => clients.every(({ events }) => events.length === 25));
+    expect(setup.feed.subscriptionCount).toBe(1000);
+    for (const { socket } of clients) socket.pause();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 40; i += 1) {
+      say(setup, "a", 250_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => setup.feed.inFlightBytes >= WINDOW_BYTES);
+    // A copy for each would be 1000 windows: half a gigabyte, and more.
+    expect(setup.feed.inFlightBytes).toBeLessThan(WINDOW_BYTES + 600_000);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(60_000_000);
+    for (const { socket } of clients) socket.terminate();
+    await until(() => setup.feed.subscriptionCount === 0);
+    expect(setup.feed.inFlightBytes).toBe(0);
+  });
+});

@@ -115,6 +115,10 @@ export class FakeServer implements ServerHandle {
     };
   }
 
+  pressure() {
+    return { pendingRequests: this.#stuck.length, oldestWriteMs: 250 };
+  }
+
   stop(): Promise<void> {
     this.stops += 1;
     this.#finish({ kind: "stopped" });
@@ -191,6 +195,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   const port = await openNativePort(testConfig(extra), {
     server: serverOf(server, feed),
     vitals: noVitals,
+    metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,

@@ -34,6 +34,8 @@ export const ERROR_CODES = [
   // Election.
   "ERR_ELECTION_IN_PROGRESS",
   "ERR_ELECTION_CLOSED",
+  "ERR_ELECTION_LOST",
+  "ERR_ELECTION_NO_LEADER",
   // Discovery and sync.
   "ERR_SYNC_EPOCH_STALE",
   "ERR_SYNC_DIVERGED",

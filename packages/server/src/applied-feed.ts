@@ -5,9 +5,11 @@ import {
   LOG_START,
   positionOf,
   QuorateError,
+  type Clock,
   type DurableStore,
   type EntryBatch,
   type LogPosition,
+  type Meter,
   type Txnid,
 } from "@quorate/protocol";
 
@@ -39,9 +41,18 @@ export interface CommittedLog {
  * less than was applied before (ADR 0008); what was shown once is not shown again.
  */
 export class AppliedFeed implements CommittedLog {
+  readonly #clock: Pick<Clock, "now">;
+  readonly #meter: Meter;
   #store: Pick<DurableStore, "logStart" | "readBatches"> | null = null;
   #head: LogPosition = LOG_START;
   #listener: CommittedListener | null = null;
+  /** When each batch was handed to the log that is not applied yet. */
+  #loggedAt: { readonly last: Txnid; readonly at: number }[] = [];
+
+  constructor({ clock, meter }: { readonly clock: Pick<Clock, "now">; readonly meter: Meter }) {
+    this.#clock = clock;
+    this.#meter = meter;
+  }
 
   get head(): Txnid {
     return this.#head.txnid;
@@ -68,12 +79,22 @@ export class AppliedFeed implements CommittedLog {
   /** The state is now the one of this store's checkpoint; its log is the history. */
   restored(position: LogPosition, store: Pick<DurableStore, "logStart" | "readBatches">): void {
     this.#store = store;
+    this.#loggedAt = [];
     if (position.txnid <= this.#head.txnid) return;
     this.#head = position;
     this.#listener?.([]);
   }
 
+  logged(batch: EntryBatch): void {
+    this.#loggedAt.push({ last: batch.last, at: this.#clock.now() });
+  }
+
+  truncated(after: LogPosition): void {
+    this.#loggedAt = this.#loggedAt.filter(({ last }) => last <= after.txnid);
+  }
+
   advanced(batches: readonly EntryBatch[]): void {
+    this.#measure(batches.at(-1)?.last ?? this.#head.txnid);
     const fresh = batches.filter((batch) => batch.last > this.#head.txnid);
     for (const batch of fresh) {
       assert(followsPosition(batch, this.#head), "what is applied follows what was applied", {
@@ -83,5 +104,13 @@ export class AppliedFeed implements CommittedLog {
       this.#head = positionOf(batch);
     }
     if (fresh.length > 0) this.#listener?.(fresh);
+  }
+
+  /** Once for all that was committed together: how long the oldest of it took. */
+  #measure(upTo: Txnid): void {
+    const [oldest] = this.#loggedAt;
+    if (oldest === undefined || oldest.last > upTo) return;
+    this.#meter.observe("commit_ms", this.#clock.now() - oldest.at);
+    this.#loggedAt = this.#loggedAt.filter(({ last }) => last > upTo);
   }
 }

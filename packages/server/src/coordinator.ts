@@ -8,12 +8,13 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import type { CommittedLog } from "./applied-feed.js";
+import { electionStateOf } from "./election-state.js";
 import { effectiveStanding } from "./identity-record.js";
 import { FollowerServer } from "./follower-server.js";
 import { LeaderServer } from "./leader-server.js";
 import { closedError, NodeCore, type CoreDeps, type CoreOptions } from "./node-core.js";
 import type { RoleEnd } from "./role.js";
-import type { ExitReason, NodeStatus, ReadOptions, Server } from "./server.js";
+import type { ExitReason, NodeStatus, ReadOptions, Server, ServerPressure } from "./server.js";
 
 /** Roles that end unready one after the other pause ever longer, up to this many doublings. */
 const RESTART_DOUBLINGS_MAX = 6;
@@ -66,7 +67,7 @@ export class Coordinator implements Server {
         logger,
         messenger,
         factory,
-        state: () => this.#core.electionState(),
+        state: () => electionStateOf(this.#core.action, this.#core.peerStatus),
         standingOf: (voter, voterIdentity, claimed) =>
           effectiveStanding(this.#core.action.getIdentityTable(), voter, voterIdentity, claimed),
       },
@@ -88,6 +89,10 @@ export class Coordinator implements Server {
   status(): NodeStatus {
     const waitingFor = this.#leaderServer?.awaitedFounders ?? this.#site?.awaitedFounders ?? [];
     return { ...this.#core.status(), waitingFor };
+  }
+
+  pressure(): ServerPressure {
+    return this.#core.pressure();
   }
 
   submit(
@@ -121,8 +126,11 @@ export class Coordinator implements Server {
     const core = this.#core;
     while (!core.signal.aborted) {
       this.#leaderServer = null;
-      if (this.#returnTo === null) core.enter("electing", null, null);
-      const failure = await core.barrier();
+      if (this.#returnTo === null) {
+        this.#deps.meter.count("elections");
+        core.enter("electing", null, null);
+      }
+      const failure = (await core.barrier()) ?? (await core.action.shortenLog(core.signal));
       if (core.signal.aborted) break;
       if (failure !== null) {
         // It failed after the role had ended: nobody else has heard of it.

@@ -13,6 +13,7 @@ export {
   type Server,
   type ServerDeps,
   type ServerOptions,
+  type ServerPressure,
 } from "./server.js";
 export type { PlainActionHandler } from "./plain-host.js";
 export type { RoleEnd } from "./role.js";

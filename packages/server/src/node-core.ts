@@ -5,14 +5,20 @@ import {
   type QuorumVerifier,
   type Txnid,
 } from "@quorate/protocol";
-import type { ElectionState } from "@quorate/election";
 import { AppliedFeed } from "./applied-feed.js";
 import { LazyStore } from "./lazy-store.js";
 import { pause } from "./pause.js";
 import { RequestManager } from "./request-manager.js";
 import type { Role } from "./role.js";
 import { ServerAction } from "./server-action.js";
-import type { ExitReason, NodeStatus, ReadOptions, ServerDeps, ServerOptions } from "./server.js";
+import type {
+  ExitReason,
+  NodeStatus,
+  ReadOptions,
+  ServerDeps,
+  ServerOptions,
+  ServerPressure,
+} from "./server.js";
 
 /** Pause before the store is opened again after it was full. */
 const REOPEN_PAUSE_MS = 1000;
@@ -34,7 +40,7 @@ export type CoreDeps = ServerDeps & Required<Pick<ServerDeps, "meter" | "factory
 export class NodeCore {
   readonly done: Promise<ExitReason>;
   /** Outlives each opening of the store. */
-  readonly committed = new AppliedFeed();
+  readonly committed: AppliedFeed;
   readonly requests: RequestManager;
   readonly signal: AbortSignal;
   readonly #options: CoreOptions;
@@ -52,6 +58,7 @@ export class NodeCore {
     this.#options = options;
     this.#deps = deps;
     this.requests = new RequestManager(deps);
+    this.committed = new AppliedFeed(deps);
     this.signal = this.#abort.signal;
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
@@ -110,6 +117,11 @@ export class NodeCore {
     };
   }
 
+  pressure(): ServerPressure {
+    const oldestWriteMs = this.action.oldestAppendAgeMs();
+    return { pendingRequests: this.requests.pendingCount, oldestWriteMs };
+  }
+
   submit(
     op: number,
     key: string,
@@ -147,18 +159,6 @@ export class NodeCore {
         else reject(error);
       });
     });
-  }
-
-  electionState(): ElectionState {
-    const { action } = this;
-    return {
-      status: this.#status,
-      standing: action.getStanding(),
-      identity: action.getIdentity(),
-      currentEpoch: action.getCurrentEpoch(),
-      lastLogged: action.getLastLoggedTxid(),
-      lastCommitted: action.getLastCommittedTxid(),
-    };
   }
 
   /** A role that serves, waited for within a bound. */
@@ -237,7 +237,9 @@ export class NodeCore {
 
   /**
    * A full disk rolled back: nothing of the open writes is there, so what is durable is loaded
-   * again, as soon as the store can be opened. Any other failure has an unknown outcome.
+   * again, as soon as the store can be opened. Any other failure has an unknown outcome. So may a
+   * failure to open, unless it says of itself that it passes: still full, or files that a reader or
+   * the hung disk of the store before has not let go.
    */
   async storeFailed(error: QuorateError): Promise<ExitReason | undefined> {
     const { logger } = this.#deps;
@@ -255,7 +257,7 @@ export class NodeCore {
       } catch (again) {
         if (!(again instanceof QuorateError)) throw again;
         logger.error("the store cannot be opened", {}, again);
-        if (again.code !== "ERR_STORE_FULL") return { kind: "failed", error: again };
+        if (!again.retryable) return { kind: "failed", error: again };
         await this.pause(REOPEN_PAUSE_MS);
       }
     }

@@ -36,7 +36,9 @@ export interface ReplicaDeps {
   /** A part of what `load` reads was read: the disk answers. */
   onLoading?(): void;
   /** Told of everything that is applied. */
-  readonly feed?: Pick<AppliedFeed, "restored" | "advanced">;
+  readonly feed?: AppliedFeed | undefined;
+  /** The same, for the role that serves. */
+  onAdvanced?(batches: readonly EntryBatch[]): void;
 }
 
 const NO_ANSWER = new Uint8Array();
@@ -124,7 +126,7 @@ export class Replica {
     while (this.#logEnd.txnid < logEnd.txnid) {
       const batches = await store.readBatches(this.#logEnd.txnid, logEnd.txnid, READ_BYTES);
       assert(batches.length > 0, "the log reaches its own end");
-      for (const batch of batches) this.log(batch);
+      for (const batch of batches) this.#log(batch);
       this.#applyUpTo(this.#commitMark);
       onLoading?.();
     }
@@ -133,6 +135,11 @@ export class Replica {
 
   /** A batch that was handed to the store. */
   log(batch: EntryBatch): void {
+    this.#log(batch);
+    this.#deps.feed?.logged(batch);
+  }
+
+  #log(batch: EntryBatch): void {
     assert(followsPosition(batch, this.#logEnd), "the log has no hole", {
       first: formatTxnid(batch.first),
       end: formatTxnid(this.#logEnd.txnid),
@@ -148,6 +155,7 @@ export class Replica {
     });
     this.#unapplied = this.#unapplied.filter((batch) => batch.last <= position.txnid);
     this.#logEnd = position;
+    this.#deps.feed?.truncated(position);
   }
 
   /** The log was replaced; `load` follows. Until then nothing can be committed. */
@@ -194,7 +202,9 @@ export class Replica {
     const batches = this.#unapplied.slice(0, count);
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
     this.#isApplying = false;
-    if (count > 0) this.#deps.feed?.advanced(batches);
+    if (count === 0) return;
+    this.#deps.feed?.advanced(batches);
+    this.#deps.onAdvanced?.(batches);
   }
 
   #apply(entry: LogEntryMsg): void {

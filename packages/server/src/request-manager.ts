@@ -1,4 +1,5 @@
 import {
+  ChurnMap,
   CONTENT_BYTES_MAX,
   isInternalOpCode,
   isKeyTooLong,
@@ -34,7 +35,7 @@ interface Pending {
  */
 export class RequestManager implements RequestMgr {
   readonly #clock: Clock;
-  readonly #pending = new Map<bigint, Pending>();
+  readonly #pending = new ChurnMap<bigint, Pending>();
   /** Not handed on yet, in arrival order. */
   #waiting: Pending[] = [];
   #receiver: ((request: RequestMsg) => void) | null = null;

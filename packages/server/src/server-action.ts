@@ -35,8 +35,9 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
-import { Checkpointer, emptySnapshot } from "./checkpointer.js";
-import { decodeIdentities } from "./identity-record.js";
+import { Checkpointer } from "./checkpointer.js";
+import { emptySnapshot } from "./empty-snapshot.js";
+import { decodeIdentities, isSameTable } from "./identity-record.js";
 import { Replica } from "./replica.js";
 import type { ServerActionDeps, ServerActionOptions } from "./server-action-options.js";
 import { StagedHistory } from "./staged-history.js";
@@ -63,8 +64,6 @@ export class ServerAction implements ActionHandler {
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
   #failure: QuorateError | null = null;
-  #resolveFailed: () => void = () => undefined;
-  readonly #failed: Promise<void>;
   /** Memory is not what the store will hold: no checkpoint may be taken of it. */
   #isInstalling = false;
 
@@ -81,9 +80,6 @@ export class ServerAction implements ActionHandler {
     this.#options = options;
     this.#deps = deps;
     this.#fid = fidOf(options.nodeId);
-    this.#failed = new Promise((resolve) => {
-      this.#resolveFailed = resolve;
-    });
     const { recovered } = deps.store;
     this.#lastLogged = recovered.lastLogged;
     this.#accepted = recovered.acceptedEpoch;
@@ -91,7 +87,18 @@ export class ServerAction implements ActionHandler {
     this.#members = recovered.members;
     deps.stateMachine.reset();
     this.#emptyDigest = deps.stateMachine.digest();
-    this.#checkpointer = new Checkpointer(options.checkpointBytes, deps);
+    this.#checkpointer = new Checkpointer(options.checkpointBytes, {
+      ...deps,
+      appliedBytes: () => this.#replica.appliedBytes,
+      describe: () => ({
+        position: this.#replica.applied,
+        digest: deps.stateMachine.digest(),
+        members: [...this.#appliedMembers].sort(([a], [b]) => a - b),
+      }),
+      onOverdue: (error) => {
+        this.#fail(error);
+      },
+    });
     this.#ledger = new TicketLedger({
       clock: deps.clock,
       onAnswered: (upTo, lastLogged) => {
@@ -117,13 +124,8 @@ export class ServerAction implements ActionHandler {
       onLoading: () => {
         this.#ledger.noteProgress();
       },
-      feed: {
-        restored: (position, store) => deps.feed?.restored(position, store),
-        advanced: (batches) => {
-          deps.feed?.advanced(batches);
-          this.#events?.onCommitted?.(batches);
-        },
-      },
+      feed: deps.feed,
+      onAdvanced: (batches) => this.#events?.onCommitted?.(batches),
     });
   }
 
@@ -394,6 +396,12 @@ export class ServerAction implements ActionHandler {
     this.#replica.abandonWaiters();
   }
 
+  /** Between two roles. Returns the store's failure, if it has failed. */
+  async shortenLog(signal: AbortSignal): Promise<QuorateError | null> {
+    await this.#checkpointer.shortenLog(() => signal.aborted || this.#failure !== null);
+    return this.#failure;
+  }
+
   /** The last applied txnid and the digest of the state there. */
   appliedState(): { readonly txnid: Txnid; readonly digest: bigint } {
     return this.#replica.appliedState();
@@ -415,7 +423,7 @@ export class ServerAction implements ActionHandler {
    */
   async quiesce(): Promise<QuorateError | null> {
     this.#deps.lazy?.flush();
-    await Promise.race([this.#ledger.idle(), this.#failed]);
+    await this.#ledger.idle();
     return this.#failure;
   }
 
@@ -462,28 +470,19 @@ export class ServerAction implements ActionHandler {
   }
 
   #considerCheckpoint(): void {
-    const { applied, appliedBytes } = this.#replica;
     if (this.#isInstalling) return;
     // A checkpoint stands on what is durable in the own log.
+    const { applied } = this.#replica;
     if (applied.txnid > this.#lastLogged.txnid || this.#failure !== null) return;
-    this.#checkpointer.consider(appliedBytes, () => ({
-      position: applied,
-      digest: this.#deps.stateMachine.digest(),
-      members: [...this.#appliedMembers].sort(([a], [b]) => a - b),
-    }));
+    this.#checkpointer.consider();
   }
 
   #fail(error: QuorateError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    this.#resolveFailed();
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
-}
-
-function isSameTable(table: IdentityTable, other: IdentityTable): boolean {
-  return table.size === other.size && [...table].every(([id, name]) => other.get(id) === name);
 }
 
 function asStoreError(error: unknown): QuorateError {

@@ -1,8 +1,9 @@
 import { createElectionSite, type ElectionSite } from "@quorate/election";
 import type { NodeId, Txnid } from "@quorate/protocol";
 import type { CommittedLog } from "./applied-feed.js";
+import { electionStateOf } from "./election-state.js";
 import { NodeCore, notReadyError, type CoreDeps, type CoreOptions } from "./node-core.js";
-import type { ExitReason, NodeStatus, ReadOptions, Server } from "./server.js";
+import type { ExitReason, NodeStatus, ReadOptions, Server, ServerPressure } from "./server.js";
 import { WatcherServer, type WatcherEnd } from "./watcher-server.js";
 
 /**
@@ -33,7 +34,14 @@ export class WatcherNode implements Server {
     const { clock, random, logger, messenger, factory } = this.#deps;
     const site = createElectionSite(
       { nodeId, cluster, quorum, timings, solicitOnly: true },
-      { clock, random, logger, messenger, factory, state: () => core.electionState() },
+      {
+        clock,
+        random,
+        logger,
+        messenger,
+        factory,
+        state: () => electionStateOf(core.action, core.peerStatus),
+      },
     );
     this.#site = site;
     this.#deps.listener.onPipe((pipe) => {
@@ -54,6 +62,10 @@ export class WatcherNode implements Server {
 
   status(): NodeStatus {
     return this.#core.status();
+  }
+
+  pressure(): ServerPressure {
+    return this.#core.pressure();
   }
 
   submit(

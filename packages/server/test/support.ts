@@ -222,6 +222,8 @@ export class Ensemble {
   readonly lines: string[] = [];
   /** Nodes that are started with `trustEmpty`. */
   readonly trusted = new Set<number>();
+  /** What the next attempts to open a store end with. */
+  readonly openFailures: QuorateError[] = [];
 
   constructor(
     size: number,
@@ -266,8 +268,10 @@ export class Ensemble {
           messenger: this.network.messenger(nodeId),
           listener: this.network.listener(nodeId),
           connector: this.network.connector(nodeId),
-          openStore: () =>
-            openMemoryStore(this.disk(node), {
+          openStore: () => {
+            const failure = this.openFailures.shift();
+            if (failure !== undefined) return Promise.reject(failure);
+            return openMemoryStore(this.disk(node), {
               clock: this.clock,
               random,
               chainHash: testHash,
@@ -276,7 +280,8 @@ export class Ensemble {
               ...(this.options.retainedTailBytes === undefined
                 ? {}
                 : { retainedTailBytes: this.options.retainedTailBytes }),
-            }),
+            });
+          },
           createStateMachine: () => new ZnodeMachine(),
           chainHash: testHash,
           ...this.options.deps?.(node),

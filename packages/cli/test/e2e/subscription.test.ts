@@ -1,40 +1,11 @@
-import { createClient, type CommittedEvent, type QuorateClient } from "@quorate/client";
-import { TXNID_ZERO, type Txnid } from "@quorate/protocol";
-import { WriteLoad } from "@quorate/testkit/processes";
+import { spawn, type ChildProcess } from "node:child_process";
+import type { EventDocument } from "@quorate/client";
+import { StreamFollower, verifyStreams, WriteLoad } from "@quorate/testkit/processes";
 import { describe, expect, it } from "vitest";
-import { others, startEnsemble, verdict } from "./support.js";
+import { COMMAND, others, quorate, startEnsemble, verdict } from "./support.js";
 
 const ENTRIES = 10_000;
 const DEATHS = 3;
-
-/** Follows from the very first entry and keeps what it hears. */
-class Follower {
-  readonly events: CommittedEvent[] = [];
-  readonly client: QuorateClient;
-  readonly prefix: string;
-  error: unknown = null;
-
-  constructor(servers: readonly string[], prefix: string) {
-    this.client = createClient({ servers });
-    this.prefix = prefix;
-    this.#follow().catch((error: unknown) => (this.error = error));
-  }
-
-  get last(): Txnid {
-    return this.events.at(-1)?.txnid ?? TXNID_ZERO;
-  }
-
-  get paths(): string[] {
-    return this.events.flatMap(({ operations }) => operations.map(({ path }) => path));
-  }
-
-  async #follow(): Promise<void> {
-    const from = TXNID_ZERO;
-    for await (const event of this.client.subscribe({ prefix: this.prefix, from })) {
-      this.events.push(event);
-    }
-  }
-}
 
 async function until(what: string, condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
@@ -44,14 +15,98 @@ async function until(what: string, condition: () => boolean): Promise<void> {
   }
 }
 
+/** `quorate watch` as a process. */
+class WatchProcess {
+  readonly #process: ChildProcess;
+  readonly exit: Promise<number | null>;
+  out = "";
+
+  constructor(...args: string[]) {
+    const [node, main] = COMMAND;
+    this.#process = spawn(node, [main, "watch", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    this.#process.stdout?.on("data", (chunk: Buffer) => (this.out += chunk.toString()));
+    this.exit = new Promise((resolve) => this.#process.once("exit", resolve));
+  }
+
+  get lines(): string[] {
+    return this.out.split("\n").slice(0, -1);
+  }
+
+  interrupt(): void {
+    this.#process.kill("SIGINT");
+  }
+
+  /** As `head`, when it has its lines. */
+  closeOutput(): void {
+    this.#process.stdout?.destroy();
+  }
+}
+
+describe("quorate watch", () => {
+  it("goes on when the leader is killed, and ends with 0 when told to", async () => {
+    await using started = await startEnsemble();
+    const { ensemble, leader } = started;
+    const servers = ensemble.servers.flatMap((server) => ["--server", server]);
+    const watching = new WatchProcess("/", "--json", "--from", "e0:0", ...servers);
+    await quorate("create", "/before", "1", ...servers);
+    await until("the first line", () => watching.lines.length === 1);
+    await ensemble.kill("SIGKILL", leader);
+    await ensemble.untilReady(others(ensemble, leader));
+    await quorate("create", "/after", "2", ...servers);
+    await until("the second line", () => watching.lines.length === 2);
+    const paths = watching.lines.map(
+      (line) => (JSON.parse(line) as EventDocument).operations[0]?.path,
+    );
+    expect(paths).toEqual(["/before", "/after"]);
+    watching.interrupt();
+    expect(await watching.exit).toBe(0);
+
+    const piped = new WatchProcess("--from", "e0:0", ...servers);
+    await until("a line", () => piped.lines.length > 0);
+    piped.closeOutput();
+    await quorate("create", "/more", ...servers);
+    expect(await piped.exit).toBe(0);
+  });
+
+  it("is there over HTTP, and so are metrics", async () => {
+    await using started = await startEnsemble();
+    const { ensemble, leader } = started;
+    const [follower = 0] = others(ensemble, leader);
+    const abort = new AbortController();
+    const url = `http://${ensemble.serverOf(follower)}`;
+    const response = await fetch(`${url}/watch?prefix=/a&from=e0:0`, { signal: abort.signal });
+    await quorate("create", "/a", "hello", "--server", ensemble.serverOf(leader));
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.includes("data:")) break;
+    }
+    abort.abort();
+    const [retry, start] = text.split("\n\n");
+    expect([retry, start]).toEqual(["retry: 1000", "id: e0:0"]);
+    const [, id, json] = /^id: (.*)\ndata: (.*)$/m.exec(text) ?? [];
+    expect(JSON.parse(json ?? "")).toMatchObject({
+      txnid: id,
+      operations: [{ kind: "create", path: "/a", data: "hello", encoding: "utf8" }],
+    });
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toMatch(/^quorate_log_commit_seconds_count [1-9]/m);
+    expect(metrics).toMatch(/^quorate_commit_seconds_count [1-9]/m);
+    expect(metrics).toMatch(/^quorate_elections_total [1-9]/m);
+    expect(metrics).toMatch(/^quorate_role{role="follower"} 1$/m);
+    expect(metrics).toContain(`quorate_peer_received_bytes_total{peer="${leader}"}`);
+  });
+});
+
 describe("a subscription, across the deaths of leaders", () => {
   it("misses and repeats nothing of ten thousand entries", async () => {
     await using started = await startEnsemble();
     const { ensemble } = started;
     const { servers } = ensemble;
     const followers = [
-      ...Array.from({ length: 6 }, () => new Follower(servers, "/")),
-      ...Array.from({ length: 4 }, (_, i) => new Follower(servers, `/w-${i}`)),
+      ...Array.from({ length: 6 }, () => new StreamFollower(servers, "/")),
+      ...Array.from({ length: 4 }, (_, i) => new StreamFollower(servers, `/w-${i}`)),
     ];
     const clients = [...servers.map((server) => [server]), servers];
     const load = new WriteLoad({ clients, outstanding: 64 });
@@ -69,41 +124,9 @@ describe("a subscription, across the deaths of leaders", () => {
     expect(await verdict(load, ensemble)).toEqual([]);
 
     // Whoever begins now hears from the log what the others heard live.
-    const late = new Follower(servers, "/");
-    const [first, ...alike] = followers.filter(({ prefix }) => prefix === "/");
-    const written = load.parents.flatMap(({ path, acknowledged }) =>
-      [...acknowledged].map((name) => `${path}/${name}`),
-    );
-    const all = [late, ...followers];
-    await until("all to have heard everything", () => {
-      const newest = all.reduce((max, { last }) => (last > max ? last : max), TXNID_ZERO);
-      const whole = [late, first, ...alike];
-      return late.paths.length >= written.length && whole.every((one) => one?.last === newest);
-    });
-    for (const follower of all) {
-      expect(follower.error).toBeNull();
-      const txnids = follower.events.map(({ txnid }) => txnid);
-      expect(txnids.every((txnid, i) => i === 0 || txnid > (txnids[i - 1] ?? 0n))).toBe(true);
-      const expected = late.events.filter(({ operations }) =>
-        operations.every(
-          ({ path }) =>
-            follower.prefix === "/" ||
-            path === follower.prefix ||
-            path.startsWith(`${follower.prefix}/`),
-        ),
-      );
-      await until("the last events", () => follower.events.length >= expected.length);
-      expect(txnidsOf(follower.events)).toEqual(txnidsOf(expected));
-      follower.client.close();
-    }
-    // Each acknowledged write exactly once.
-    const heard = new Set(late.paths);
-    expect(heard.size).toBe(late.paths.length);
-    expect(written.filter((path) => !heard.has(path))).toEqual([]);
-    expect(written.length).toBeGreaterThanOrEqual(ENTRIES);
+    const all = [new StreamFollower(servers, "/"), ...followers];
+    expect(await verifyStreams(all, load.parents)).toEqual([]);
+    expect(load.acknowledgedCount).toBeGreaterThanOrEqual(ENTRIES);
+    for (const follower of all) follower.close();
   });
 });
-
-function txnidsOf(events: readonly CommittedEvent[]): Txnid[] {
-  return events.map(({ txnid }) => txnid);
-}

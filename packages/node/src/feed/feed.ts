@@ -107,7 +107,8 @@ export class Feed {
 
   /**
    * @throws ERR_ARG_VALUE, ERR_ARG_TOO_LARGE for the prefix; ERR_SERVER_BUSY when there are too
-   * many; ERR_SERVER_NOT_READY for "from now" at a node that does not serve; ERR_SERVER_CLOSED.
+   * many; ERR_SERVER_NOT_READY for "from now" at a node that does not serve; ERR_SERVER_CLOSED;
+   * ERR_CLIENT_COMPACTED when what follows is not here any more. Later that ends the subscription.
    */
   subscribe(request: SubscriptionRequest, sink: SubscriptionSink): SubscriptionHandle {
     const { prefix, after, staysUnserved = false } = request;
@@ -119,6 +120,9 @@ export class Feed {
     }
     if (after === null && !staysUnserved && !this.#deps.isServing()) {
       throw notReady("no leader is established");
+    }
+    if (after !== null && after < log.oldest && this.#recent.above(after) === null) {
+      throw errorOf("compacted", after, log.oldest);
     }
     const machine = new SubscriptionMachine<Page>(after ?? log.head, log.head, clock.now());
     const subscription: Subscription = { prefix, sink, machine, staysUnserved };
@@ -314,8 +318,11 @@ function errorOf(reason: EndReason, at: Txnid, oldest: Txnid): QuorateError {
     }
     case "tooSlow":
       return new QuorateError("ERR_CLIENT_TOO_SLOW", "the subscriber does not take its events");
-    case "ahead":
-      return notReady(`this node has not applied ${formatTxnid(at)}`);
+    case "ahead": {
+      // It serves, so it is not far behind the others: most likely there never was such a txnid.
+      const text = `${formatTxnid(at)} was not committed here, however long that was waited for`;
+      return new QuorateError("ERR_ARG_TXNID", text);
+    }
     case "notServing":
       return notReady("this node has no leader; another may know more");
     case "unreadable":
