@@ -15,8 +15,9 @@ export class HeartbeatRounds {
   readonly #self: NodeId;
   readonly #quorum: QuorumVerifier;
   readonly #sentAt = new Map<number, number>();
-  /** Per counted voter: the latest round answered and when it was sent. */
+  /** Per voter that follows: the latest round answered and when it was sent. */
   readonly #heard = new Map<NodeId, { round: number; sentAt: number }>();
+  readonly #counted = new Set<NodeId>();
   #round = 0;
 
   constructor(self: NodeId, quorum: QuorumVerifier) {
@@ -36,13 +37,22 @@ export class HeartbeatRounds {
     return this.#round;
   }
 
-  /** A voter that has just acknowledged this leader; its answers count from now on. */
+  /** A voter that has just acknowledged this leader: its answers are noted from now on. */
   addVoter(voter: NodeId, now: number): void {
     this.#heard.set(voter, { round: 0, sentAt: now });
   }
 
+  /**
+   * From now on what it answered counts, as of when that was sent: an admission that is committed
+   * late, after the voter was last heard, must not prolong the lease.
+   */
+  count(voter: NodeId): void {
+    this.#counted.add(voter);
+  }
+
   removeVoter(voter: NodeId): void {
     this.#heard.delete(voter);
+    this.#counted.delete(voter);
   }
 
   /** @throws ERR_PROTOCOL_ORDER on an answer to a round never sent. */
@@ -58,16 +68,18 @@ export class HeartbeatRounds {
 
   /** Whether a quorum, the leader included, answered this round or a later one. */
   isProven(round: number): boolean {
-    const voters = [this.#self];
-    for (const [voter, heard] of this.#heard) if (heard.round >= round) voters.push(voter);
-    return this.#quorum.hasQuorumOf(voters);
+    return this.#hasQuorum((heard) => heard.round >= round);
   }
 
   /** Whether a quorum was proven within the last `leaseMs`. */
   isLeaseValid(now: number, leaseMs: number): boolean {
+    return this.#hasQuorum((heard) => now - heard.sentAt <= leaseMs);
+  }
+
+  #hasQuorum(isProof: (heard: { readonly round: number; readonly sentAt: number }) => boolean) {
     const voters = [this.#self];
     for (const [voter, heard] of this.#heard) {
-      if (now - heard.sentAt <= leaseMs) voters.push(voter);
+      if (this.#counted.has(voter) && isProof(heard)) voters.push(voter);
     }
     return this.#quorum.hasQuorumOf(voters);
   }

@@ -313,6 +313,7 @@ export class Leader {
       return false;
     }
     this.#peers.add(member);
+    if (!member.isWatcher) this.#rounds.addVoter(member.id, this.#deps.clock.now());
     for (const message of queue?.drain() ?? []) pipe.send(message);
     pipe.send(this.#deps.factory.createCommit(this.#announcedMark));
     // A first round at once: the lease and waiting reads need not wait for the timer.
@@ -321,7 +322,7 @@ export class Leader {
   }
 
   #count(voter: NodeId, upTo: Txnid): void {
-    this.#rounds.addVoter(voter, this.#deps.clock.now());
+    this.#rounds.count(voter);
     if (this.#tracker.count(voter, upTo)) this.#committed();
   }
 

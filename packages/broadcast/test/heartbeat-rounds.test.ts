@@ -4,10 +4,16 @@ import { id, quorumOf } from "./support.js";
 
 const LEASE_MS = 1000;
 
+/** A counted voter joins at time 0. */
+function follow(rounds: HeartbeatRounds, voter: number): void {
+  rounds.addVoter(id(voter), 0);
+  rounds.count(id(voter));
+}
+
 describe("heartbeat rounds", () => {
   test("G15, G30: the lease counts from the sending of what was answered", () => {
     const rounds = new HeartbeatRounds(id(1), quorumOf(3));
-    rounds.addVoter(id(2), 0);
+    follow(rounds, 2);
     const round = rounds.begin(100);
     // Answered very late: it still speaks of the moment of sending.
     rounds.answer(id(2), round);
@@ -15,9 +21,19 @@ describe("heartbeat rounds", () => {
     expect(rounds.isLeaseValid(1101, LEASE_MS)).toBe(false);
   });
 
+  test("G15: a voter that is admitted counts as of what it answered, not of its admission", () => {
+    const rounds = new HeartbeatRounds(id(1), quorumOf(3));
+    rounds.addVoter(id(2), 0);
+    rounds.answer(id(2), rounds.begin(100));
+    expect(rounds.isLeaseValid(100, LEASE_MS)).toBe(false);
+    rounds.count(id(2));
+    expect(rounds.isLeaseValid(1100, LEASE_MS)).toBe(true);
+    expect(rounds.isLeaseValid(1101, LEASE_MS)).toBe(false);
+  });
+
   test("a round is proven by answers to it or to a later one, never to an earlier one", () => {
     const rounds = new HeartbeatRounds(id(1), quorumOf(5));
-    for (const voter of [2, 3]) rounds.addVoter(id(voter), 0);
+    for (const voter of [2, 3]) follow(rounds, voter);
     const early = rounds.begin(0);
     const round = rounds.begin(10);
     const late = rounds.begin(20);
@@ -32,7 +48,7 @@ describe("heartbeat rounds", () => {
 
   test("a repeated or older answer takes nothing back", () => {
     const rounds = new HeartbeatRounds(id(1), quorumOf(3));
-    rounds.addVoter(id(2), 0);
+    follow(rounds, 2);
     const first = rounds.begin(0);
     const second = rounds.begin(500);
     rounds.answer(id(2), second);
@@ -45,7 +61,7 @@ describe("heartbeat rounds", () => {
     const round = rounds.begin(0);
     rounds.answer(id(3), round);
     expect(rounds.isProven(round)).toBe(false);
-    rounds.addVoter(id(2), 0);
+    follow(rounds, 2);
     rounds.answer(id(2), round);
     rounds.removeVoter(id(2));
     expect(rounds.isProven(round)).toBe(false);
@@ -53,7 +69,7 @@ describe("heartbeat rounds", () => {
 
   test("refuses an answer to a round never sent, forgets very old ones", () => {
     const rounds = new HeartbeatRounds(id(1), quorumOf(3));
-    rounds.addVoter(id(2), 0);
+    follow(rounds, 2);
     expect(() => rounds.answer(id(2), 1)).toThrow(
       expect.objectContaining({ code: "ERR_PROTOCOL_ORDER" }),
     );

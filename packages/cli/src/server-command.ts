@@ -17,7 +17,7 @@ Options:
   --secret-file FILE
   --log-level LEVEL      error, warn, info or debug
   --log-format FORMAT    auto, human or json
-  --trust-empty          counts an emptied data directory as a voter; dangerous
+  --trust-empty          counts an empty data directory as a voter; dangerous
   --help
 
 Examples:

@@ -14,6 +14,8 @@ export type StatusRow =
       readonly lastCommitted: string;
       readonly digest: string;
       readonly digestAt: string;
+      /** Voters without which a new ensemble is not founded. */
+      readonly waitingFor: readonly number[];
     }
   | {
       /** Null when no other node knows whose address this is. */
@@ -60,7 +62,7 @@ export async function gatherStatus(
 export async function statusCommand(args: ClientArgs, io: Io): Promise<ExitCode> {
   const nodes = await gatherStatus(args.server, args.timeout);
   if (args.json) printJson(io, { nodes });
-  else io.out(tableOf(nodes));
+  else io.out(tableOf(nodes) + waitsOf(nodes));
   const isAnyReachable = nodes.some((node) => node.role !== "unreachable");
   return isAnyReachable ? ExitCode.done : ExitCode.unreachable;
 }
@@ -76,8 +78,18 @@ async function ask(server: string, timeoutMs: number): Promise<Asked> {
 
 function rowOf({ server, status, reason }: Asked, id: number | null): StatusRow {
   if (status === null) return { id, role: "unreachable", server, reason };
-  const { role, epoch, lastLogged, lastCommitted, digest, digestAt } = status;
-  return { id: status.id, role, epoch, lastLogged, lastCommitted, digest, digestAt };
+  const { id: own, role, epoch, lastLogged, lastCommitted, digest, digestAt } = status;
+  const waitingFor = status.waitingFor ?? [];
+  return { id: own, role, epoch, lastLogged, lastCommitted, digest, digestAt, waitingFor };
+}
+
+/** One line for each node that cannot found the ensemble yet. */
+function waitsOf(nodes: readonly StatusRow[]): string {
+  const lines = nodes.map((node) => {
+    if (node.role === "unreachable" || node.waitingFor.length === 0) return "";
+    return `node ${node.id} waits for ${node.waitingFor.join(", ")} to found the ensemble\n`;
+  });
+  return lines.join("");
 }
 
 const COLUMNS = ["id", "role", "epoch", "lastLogged", "lastCommitted", "digest", "digestAt"];

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { InvariantError, QuorateError } from "@quorate/protocol";
+import { InvariantError, QuorateError, toNodeId } from "@quorate/protocol";
 import { exitCodeOf, run } from "../src/index.js";
 import { memoryParts, MemoryServer, startMemoryNode, TestIo } from "./memory-node.js";
 
@@ -147,6 +147,7 @@ describe("status", () => {
           lastCommitted: "e3:1",
           digest: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
           digestAt: "e3:1",
+          waitingFor: [],
         },
         {
           id: 2,
@@ -165,6 +166,15 @@ describe("status", () => {
     expect(head).toMatch(/^id {2}role +epoch +lastLogged/);
     expect(first).toMatch(/^1 {3}leader +3 +e3:0/);
     expect(second).toMatch(/^2 {3}unreachable +ERR_CLIENT_UNREACHABLE/);
+  });
+
+  it("names the voters without which a new ensemble is not founded", async () => {
+    await using node = await startMemoryNode();
+    node.server.waitingFor = [toNodeId(2), toNodeId(5)];
+    const { out } = await quorate(["status", "--server", node.url]);
+    expect(out).toContain("\nnode 1 waits for 2, 5 to found the ensemble\n");
+    const { out: json } = await quorate(["status", "--json", "--server", node.url]);
+    expect(JSON.parse(json)).toMatchObject({ nodes: [{ id: 1, waitingFor: [2, 5] }] });
   });
 
   it("exits 5 when nobody answers, still naming each", async () => {

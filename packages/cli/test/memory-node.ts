@@ -4,6 +4,7 @@ import {
   silentLogger,
   toEpoch,
   toNodeId,
+  type NodeId,
   toTxnid,
   type Txnid,
 } from "@quorate/protocol";
@@ -16,11 +17,14 @@ import {
   type RunningNode,
   type ServerHandle,
 } from "@quorate/node";
+import { MemoryCommittedLog } from "@quorate/testkit";
 import { ZnodeMachine } from "@quorate/znode";
 import type { Io } from "../src/io.js";
 
 /** A server of one, in memory: the shipped tree without an ensemble below it. */
 export class MemoryServer implements ServerHandle {
+  readonly committed = new MemoryCommittedLog(3);
+  waitingFor: readonly NodeId[] = [];
   readonly #tree = new ZnodeMachine();
   #last: Txnid = toTxnid(3n << 32n);
   #finish: (reason: ExitReason) => void = () => undefined;
@@ -36,6 +40,7 @@ export class MemoryServer implements ServerHandle {
     if (!prepared.ok) return Promise.reject(new QuorateError(prepared.code, prepared.message));
     this.#last = txnid;
     const answer = this.#tree.apply({ ...prepared, txnid, fid: "1", reqId: 0n });
+    this.committed.append([prepared]);
     return Promise.resolve({ txnid, content: answer });
   }
 
@@ -58,7 +63,12 @@ export class MemoryServer implements ServerHandle {
       digest: this.#tree.digest(),
       standing: "member",
       ready: true,
+      waitingFor: this.waitingFor,
     };
+  }
+
+  pressure() {
+    return { pendingRequests: 0, oldestWriteMs: 0 };
   }
 
   fail(error: QuorateError): void {

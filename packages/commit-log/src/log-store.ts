@@ -76,6 +76,10 @@ export class LogStore implements DurableStore {
     state.listen((error) => this.#fail(error));
   }
 
+  get logStart(): LogPosition {
+    return this.#view.start;
+  }
+
   attach(events: StoreEvents): void {
     assert(this.#events === null, "a store has one receiver of its events");
     this.#events = events;

@@ -35,8 +35,8 @@ let isOpening = true;
 let isDead = false;
 let garbageTimer: NodeJS.Timeout | null = null;
 
-function post(message: FromLogWorker): void {
-  port.postMessage(message);
+function post(message: FromLogWorker, moved: readonly ArrayBuffer[] = []): void {
+  port.postMessage(message, moved);
 }
 
 function opened(): OpenLogFiles {
@@ -74,16 +74,17 @@ function commit(messages: readonly WriteMsg[]): void {
   const { db, writer, highWater } = opened();
   const startedAt = performance.now();
   db.exec("BEGIN IMMEDIATE");
-  for (const { writes, bytes } of messages) {
-    writer.apply(writes, bytes);
-    walBytes += bytes.byteLength;
+  for (const { writes, bytes, length } of messages) {
+    writer.apply(writes, bytes, length);
+    walBytes += length;
   }
   writer.seal();
   db.exec("COMMIT");
   noteHighWater(highWater, writer.highWater);
   const commitMs = performance.now() - startedAt;
   const { start: logStart, end: lastLogged } = writer.marks;
-  post({ kind: "persisted", upTo: last.upTo, logStart, lastLogged, commitMs });
+  const spent = messages.map(({ bytes }) => bytes);
+  post({ kind: "persisted", upTo: last.upTo, logStart, lastLogged, commitMs, spent }, spent);
   walBytes += TRANSACTION_OVERHEAD_BYTES;
   if (walBytes > walBytesMax) checkpointWal(db);
 }
@@ -139,12 +140,12 @@ function close(): void {
 /** Takes all that waits, up to the bound of a transaction. */
 function takeWaiting(first: ToLogWorker): ToLogWorker[] {
   const messages = [first];
-  let bytes = first.kind === "write" ? first.bytes.byteLength : 0;
+  let bytes = first.kind === "write" ? first.length : 0;
   while (bytes < TRANSACTION_BYTES_MAX) {
     const next = receiveMessageOnPort(port) as { readonly message: ToLogWorker } | undefined;
     if (next === undefined) break;
     messages.push(next.message);
-    if (next.message.kind === "write") bytes += next.message.bytes.byteLength;
+    if (next.message.kind === "write") bytes += next.message.length;
   }
   return messages;
 }

@@ -47,6 +47,17 @@ export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL")
   boundCache(db);
 }
 
+/** Kibibytes of pages that a connection keeps; more are read from the system's own cache again. */
+export const CACHE_KIB_MAX = 2048;
+
+/**
+ * The build's default is 16 MiB for each connection, and a log that only grows fills it with pages
+ * that nobody asks for again.
+ */
+export function boundCache(db: Database.Database): void {
+  db.pragma(`cache_size = -${CACHE_KIB_MAX}`);
+}
+
 /**
  * Looks at the structure of every page, also of those that no row is read from: a damaged list of
  * free pages would end the process at a later write, and at the one after the restart.
@@ -55,17 +66,6 @@ export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL")
 export function checkStructure(db: Database.Database): void {
   const result = db.pragma("quick_check(1)", { simple: true });
   if (result !== "ok") throw corruption(String(result));
-}
-
-/** The build's default is 16 MiB for each connection; a node has three. */
-const CACHE_KIB = 1024;
-
-/**
- * Few pages are met again soon: the log is written once and read in order. What a transaction needs
- * beyond this goes to the write-ahead log early, unsynced.
- */
-export function boundCache(db: Database.Database): void {
-  db.pragma(`cache_size = -${String(CACHE_KIB)}`);
 }
 
 const FORMAT_VERSIONS_AT = 18;

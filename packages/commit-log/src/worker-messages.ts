@@ -63,7 +63,9 @@ export type ToLogWorker =
   | {
       readonly kind: "write";
       readonly writes: readonly LogWrite[];
+      /** Holds the blocks, and room behind them. */
       readonly bytes: ArrayBuffer;
+      readonly length: number;
       readonly upTo: Ticket;
     }
   | { readonly kind: "close" };
@@ -97,6 +99,8 @@ export type FromLogWorker =
       readonly logStart: LogPosition;
       readonly lastLogged: LogPosition;
       readonly commitMs: number;
+      /** The buffers of the writes, moved back. */
+      readonly spent: readonly ArrayBuffer[];
     }
   | FailedMsg
   | { readonly kind: "closed" };

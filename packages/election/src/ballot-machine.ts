@@ -2,6 +2,7 @@ import {
   assert,
   assertNever,
   ROUND_JUMP_MAX,
+  unanimousQuorum,
   type NodeId,
   type QuorumVerifier,
   type Standing,
@@ -59,12 +60,14 @@ export interface BallotOptions {
  * Standing (Safety, section 3 of docs/architecture.md):
  * - a recovering voter never counts, itself included, and is never proposed by others;
  * - an empty voter counts only for an empty candidate, on an empty node, and only while nothing
- *   in this ballot shows that somebody holds a history;
+ *   in this ballot shows that somebody holds a history; and empty voters elect nobody unless every
+ *   configured voter is one (ADR 0005);
  * - a member counts only for members (the vote order sees to it that it votes for no other).
  */
 export class BallotMachine {
   readonly #self: NodeId;
   readonly #quorum: QuorumVerifier;
+  readonly #founders: QuorumVerifier;
   readonly #solicitOnly: boolean;
   #round: number;
   #own: Candidacy;
@@ -80,6 +83,7 @@ export class BallotMachine {
   constructor(options: BallotOptions) {
     this.#self = options.own.candidate;
     this.#quorum = options.quorum;
+    this.#founders = unanimousQuorum(options.quorum.voterIds);
     this.#solicitOnly = options.solicitOnly;
     this.#round = options.round;
     this.#own = options.own;
@@ -93,6 +97,16 @@ export class BallotMachine {
 
   get proposal(): Candidacy {
     return this.#proposal;
+  }
+
+  /**
+   * Voters that have not joined the founding of a new ensemble, which needs each of them. None
+   * unless this node is empty and has heard of no history.
+   */
+  get awaitedFounders(): readonly NodeId[] {
+    const isFounding = this.#own.standing === "empty" && !this.#isHistoryHeard;
+    if (!isFounding || this.#solicitOnly) return [];
+    return this.#quorum.voterIds.filter((id) => this.#supporters.get(id) !== "empty");
   }
 
   /** To be called once, before any step: an ensemble of one has its quorum at once. */
@@ -260,7 +274,8 @@ export class BallotMachine {
     for (const [voter, standing] of this.#supporters) {
       if (this.#isCounted(standing)) counted.push(voter);
     }
-    return this.#quorum.hasQuorumOf(counted);
+    const isFounding = this.#proposal.standing === "empty";
+    return (isFounding ? this.#founders : this.#quorum).hasQuorumOf(counted);
   }
 
   #isCounted(voter: Standing): boolean {

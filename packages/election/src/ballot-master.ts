@@ -41,6 +41,11 @@ export interface BallotMasterDeps {
   onEnded(outcome: BallotOutcome): void;
 }
 
+/** An empty node says whom it waits for: first after this long in ballots, when that changes, */
+const FOUNDING_REPORT_MS = 1000;
+/** and again and again. */
+const FOUNDING_REPEAT_MS = 10_000;
+
 /** Conducts ballots, one at a time: sends, sends again while it lasts, and keeps its timers. */
 export class BallotMaster {
   readonly #deps: BallotMasterDeps;
@@ -48,6 +53,8 @@ export class BallotMaster {
   #finalizeTimer: Timer | null = null;
   #resendTimer: Timer | null = null;
   #resendMs: number;
+  /** The last report on a founding that waits, and what it said. */
+  #foundingReport: { readonly atMs: number; readonly text: string } | null = null;
 
   constructor(deps: BallotMasterDeps) {
     this.#deps = deps;
@@ -61,6 +68,11 @@ export class BallotMaster {
   /** The round of the running ballot. */
   get round(): number | null {
     return this.#ballot?.round ?? null;
+  }
+
+  /** Configured voters that a founding still waits for. */
+  get awaitedFounders(): readonly NodeId[] {
+    return this.#ballot?.awaitedFounders ?? [];
   }
 
   start(round: number): void {
@@ -148,8 +160,24 @@ export class BallotMaster {
     this.#deps.messenger.multicast(this.#deps.makeVote(this.#ballot.round, this.#ballot.proposal));
     this.#resendTimer?.cancel();
     this.#resendTimer = this.#deps.clock.setTimer(this.#resendMs, () => {
+      this.#reportFounding();
       this.#resendMs = Math.min(this.#resendMs * 2, this.#deps.timings.ballotResendMsMax);
       this.#multicast();
+    });
+  }
+
+  /** Only every configured voter founds an ensemble: whoever waits must say for whom. */
+  #reportFounding(): void {
+    const awaited = this.awaitedFounders;
+    const nowMs = this.#deps.clock.now();
+    const report = this.#foundingReport ?? { atMs: nowMs, text: "" };
+    this.#foundingReport = awaited.length === 0 ? null : report;
+    const text = awaited.join(", ");
+    const pauseMs = text === report.text ? FOUNDING_REPEAT_MS : FOUNDING_REPORT_MS;
+    if (awaited.length === 0 || nowMs - report.atMs < pauseMs) return;
+    this.#foundingReport = { atMs: nowMs, text };
+    this.#deps.logger.warn("a new ensemble is founded by all its voters; waiting for the others", {
+      waitingFor: awaited,
     });
   }
 }

@@ -2,6 +2,7 @@ import {
   CLUSTER_NAME_BYTES_MAX,
   defaultMsgFactory,
   QuorateError,
+  TXNID_ZERO,
   type Clock,
   type Epoch,
   type Identity,
@@ -83,12 +84,22 @@ export interface ElectionSite {
    */
   updateWinningEpoch(epoch: Epoch): void;
   /**
+   * Another source than a ballot says who leads, and in which epoch. Peers that elect are told so
+   * from now on; an election that runs ends with it, as established.
+   */
+  noteLeader(leader: NodeId, epoch: Epoch): void;
+  /**
    * The peer's message pipe was reset or refused since the ballot began: the finalize wait does
    * not wait for its vote. Ignored while no ballot runs.
    */
   notePeerUnreachable(peer: NodeId): void;
   /** The running ballot's round, else the last one's. */
   readonly round: number;
+  /**
+   * Configured voters that have not joined the founding of a new ensemble, which takes each of
+   * them; none unless this node is empty, elects, and has heard of no history.
+   */
+  readonly awaitedFounders: readonly NodeId[];
   /** Idempotent. Afterwards the site neither answers nor elects. */
   close(): void;
   isClosed(): boolean;
@@ -180,6 +191,10 @@ class Site implements ElectionSite {
     return this.#master.round ?? this.#round;
   }
 
+  get awaitedFounders(): readonly NodeId[] {
+    return this.#master.awaitedFounders;
+  }
+
   async startElection({ signal }: { signal?: AbortSignal } = {}): Promise<ElectionResult> {
     if (this.#isClosed) throw closed("the election site is closed");
     if (this.#waiter !== null) {
@@ -212,6 +227,26 @@ class Site implements ElectionSite {
     // Deviation from seed: it dereferenced a winner that was not there (G20).
     if (this.#winner === null || epoch <= this.#winner.epoch) return;
     this.#winner = { ...this.#winner, epoch };
+  }
+
+  noteLeader(leader: NodeId, epoch: Epoch): void {
+    if (this.#isClosed) return;
+    const known = this.#winner?.candidacy.candidate === leader ? this.#winner.candidacy : null;
+    const heard: Candidacy = {
+      candidate: leader,
+      epoch,
+      loggedTxnid: TXNID_ZERO,
+      committedTxnid: TXNID_ZERO,
+      standing: "member",
+    };
+    this.#round = this.round;
+    const round = this.#round;
+    this.#master.stop();
+    const bootId = this.#messenger.bootOf(leader);
+    this.#winner = { round, candidacy: known ?? heard, epoch, bootId };
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    waiter?.resolve({ leader, epoch, established: true, round });
   }
 
   notePeerUnreachable(peer: NodeId): void {

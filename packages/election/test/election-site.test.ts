@@ -38,6 +38,42 @@ describe("an election without loss", () => {
   });
 });
 
+describe("the founding of an ensemble", () => {
+  it("has each node name whom it waits for: after a second, on a change, then seldom", async () => {
+    const network = new BallotNetwork({ voters: [1, 2, 3] });
+    for (const id of [1, 2, 3]) network.boot(id, { standing: "empty" });
+    network.start(1);
+    await network.clock.advance(5000);
+    expect(network.node(1).site.awaitedFounders).toEqual([2, 3]);
+    network.start(2);
+    await network.clock.advance(25_000);
+    const said = network.warnings.filter(({ id }) => id === 1);
+    expect(said.map(({ data }) => data)).toEqual([
+      { waitingFor: [2, 3] },
+      { waitingFor: [3] },
+      { waitingFor: [3] },
+      { waitingFor: [3] },
+    ]);
+    expect(said[0]?.atMs).toBeLessThan(1600);
+    network.start(3);
+    await network.clock.advance(600);
+    expect(network.leaders()).toEqual([3, 3, 3]);
+    expect(network.node(1).site.awaitedFounders).toEqual([]);
+  });
+
+  it("warns of nothing when all are there, nor where members wait for a quorum", async () => {
+    const network = new BallotNetwork({ voters: [1, 2, 3] });
+    for (const id of [1, 2, 3]) network.boot(id, { standing: "empty" });
+    for (const id of [1, 2, 3]) network.start(id);
+    await network.clock.advance(20);
+    expect(network.leaders()).toEqual([3, 3, 3]);
+    const members = threeNodes();
+    members.start(1);
+    await members.clock.advance(30_000);
+    expect([...network.warnings, ...members.warnings]).toEqual([]);
+  });
+});
+
 describe("a node that starts beside a running leader", () => {
   it("finds it within one round trip", async () => {
     const network = threeNodes();

@@ -44,7 +44,8 @@ function violationsOf(network: BallotNetwork, node: TestNode, result: ElectionRe
   const kin = network.voters.filter((id) => network.node(id).state.standing === standing);
   const found: string[] = [];
   if (standing === "recovering") found.push(`${node.id} elected ${result.leader}, recovering`);
-  if (kin.length * 2 <= network.voters.length) {
+  const isFounding = standing === "empty";
+  if (isFounding ? kin.length < network.voters.length : kin.length * 2 <= network.voters.length) {
     found.push(`${node.id} elected ${result.leader} with ${kin.length} ${standing} voters alive`);
   }
   return found;

@@ -12,6 +12,7 @@ export {
   type MemberAddresses,
   type NodeConfig,
 } from "./config/config.js";
+export type { SubscribeOptions } from "./feed/subscribe.js";
 export {
   createWinstonLogger,
   type ClosableLogger,

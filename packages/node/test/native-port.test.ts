@@ -7,7 +7,7 @@ import { errorCodeOf, formatTxnid, OpCode } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_OP_PING, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { OUTSTANDING_MAX, OUTSTANDING_READS_MAX } from "../src/native/limits.js";
 import { openNativePort } from "../src/native/native-port.js";
-import { FakeOp, openTestPort, RawClient, testConfig, until } from "./support.js";
+import { FakeOp, openTestPort, RawClient, serverOf, testConfig, until } from "./support.js";
 
 describe("the native port", () => {
   it("answers pipelined requests, many to a frame, by their ids", async () => {
@@ -94,7 +94,8 @@ describe("the native port", () => {
       host: { electionAddr: "0", messageAddr: "0", requestAddr },
     });
     const second = openNativePort(config, {
-      server: setup.server,
+      server: serverOf(setup.server, setup.feed),
+      metrics: () => Promise.reject(new Error("nobody asks")),
       isRead: () => false,
       clock: setup.clock,
       logger: setup.logger,
@@ -266,6 +267,7 @@ describe("the native port's HTTP", () => {
       digestAt: "e7:0",
       standing: "member",
       ready: true,
+      waitingFor: [],
       nodes: [
         { id: 1, requestAddr: "127.0.0.1:0" },
         { id: 2, requestAddr: "127.0.0.1:9999" },

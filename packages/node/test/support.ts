@@ -15,11 +15,15 @@ import {
   decodeNativeReplies,
   encodeNativeRequests,
   NATIVE_SUBPROTOCOL,
+  type NativeEvents,
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
+import { MemoryCommittedLog } from "@quorate/testkit";
+import { operationsOf } from "@quorate/znode";
+import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
-import { openNativePort, type NativePort } from "../src/native/native-port.js";
+import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
 
 export const realClock: Clock = {
@@ -73,6 +77,7 @@ export class FakeServer implements ServerHandle {
   ready = true;
   stops = 0;
   readonly done = new Promise<ExitReason>((resolve) => (this.#finish = resolve));
+  readonly committed = new MemoryCommittedLog();
 
   submit(op: number, key: string, content: Uint8Array) {
     this.submitted.push({ op, key, bytes: content.length });
@@ -105,7 +110,12 @@ export class FakeServer implements ServerHandle {
       digest: 0xabcn,
       standing: "member",
       ready: this.ready,
+      waitingFor: [],
     };
+  }
+
+  pressure() {
+    return { pendingRequests: this.#stuck.length, oldestWriteMs: 250 };
   }
 
   stop(): Promise<void> {
@@ -137,9 +147,20 @@ export function testConfig(extra: Record<string, unknown> = {}): NodeConfig {
   return buildConfig({ nodeId: 1, dataDir: "unused", host: at, ...extra });
 }
 
+/** What a port needs of the two. */
+export function serverOf(server: FakeServer, feed: Feed): NativePortDeps["server"] {
+  return {
+    submit: (...args) => server.submit(...args),
+    read: (...args) => server.read(...args),
+    status: () => server.status(),
+    subscribe: (...args) => feed.subscribe(...args),
+  };
+}
+
 export interface PortSetup extends AsyncDisposable {
   readonly port: NativePort;
   readonly server: FakeServer;
+  readonly feed: Feed;
   readonly logger: RecordingLogger;
   readonly clock: SteppedClock;
   readonly url: string;
@@ -149,8 +170,17 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   const server = new FakeServer();
   const logger = new RecordingLogger();
   const clock = new SteppedClock();
+  const feed = new Feed({
+    log: server.committed,
+    operationsOf,
+    isServing: () => server.ready,
+    clock,
+    logger,
+    meter: silentMeter,
+  });
   const port = await openNativePort(testConfig(extra), {
-    server,
+    server: serverOf(server, feed),
+    metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,
@@ -159,6 +189,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   return {
     port,
     server,
+    feed,
     logger,
     clock,
     url: `127.0.0.1:${port.address.port}`,
@@ -178,6 +209,7 @@ export async function until(condition: () => boolean): Promise<void> {
 /** A bare client: sends what it is told, keeps what it hears. */
 export class RawClient implements Disposable {
   readonly replies: NativeReply[] = [];
+  readonly events: NativeEvents[] = [];
   frames = 0;
   closeCode: number | null = null;
   pings = 0;
@@ -187,7 +219,10 @@ export class RawClient implements Disposable {
     this.socket = socket;
     socket.on("message", (data: Buffer) => {
       this.frames += 1;
-      this.replies.push(...decodeNativeReplies(data));
+      for (const message of decodeNativeReplies(data)) {
+        if ("events" in message) this.events.push(message);
+        else this.replies.push(message);
+      }
     });
     socket.on("ping", () => (this.pings += 1));
     socket.on("close", (code) => (this.closeCode = code));

@@ -15,6 +15,18 @@ export interface QuorumVerifier {
 
 /** More than half of the configured voters. @throws ERR_CONFIG_VALUE on an empty or large set. */
 export function majorityQuorum(voters: Iterable<NodeId>): QuorumVerifier {
+  return verifier(voters, (count, size) => count * 2 > size);
+}
+
+/** Every configured voter: what it takes to found an ensemble (ADR 0005). */
+export function unanimousQuorum(voters: Iterable<NodeId>): QuorumVerifier {
+  return verifier(voters, (count, size) => count === size);
+}
+
+function verifier(
+  voters: Iterable<NodeId>,
+  isEnough: (count: number, size: number) => boolean,
+): QuorumVerifier {
   const ids = new Set(voters);
   if (ids.size === 0 || ids.size > ENSEMBLE_SIZE_MAX) {
     throw new QuorateError("ERR_CONFIG_VALUE", `an ensemble has 1..${ENSEMBLE_SIZE_MAX} voters`, {
@@ -24,7 +36,7 @@ export function majorityQuorum(voters: Iterable<NodeId>): QuorumVerifier {
   const voterIds = [...ids].sort((a, b) => a - b);
   const hasQuorum = (count: number): boolean => {
     assert(count <= voterIds.length, "more voters counted than configured", { count });
-    return count * 2 > voterIds.length;
+    return isEnough(count, voterIds.length);
   };
   return {
     voterIds,

@@ -1,4 +1,5 @@
 import {
+  assert,
   OpCode,
   type Identity,
   type IdentityTable,
@@ -10,11 +11,11 @@ import type { RoleHandler } from "./role.js";
 
 /**
  * The leader's record of who is who: it founds the ensemble with those that opened the last gate,
- * and admits whoever joins and is not in the table.
+ * which are all voters unless the operator vouched for some (`trustEmpty`), and admits whoever
+ * joins and is not in the table.
  *
- * Safety: the rule is the table, not whether a voter counted at the gates. An empty voter that
- * joins just after the founding counts in this epoch already; left out of the table it would be
- * recovering in the next one, and what it helped to commit would miss a voter (G27).
+ * Safety: the rule is the table, not whether a voter counted at the gates. Left out of the table a
+ * voter would be recovering in the next epoch, and what it helped to commit would miss it (G27).
  */
 export class Admissions {
   readonly #action: RoleHandler;
@@ -58,6 +59,12 @@ export class Admissions {
         members.set(profile.id, profile.identity);
       }
     }
+    const { voterIds } = this.#action.getQuorumVerifier();
+    assert(
+      this.#action.getStanding() !== "empty" || members.size === voterIds.length,
+      "empty voters found an ensemble all together",
+      { members: [...members.keys()] },
+    );
     this.#logger.info("founding the ensemble", { voters: [...members.keys()] });
     this.#proposed = new Map(members);
     this.#propose(OpCode.foundEnsemble, members);

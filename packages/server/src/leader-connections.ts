@@ -240,18 +240,15 @@ export class LeaderConnections {
     this.#deps.admissions.joined(profile);
   }
 
-  /**
-   * An empty voter that consented among empty ones counts only if the ensemble was founded with
-   * it: joining later than the founding, it must be admitted like any other.
-   */
+  /** Before there is a table, whoever consented; then those that it names. */
   #countsAsVoter({ proxy }: Connection): boolean {
     const { profile } = proxy;
     if (profile === null || !profile.voting) return false;
     const table = this.#deps.action.getIdentityTable();
-    if (table.size === 0 && !proxy.canFollowerVote()) return false;
+    if (table.size === 0) return proxy.canFollowerVote();
     // Judged anew: the record that admits it may have been committed since it introduced itself.
     const { id, identity, standing } = profile;
-    return table.size === 0 || effectiveStanding(table, id, identity, standing) === "member";
+    return effectiveStanding(table, id, identity, standing) === "member";
   }
 
   #disconnect(connection: Connection, reason: QuorateError): void {

@@ -3,6 +3,7 @@ import {
   assert,
   isInternalOpCode,
   QuorateError,
+  unanimousQuorum,
   type ChainHash,
   type Clock,
   type CustomRequestHandler,
@@ -14,6 +15,7 @@ import {
   type MsgFactory,
   type NodeId,
   type PeerPipe,
+  type QuorumVerifier,
   type RequestMgr,
   type Ticket,
   type Timer,
@@ -56,6 +58,8 @@ export class LeaderServer implements Role {
   readonly #options: LeaderServerOptions;
   readonly #deps: LeaderServerDeps;
   readonly #self: NodeId;
+  /** Whose consent opens the gates. */
+  readonly #electorate: QuorumVerifier;
   readonly #consent: ConsentState;
   readonly #admissions: Admissions;
   readonly #connections: LeaderConnections;
@@ -79,7 +83,8 @@ export class LeaderServer implements Role {
     this.#deps = deps;
     const { action, clock } = deps;
     this.#self = action.getNodeId();
-    this.#consent = new ConsentState(this.#self, action.getQuorumVerifier());
+    this.#electorate = electorateOf(action);
+    this.#consent = new ConsentState(this.#self, this.#electorate);
     this.#admissions = new Admissions(action, deps.logger, (op, members) => {
       this.#proposeOwn(op, members);
     });
@@ -111,6 +116,12 @@ export class LeaderServer implements Role {
 
   get epoch(): Epoch | null {
     return this.#consent.epoch;
+  }
+
+  /** Configured voters that an empty leader still lacks to found the ensemble. */
+  get awaitedFounders(): readonly NodeId[] {
+    const isFounding = this.#leader === null && this.#deps.action.getStanding() === "empty";
+    return isFounding ? this.#consent.awaited : [];
   }
 
   /** Followers connected and synchronised, and the leader; 0 before it is established. */
@@ -310,17 +321,23 @@ export class LeaderServer implements Role {
     // Liveness: those who left while histories were made equal do not find back to a leader that
     // no quorum names yet. It must not wait for them as long as for a slow disk.
     const counted = [this.#self, ...this.#connections.countedVoters()];
-    if (action.getQuorumVerifier().hasQuorumOf(counted)) this.#lastQuorum = now;
+    if (this.#electorate.hasQuorumOf(counted)) this.#lastQuorum = now;
     if (
       (!isDiscovered && now - this.#startedAt > timings.discoveryTimeoutMs) ||
       (this.#leader === null && now - this.#lastProgress > timings.syncTimeoutMs) ||
       (this.#leader === null && now - this.#lastQuorum > timings.connectTimeoutMs)
     ) {
-      const error = new QuorateError("ERR_SYNC_TIMEOUT", "no quorum synchronised in time");
+      const error = new QuorateError("ERR_SYNC_TIMEOUT", this.#whatIsMissing());
       this.#end({ kind: "lost", error, isPeerGone: false });
       return;
     }
     this.#connections.tick(now);
+  }
+
+  #whatIsMissing(): string {
+    const awaited = this.awaitedFounders;
+    if (awaited.length === 0) return "no quorum synchronised in time";
+    return `all voters found an ensemble together; ${awaited.join(", ")} did not join in time`;
   }
 
   // ---- the end ----
@@ -348,6 +365,16 @@ export class LeaderServer implements Role {
     this.#connections.close(reason);
     this.#resolveDone(end);
   }
+}
+
+/**
+ * Members are a quorum by majority. Empty voters found an ensemble all together or not at all
+ * (ADR 0005): a majority of them may consist of one that was wiped and one that has not heard of
+ * the ensemble yet, while a third holds what was acknowledged (G27).
+ */
+function electorateOf(action: RoleHandler): QuorumVerifier {
+  const quorum = action.getQuorumVerifier();
+  return action.getStanding() === "empty" ? unanimousQuorum(quorum.voterIds) : quorum;
 }
 
 function notReady(): QuorateError {

@@ -39,6 +39,7 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
+import type { AppliedFeed } from "./applied-feed.js";
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
 import { decodeIdentities, isSameTable } from "./identity-record.js";
@@ -65,6 +66,7 @@ export interface ServerActionDeps {
   readonly requests: RequestManager;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly feed?: AppliedFeed;
 }
 
 /**
@@ -85,8 +87,6 @@ export class ServerAction implements ActionHandler {
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
   #failure: QuorateError | null = null;
-  #resolveFailed: () => void = () => undefined;
-  readonly #failed: Promise<void>;
   /** Memory is not what the store will hold: no checkpoint may be taken of it. */
   #isInstalling = false;
 
@@ -103,9 +103,6 @@ export class ServerAction implements ActionHandler {
     this.#options = options;
     this.#deps = deps;
     this.#fid = fidOf(options.nodeId);
-    this.#failed = new Promise((resolve) => {
-      this.#resolveFailed = resolve;
-    });
     const { recovered } = deps.store;
     this.#lastLogged = recovered.lastLogged;
     this.#accepted = recovered.acceptedEpoch;
@@ -139,9 +136,7 @@ export class ServerAction implements ActionHandler {
     this.#staged = new StagedHistory(deps.store, this.#ledger);
     this.#replica = new Replica({
       stateMachine: deps.stateMachine,
-      onApplied: (entry, answer) => {
-        this.#applied(entry, answer);
-      },
+      onApplied: (entry, answer) => this.#applied(entry, answer),
       onFounded: (members) => {
         this.#appliedMembers = members;
       },
@@ -149,6 +144,7 @@ export class ServerAction implements ActionHandler {
         this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
       },
+      feed: deps.feed,
     });
   }
 
@@ -437,7 +433,7 @@ export class ServerAction implements ActionHandler {
    * after which none will be.
    */
   async quiesce(): Promise<QuorateError | null> {
-    await Promise.race([this.#ledger.idle(), this.#failed]);
+    await this.#ledger.idle();
     return this.#failure;
   }
 
@@ -488,7 +484,6 @@ export class ServerAction implements ActionHandler {
   #fail(error: QuorateError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    this.#resolveFailed();
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }

@@ -103,7 +103,7 @@ class PlainHost implements PlainActionHandler {
 function worldOf() {
   const clock = new VirtualClock();
   const network = new MemoryNetwork(clock);
-  const voters = [id(1), id(2), id(3)];
+  const voters = [id(1), id(2)];
   const host = (node: number) => new PlainHost(node, voters, clock);
   const timings = DEFAULT_TIMINGS;
   const kill = new AbortController();

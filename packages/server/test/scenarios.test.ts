@@ -162,8 +162,11 @@ describe("an ensemble", () => {
 
   test("G9: broadcast entries are logged and synchronised like any other", async () => {
     const ensemble = new Ensemble(3);
-    await ensemble.start(1, 2);
+    await ensemble.start(1, 2, 3);
     await ensemble.clock.until(() => ensemble.allReady());
+    await ensemble.settle(ensemble.server(3).stop());
+    ensemble.servers.delete(ensemble.server(3).status().id);
+    await ensemble.clock.until(() => ensemble.leader !== undefined);
     const content = new Uint8Array([7]);
     for (let i = 0; i < 3; i += 1) {
       await ensemble.settle(ensemble.server(1).submit(ZnodeOp.broadcast, "news", content));

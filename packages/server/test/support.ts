@@ -205,6 +205,8 @@ export class Ensemble {
   readonly voters: readonly NodeId[];
   readonly disks = new Map<NodeId, MemoryDisk>();
   readonly servers = new Map<NodeId, Server>();
+  /** Nodes that are started with `trustEmpty`. */
+  readonly trusted = new Set<number>();
   /** What the next attempts to open a store end with. */
   readonly openFailures: QuorateError[] = [];
 
@@ -238,6 +240,7 @@ export class Ensemble {
           voters: this.voters,
           cluster: "test",
           timings: DEFAULT_TIMINGS,
+          trustEmpty: this.trusted.has(node),
           checkpointBytes: this.checkpointBytes,
         },
         {

@@ -16,7 +16,7 @@ const edit: Edit = {
   replace: "0",
 };
 const commitAlone: Mutant = { name: "commit without quorum", edits: [edit] };
-const options = { from: 3, to: 3, jobs: 1, composition };
+const options = { from: 4, to: 4, jobs: 1, composition };
 
 describe("the mutant harness", () => {
   it("plants a bug in a child process, where a checker finds it", async () => {

@@ -42,6 +42,13 @@ export class ConsentState {
     return this.#epoch;
   }
 
+  /** Voters that have not consented at the gate that opens next, whether it takes them or not. */
+  get awaited(): readonly NodeId[] {
+    const next = GATES.find((gate) => !this.#open.has(gate));
+    if (next === undefined) return [];
+    return this.#quorum.voterIds.filter((id) => !this.#votes[next].has(id));
+  }
+
   /**
    * Gate 1: the greatest accepted epoch of a quorum, plus one.
    * @returns whether this vote opened the gate.

@@ -1,4 +1,4 @@
-import { EPOCH_MAX, majorityQuorum } from "@quorate/protocol";
+import { EPOCH_MAX, majorityQuorum, unanimousQuorum } from "@quorate/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConsentState } from "../src/index.js";
@@ -50,6 +50,17 @@ describe("the consent of a quorum", () => {
     expect(consent.isOpen("acceptedEpoch")).toBe(true);
     expect(consent.voteEpochAck(id(1))).toBe(false);
     expect(consent.voteEpochAck(id(3))).toBe(true);
+  });
+
+  test("may be asked of every voter, and tells who has not consented yet", () => {
+    const consent = new ConsentState(id(1), unanimousQuorum([id(1), id(2), id(3)]));
+    for (const voter of [id(1), id(3)]) {
+      expect(consent.voteAcceptedEpoch(voter, epoch(0))).toBe(false);
+    }
+    expect(consent.awaited).toEqual([2]);
+    expect(consent.voteAcceptedEpoch(id(2), epoch(4))).toBe(true);
+    expect(consent.epoch).toBe(5);
+    expect(consent.awaited).toEqual([1, 2, 3]);
   });
 
   test("refuses to run out of epochs silently", () => {

@@ -128,6 +128,10 @@ class MemoryStore implements DurableStore, DiskUser {
     this.recovered = recoveredOf(this.#durable);
   }
 
+  get logStart(): LogPosition {
+    return this.#durable.log.start;
+  }
+
   attach(events: StoreEvents): void {
     assert(this.#events === null, "a store has one receiver of its events");
     this.#events = events;

@@ -6,6 +6,7 @@ import {
   TXNID_ZERO,
   toNodeId,
   type BallotDatagram,
+  type Logger,
   type NodeId,
   type PeerMessenger,
   type Random,
@@ -62,6 +63,8 @@ export class BallotNetwork {
   fate: Fate = () => [1];
   /** Told of every result, before the node's status follows from it. */
   onResult: (node: TestNode, result: ElectionResult) => void = () => undefined;
+  /** Every warning ever logged. */
+  readonly warnings: { readonly id: NodeId; readonly atMs: number; readonly data: unknown }[] = [];
   /** Every datagram ever sent. */
   sent: Flight[] = [];
   readonly voters: readonly NodeId[];
@@ -96,7 +99,7 @@ export class BallotNetwork {
         {
           clock: this.clock,
           random: this.random,
-          logger: silentLogger,
+          logger: this.#logger(nodeId),
           messenger: this.#messenger(nodeId),
           state: () => node.state,
         },
@@ -107,6 +110,17 @@ export class BallotNetwork {
     };
     this.nodes.set(id, node);
     return node;
+  }
+
+  #logger(id: NodeId): Logger {
+    const logger: Logger = {
+      ...silentLogger,
+      warn: (_message, data) => {
+        this.warnings.push({ id, atMs: this.clock.now(), data });
+      },
+      child: () => logger,
+    };
+    return logger;
   }
 
   node(id: number): TestNode {

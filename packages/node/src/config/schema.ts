@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { CLUSTER_NAME_BYTES_MAX, NODE_ID_MAX, NODE_ID_MIN } from "@quorate/protocol";
 
 const nodeId = z.int().min(NODE_ID_MIN).max(NODE_ID_MAX);

@@ -21,6 +21,8 @@ export interface StatusDocument {
   /** `starting` while the log is still being verified. */
   readonly standing: string;
   readonly ready: boolean;
+  /** Voters without which a new ensemble is not founded; empty once it is. */
+  readonly waitingFor: readonly number[];
   /** All members, and where their clients reach them. */
   readonly nodes: readonly { readonly id: number; readonly requestAddr: string }[];
 }
@@ -52,6 +54,7 @@ export function statusDocument(
     digestAt: applied,
     standing: status?.standing ?? "starting",
     ready: status?.ready ?? false,
+    waitingFor: status?.waitingFor ?? [],
     nodes: members.map(({ id, request }) => ({ id, requestAddr: formatAddress(request) })),
   };
 }

@@ -5,7 +5,9 @@ import type { SimNode } from "../world/sim-node.js";
 import type { World } from "../world/world.js";
 import { clockActions } from "./clock-actions.js";
 import { directedActions } from "./directed-actions.js";
+import { directedDiskActions } from "./directed-disk-actions.js";
 import { diskActions } from "./disk-actions.js";
+import { wipeAtFounding } from "./founding-actions.js";
 import { networkActions } from "./network-actions.js";
 import { processActions } from "./process-actions.js";
 import type { SwarmOptions } from "./swarm.js";
@@ -45,12 +47,16 @@ export class Nemesis {
       ...diskActions,
       ...clockActions,
       ...directedActions,
+      ...directedDiskActions,
     ];
     this.#actions = all.filter(({ kind }) => kind === "planned restart" || swarm.enabled.has(kind));
   }
 
   start(): void {
     this.#isActive = true;
+    // There is one founding in a run, and it is over before chance would find it.
+    const isWiped = this.#swarm.enabled.has(wipeAtFounding.kind);
+    if (isWiped && this.random.chance(0.5)) this.#act(wipeAtFounding);
     this.#next();
     for (const share of DEPOSED_AT) {
       this.world.scheduler.after(share * this.#swarm.safetyMs, "depose", () => this.depose());

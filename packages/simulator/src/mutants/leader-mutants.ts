@@ -105,12 +105,56 @@ export const leaderMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "late founder counted",
+    // G15
+    name: "lease prolonged by an admission",
+    edits: [
+      {
+        file: LEADER,
+        find: "this.#rounds.count(voter);",
+        replace: "this.#rounds.addVoter(voter, this.#deps.clock.now()); this.#rounds.count(voter);",
+      },
+    ],
+  },
+  {
+    // ZOOKEEPER-2418: its follower asks for a snapshot, and the bug costs nothing but time.
+    name: "plan from a position that nobody holds",
+    edits: [
+      {
+        file: "packages/sync/src/plan-history.ts",
+        find: 'return { kind: "truncate", after: leaderFloor };',
+        replace:
+          'return { kind: "truncate", after: { ...leaderFloor, chain: followerLast.chain } };',
+      },
+    ],
+  },
+  {
+    name: "unadmitted voter counted",
     edits: [
       {
         file: "packages/server/src/leader-connections.ts",
-        find: "return table.size === 0 ||",
-        replace: "return true ||",
+        find: 'return effectiveStanding(table, id, identity, standing) === "member";',
+        replace: "return true;",
+      },
+    ],
+  },
+  {
+    // G27, in a new ensemble
+    name: "founded by a quorum",
+    edits: [
+      {
+        file: "packages/election/src/ballot-machine.ts",
+        find: "(isFounding ? this.#founders : this.#quorum)",
+        replace: "this.#quorum",
+      },
+      {
+        file: SERVER,
+        find: 'action.getStanding() === "empty" ? unanimousQuorum(quorum.voterIds) : quorum',
+        replace: "quorum",
+      },
+      {
+        file: "packages/server/src/admissions.ts",
+        find: 'this.#action.getStanding() !== "empty" ||',
+        replace: "true ||",
       },
     ],
   },

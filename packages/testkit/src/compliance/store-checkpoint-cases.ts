@@ -133,11 +133,13 @@ export function checkpointCases(context: StoreContext): void {
       const early = driver.store.readBatches(TXNID_ZERO, history.end.txnid, 1e6);
       await expect(early).rejects.toMatchObject({ code: "ERR_STORE_COMPACTED" });
       expect(await driver.store.findPosition(TXNID_ZERO)).toBeNull();
+      const startByNow = driver.store.logStart;
       await driver.store.close();
       const { store } = await context.open();
       const { logStart, lastLogged } = store.recovered;
       expect(lastLogged).toEqual(history.end);
       expect(logStart.txnid).toBeGreaterThan(0n);
+      expect([startByNow, store.logStart]).toEqual([logStart, logStart]);
       expect(await store.findPosition(logStart.txnid)).toEqual(logStart);
       const kept = await store.readBatches(logStart.txnid, history.end.txnid, 1e6);
       expect(kept).toEqual(history.batches.slice(-kept.length));
