@@ -17,7 +17,8 @@ export interface SubscribeOptions {
  * hole. It goes on through changes of the leader. Data are views into the log: never change them.
  *
  * The iterator throws ERR_CLIENT_COMPACTED when what follows is no longer here (`details.oldest`
- * names the oldest start), ERR_CLIENT_TOO_SLOW when the consumer took nothing for too long, and
+ * names the oldest start), ERR_ARG_TXNID when the node serves and never came to `from`,
+ * ERR_CLIENT_TOO_SLOW when the consumer took nothing for too long, and
  * ERR_SERVER_NOT_READY or ERR_SERVER_CLOSED of its node.
  * @throws ERR_ARG_VALUE, ERR_ARG_TOO_LARGE for the prefix; ERR_SERVER_BUSY, ERR_SERVER_CLOSED.
  */
