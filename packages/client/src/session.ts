@@ -231,10 +231,10 @@ export class Session {
   /** A subscription ended on this connection; it goes on elsewhere unless that helps nothing. */
   #onEnded(subscription: Subscription, error: QuorateError): void {
     if (!this.#subscriptions.has(subscription)) return;
-    if (error.code === "ERR_CLIENT_COMPACTED") {
-      // Another server may hold more of the log.
-      if (!subscription.compacted(error, this.#serverCount)) {
-        this.#endSubscription(subscription, subscription.compactedError ?? error);
+    if (error.code === "ERR_CLIENT_COMPACTED" || error.code === "ERR_ARG_TXNID") {
+      const end = subscription.without(error, this.#serverCount);
+      if (end !== null) {
+        this.#endSubscription(subscription, end);
         return;
       }
       this.#isLeaving = true;

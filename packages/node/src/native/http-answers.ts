@@ -67,7 +67,9 @@ export class HttpAnswers {
         this.#metrics(response);
         return;
       case "/watch":
-        this.#watch(request, response);
+        // A stream without an end has no head alone.
+        if (request.method === "HEAD") send(response, 405, { error: "GET only" });
+        else this.#watch(request, response);
         return;
       default:
         send(response, 404, { error: "there are /status, /healthz, /readyz, /metrics and /watch" });
