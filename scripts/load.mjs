@@ -1,9 +1,9 @@
 // Brings the command up to date and measures durable writes on processes of it.
 import { join } from "node:path";
 import { root } from "./lib/tools.mjs";
-import { transpile } from "./lib/transpile.mjs";
+import { bundleCommand } from "./lib/bundle.mjs";
 
-await transpile(root, "cli");
+await bundleCommand(root);
 const { loadMain } = await import("../packages/bench/src/index.ts");
 const command = [process.execPath, join(root, "packages/cli/dist/main.js")];
 process.exitCode = await loadMain(process.argv.slice(2), command);

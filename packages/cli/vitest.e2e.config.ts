@@ -10,7 +10,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ["test/e2e/**/*.test.ts"],
-    globalSetup: ["../../scripts/lib/transpile-cli.mjs"],
+    globalSetup: ["../../scripts/lib/bundle-cli.mjs"],
     pool: "forks",
     // Three processes at a time are what two cores bear.
     fileParallelism: false,

@@ -18,7 +18,7 @@ export const layerOf = new Map([
 ]);
 
 /** Never published: they may import anything, and nothing shipped imports them. */
-export const privatePackages = ["testkit", "simulator", "bench"];
+export const privatePackages = ["testkit", "simulator", "bench", "examples"];
 
 /** The private packages that the tests of a shipped package may import. */
 export const testOnlyPackages = ["testkit"];

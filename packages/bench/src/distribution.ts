@@ -19,6 +19,8 @@ export function formatDistribution({ count, min, median, p99, max }: Distributio
   return count === 0 ? "none" : `median ${median} ms, min ${min}${tail}, max ${max} (${count})`;
 }
 
+/** To hundredths where they tell something. */
 function round(ms: number): number {
-  return Math.round(ms * 10) / 10;
+  const scale = ms < 10 ? 100 : 10;
+  return Math.round(ms * scale) / scale;
 }

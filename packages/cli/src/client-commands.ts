@@ -1,4 +1,4 @@
-import { createClient, type QuorateClient } from "@quorate/client";
+import { createClient, printableData, type QuorateClient } from "@quorate/client";
 import { formatTxnid, QuorateError } from "@quorate/protocol";
 import type { Io } from "./io.js";
 
@@ -116,16 +116,6 @@ function printableStat(found: Stat): Record<string, string | number> {
     dataLength: found.dataLength,
     numChildren: found.numChildren,
   };
-}
-
-/** Text when it is text, base64 otherwise: JSON has no bytes. */
-function printableData(data: Uint8Array): { data: string; encoding: "utf8" | "base64" } {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
-    return { data: text, encoding: "utf8" };
-  } catch {
-    return { data: Buffer.from(data).toString("base64"), encoding: "base64" };
-  }
 }
 
 async function dataOf(args: DataArgs, io: Io): Promise<Uint8Array> {

@@ -51,7 +51,9 @@ function addCommands(parser: Argv, io: Io, done: Done): void {
   addClusterCommands(parser, io, done);
   addWriteCommands(parser, io, done);
   addReadCommands(parser, io, done);
+  addWatchCommand(parser, io, done);
   addLogCommand(parser, io, done);
+  addElectCommand(parser, io, done);
   addConfigCommand(parser, io, done);
   addCompletionCommand(parser, io, done);
 }
@@ -228,6 +230,32 @@ function addReadCommands(parser: Argv, io: Io, done: Done): void {
     );
 }
 
+function addWatchCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "watch [prefix]",
+    "Print what is committed, as it is, until Ctrl-C",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .options({
+          ...clientOptions(io),
+          timeout: { type: "number", describe: "Milliseconds for it to begin", default: 5000 },
+          from: { type: "string", describe: "Behind this txnid, as e7:12; e0:0 is the beginning" },
+        })
+        .positional("prefix", {
+          type: "string",
+          describe: "/a covers /a and /a/b; default: everything, broadcasts included",
+        })
+        .example("$0 watch", "Everything from now on")
+        .example("$0 watch /jobs --from e0:0", "All that ever happened below /jobs")
+        .example("$0 watch /jobs --json | jq .operations[].path", "For scripts"),
+    async (argv) => {
+      const { watch } = await import("./watch-command.js");
+      await done(watch({ ...argv, prefix: argv.prefix, from: argv.from }, io));
+    },
+  );
+}
+
 function addLogCommand(parser: Argv, io: Io, done: Done): void {
   parser.command(
     "log <action> <dir>",
@@ -292,6 +320,45 @@ function addCompletionCommand(parser: Argv, io: Io, done: Done): void {
       const { completionScript } = await import("./completion.js");
       io.out(completionScript(argv.shell, describeCommands(io)));
       await done(Promise.resolve());
+    },
+  );
+}
+
+function addElectCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "elect",
+    "Elect a leader among processes, with nothing else of Quorate running",
+    (command) =>
+      command
+        .epilogue(
+          "Ends on Ctrl-C: it gives up the lead at once and the others elect. Two may believe to " +
+            `lead when clocks or processes stall: see docs/election.md.\n\n${EXIT_CODES_HELP}`,
+        )
+        .options({
+          id: { type: "number", describe: "Which of the members this process is" },
+          members: {
+            type: "string",
+            demandOption: true,
+            describe: "ID=HOST:PORT,... of all, UDP; the same everywhere",
+          },
+          cluster: { type: "string", default: "elect", describe: "Keeps elections apart" },
+          bind: { type: "string", describe: "HOST:PORT to listen at, if not the member's" },
+          rank: { type: "string", default: "0", describe: "The greatest wins, then the id" },
+          "secret-file": {
+            type: "string",
+            describe: "Authenticates; needed unless all is loopback",
+          },
+          exec: { type: "string", describe: "A shell command to run while leading" },
+          once: { type: "boolean", default: false, describe: "Print who leads and exit" },
+          timeout: { type: "number", default: 5000, describe: "Of --once, in milliseconds" },
+          json: { type: "boolean", default: false, describe: "One JSON object a line" },
+        })
+        .example("$0 elect --id 1 --members $M", "M=1=127.0.0.1:7001,2=127.0.0.1:7002,...")
+        .example("$0 elect --id 2 --members $M --exec ./work.sh", "One worker at a time")
+        .example("$0 elect --members $M --once --json", "Who leads?"),
+    async (argv) => {
+      const { electCommand } = await import("./elect-command.js");
+      await done(electCommand(argv, io));
     },
   );
 }

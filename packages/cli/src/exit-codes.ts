@@ -23,6 +23,7 @@ const SPECIAL: Partial<Record<ErrorCode, ExitCode>> = {
   ERR_CLIENT_OUTCOME_UNKNOWN: ExitCode.outcomeUnknown,
   ERR_CLIENT_UNREACHABLE: ExitCode.unreachable,
   ERR_CLIENT_TIMEOUT: ExitCode.unreachable,
+  ERR_ELECTION_NO_LEADER: ExitCode.unreachable,
   // Refusals of the store that leave it whole.
   ERR_STORE_LOCKED: ExitCode.refused,
   ERR_STORE_SCHEMA: ExitCode.refused,

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { ExitCode } from "./exit-codes.js";
 
 /** Everything that a command touches of its process, so that tests can stand in for it. */
 export interface Io {
@@ -18,6 +19,11 @@ export interface Io {
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export function processIo(): Io {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever read our output has enough, as `head` has after its lines: then so have we.
+    if (error.code === "EPIPE") process.exit(ExitCode.done);
+    throw error;
+  });
   return {
     stdin: process.stdin,
     out: (text) => void process.stdout.write(text),

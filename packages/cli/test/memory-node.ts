@@ -17,11 +17,13 @@ import {
   type RunningNode,
   type ServerHandle,
 } from "@quorate/node";
+import { MemoryCommittedLog } from "@quorate/testkit";
 import { ZnodeMachine } from "@quorate/znode";
 import type { Io } from "../src/io.js";
 
 /** A server of one, in memory: the shipped tree without an ensemble below it. */
 export class MemoryServer implements ServerHandle {
+  readonly committed = new MemoryCommittedLog(3);
   waitingFor: readonly NodeId[] = [];
   readonly #tree = new ZnodeMachine();
   #last: Txnid = toTxnid(3n << 32n);
@@ -38,6 +40,7 @@ export class MemoryServer implements ServerHandle {
     if (!prepared.ok) return Promise.reject(new QuorateError(prepared.code, prepared.message));
     this.#last = txnid;
     const answer = this.#tree.apply({ ...prepared, txnid, fid: "1", reqId: 0n });
+    this.committed.append([prepared]);
     return Promise.resolve({ txnid, content: answer });
   }
 
@@ -62,6 +65,10 @@ export class MemoryServer implements ServerHandle {
       ready: true,
       waitingFor: this.waitingFor,
     };
+  }
+
+  pressure() {
+    return { pendingRequests: 0, oldestWriteMs: 0 };
   }
 
   fail(error: QuorateError): void {

@@ -1,4 +1,4 @@
-import { isCustomOpCode, QuorateError, type Txnid } from "@quorate/protocol";
+import { isCustomOpCode, QuorateError, type CommittedEvent, type Txnid } from "@quorate/protocol";
 import {
   checkPath,
   decodeChildren,
@@ -17,7 +17,7 @@ import { realAmbient, type Ambient } from "./ambient.js";
 import type { Answer } from "./call.js";
 import { REQUEST_TIMEOUT_MS, SERVERS_MAX } from "./limits.js";
 import { Session } from "./session.js";
-import { openNodeSocket, type OpenSocket } from "./socket.js";
+import type { OpenSocket } from "./socket.js";
 
 export interface ClientOptions {
   /** `host:port` of the request ports of any nodes of one ensemble. */
@@ -27,7 +27,7 @@ export interface ClientOptions {
 }
 
 export interface ClientDeps {
-  /** Default: the `ws` package. A browser gives its own WebSocket. */
+  /** Default: the `ws` package in Node, the browser's own WebSocket in a browser. */
   readonly openSocket?: OpenSocket;
   readonly ambient?: Ambient;
 }
@@ -46,6 +46,19 @@ export interface ReadSettings extends CallSettings {
 export interface WriteSettings extends CallSettings {
   /** The version that the node must have; any when absent. */
   readonly version?: number;
+}
+
+export interface SubscribeSettings {
+  /** In whole components: `/a` covers `/a` and `/a/b`. Default: everything, broadcasts included. */
+  readonly prefix?: string;
+  /** Events behind this txnid, that one excluded. Default: from now on, as the server sees it. */
+  readonly from?: Txnid;
+  /** Ends it with ERR_CLIENT_ABORTED. */
+  readonly signal?: AbortSignal;
+  /** Also gives events without operations, which say how far it has come. Default false. */
+  readonly bookmarks?: boolean;
+  /** For it to begin, instead of the client's. Once begun it is resumed for ever. */
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -93,21 +106,44 @@ export interface QuorateClient {
     content: Uint8Array,
     settings?: CallSettings,
   ): Promise<Uint8Array>;
+  /**
+   * Follows the committed entries: each transaction once, in txnid order, without a hole, across
+   * lost connections and changes of the leader. It begins at the call, not with the first `next`.
+   *
+   * The iterator gives what it has received and then throws: ERR_CLIENT_COMPACTED when no server
+   * holds what follows any more (`details.oldest` names the oldest start there is),
+   * ERR_CLIENT_TOO_SLOW when the application took nothing for so long that the server cut it off,
+   * ERR_CLIENT_ABORTED, ERR_CLIENT_CLOSED, ERR_CLIENT_UNREACHABLE or ERR_CLIENT_TIMEOUT when it did
+   * not begin in time, and what the server refused. To go on, subscribe from the last txnid seen.
+   */
+  subscribe(settings?: SubscribeSettings): AsyncIterableIterator<CommittedEvent, undefined>;
   close(): void;
 }
 
-/** Connects with the first call. @throws ERR_ARG_VALUE on an empty or unreadable server list. */
-export function createClient(options: ClientOptions, deps: ClientDeps = {}): QuorateClient {
+/** A client over the given sockets. @throws ERR_ARG_VALUE on an empty or unreadable server list. */
+export function createClientOver(
+  openSocket: OpenSocket,
+  options: ClientOptions,
+  deps: ClientDeps,
+): QuorateClient {
   checkServers(options.servers);
   const session = new Session(
     options.servers,
-    deps.openSocket ?? openNodeSocket,
+    deps.openSocket ?? openSocket,
     deps.ambient ?? realAmbient,
   );
   const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
   return {
     ...writesOf(session, timeoutMs),
     ...readsOf(session, timeoutMs),
+    subscribe: (settings = {}) =>
+      session.subscribe({
+        prefix: settings.prefix ?? "",
+        from: settings.from ?? null,
+        bookmarks: settings.bookmarks ?? false,
+        timeoutMs: settings.timeoutMs ?? timeoutMs,
+        signal: settings.signal,
+      }),
     close: () => session.close(),
   };
 }

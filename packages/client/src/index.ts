@@ -10,6 +10,30 @@
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
-export * from "./client.js";
+export type {
+  CallSettings,
+  ClientDeps,
+  ClientOptions,
+  QuorateClient,
+  ReadSettings,
+  SubscribeSettings,
+  WriteSettings,
+} from "./client.js";
+export { createClient } from "./node-client.js";
+export {
+  formatTxnid,
+  parseTxnid,
+  QuorateError,
+  type CommittedEvent,
+  type CommittedOperation,
+  type ErrorCode,
+  type Txnid,
+} from "@quorate/protocol";
+export {
+  eventDocument,
+  printableData,
+  type EventDocument,
+  type OperationDocument,
+} from "@quorate/codec";
 export type { ClientSocket, OpenSocket } from "./socket.js";
 export * from "./status.js";

@@ -22,3 +22,5 @@ export const PING_AFTER_MS = 1000;
 export const SILENCE_MS_MAX = 2000;
 export const REQUEST_TIMEOUT_MS = 5000;
 export const SERVERS_MAX = 100;
+/** Subscriptions of one client, as many as a server takes of one connection. ERR_CLIENT_BUSY. */
+export const SUBSCRIPTIONS_MAX = 32;

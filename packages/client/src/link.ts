@@ -2,10 +2,16 @@ import { QuorateError, type Txnid } from "@quorate/protocol";
 import {
   decodeNativeReplies,
   encodeNativeRequests,
+  encodeSubscribe,
+  encodeTaken,
   NATIVE_FRAME_BYTES_SOFT_MAX,
   NATIVE_FRAME_MESSAGES_MAX,
   NATIVE_OP_PING,
+  NATIVE_OP_SUBSCRIBE,
+  NATIVE_OP_TAKEN,
+  NATIVE_OP_UNSUBSCRIBE,
   NATIVE_REQUEST_ID_MAX,
+  type NativeMessage,
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
@@ -13,10 +19,14 @@ import type { Ambient } from "./ambient.js";
 import { bytesOf, type Call } from "./call.js";
 import { PING_AFTER_MS, SILENCE_MS_MAX } from "./limits.js";
 import type { ClientSocket } from "./socket.js";
+import type { Subscription } from "./subscription.js";
 
 export interface LinkEvents {
   onAnswer(call: Call, txnid: Txnid, content: Uint8Array): void;
   onRefused(call: Call, error: QuorateError): void;
+  /** What a subscription received was handed to it. */
+  onReceived(): void;
+  onEnded(subscription: Subscription, error: QuorateError): void;
   /** Once. `inFlight` were sent and not answered. */
   onDown(inFlight: readonly Call[], reason: QuorateError): void;
 }
@@ -30,6 +40,10 @@ export class Link {
   readonly #ambient: Ambient;
   readonly #events: LinkEvents;
   readonly #inFlight = new Map<number, Call>();
+  readonly #subscriptions = new Map<number, Subscription>();
+  readonly #ids = new Map<Subscription, number>();
+  /** Those of which something was taken that the server was not told of. */
+  readonly #untold = new Set<Subscription>();
   #queued: NativeRequest[] = [];
   #nextId = 1;
   #flushIsDue = false;
@@ -74,21 +88,39 @@ export class Link {
     this.#queue({ id, op: call.op, key: call.key, content: call.content, linearizable });
   }
 
-  /** Looks for silence while answers are due. */
+  subscribe(subscription: Subscription): void {
+    const id = this.#drawId();
+    this.#subscriptions.set(id, subscription);
+    this.#ids.set(subscription, id);
+    const { prefix, after } = subscription;
+    this.#queue({
+      ...noRequest(id, NATIVE_OP_SUBSCRIBE),
+      key: prefix,
+      content: encodeSubscribe(after),
+    });
+  }
+
+  /** Tells the server at the end of the turn, once for all that was taken in it. */
+  tellTaken(subscription: Subscription): void {
+    if (!this.#ids.has(subscription)) return;
+    this.#untold.add(subscription);
+    this.#flushSoon();
+  }
+
+  unsubscribe(subscription: Subscription): void {
+    const id = this.#forget(subscription);
+    if (id !== undefined) this.#queue(noRequest(id, NATIVE_OP_UNSUBSCRIBE));
+  }
+
+  /** Looks for silence while answers or events are due. */
   sweep(now: number): void {
-    if (this.#inFlight.size === 0) {
+    if (this.#inFlight.size === 0 && this.#subscriptions.size === 0) {
       this.#heardAt = now;
       this.#pingedAt = null;
     } else if (this.#pingedAt === null) {
       if (now - this.#heardAt < PING_AFTER_MS) return;
       this.#pingedAt = now;
-      this.#queue({
-        id: 0,
-        op: NATIVE_OP_PING,
-        key: "",
-        content: NO_CONTENT,
-        linearizable: false,
-      });
+      this.#queue(noRequest(0, NATIVE_OP_PING));
     } else if (now - this.#pingedAt >= SILENCE_MS_MAX) {
       this.close(`${this.server} fell silent`);
     }
@@ -102,6 +134,10 @@ export class Link {
 
   #queue(request: NativeRequest): void {
     this.#queued.push(request);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
     if (this.#flushIsDue) return;
     this.#flushIsDue = true;
     this.#ambient.clock.defer(() => this.#flush());
@@ -110,6 +146,12 @@ export class Link {
   #flush(): void {
     this.#flushIsDue = false;
     if (this.#isDown) return;
+    for (const subscription of this.#untold) {
+      const [id, { taken }] = [this.#ids.get(subscription), subscription];
+      if (id === undefined || taken === null) continue;
+      this.#queued.push({ ...noRequest(id, NATIVE_OP_TAKEN), content: encodeTaken(taken) });
+    }
+    this.#untold.clear();
     const queued = this.#queued;
     this.#queued = [];
     let from = 0;
@@ -129,16 +171,28 @@ export class Link {
     if (this.#isDown) return;
     this.#heardAt = this.#ambient.clock.now();
     this.#pingedAt = null;
-    let replies: NativeReply[];
+    let messages: NativeMessage[];
     try {
       if (!(data instanceof ArrayBuffer)) throw new TypeError("a text frame");
-      replies = decodeNativeReplies(new Uint8Array(data));
+      messages = decodeNativeReplies(new Uint8Array(data));
     } catch (error) {
       this.#down(`${this.server} sent what cannot be read`, error);
       this.#socket.close(1000);
       return;
     }
-    for (const reply of replies) this.#onReply(reply);
+    for (const message of messages) {
+      const subscription = this.#subscriptions.get(message.id);
+      if (subscription === undefined) {
+        if (!("events" in message)) this.#onReply(message);
+      } else if ("events" in message) {
+        subscription.receive(message.upTo, message.events);
+        if (message.events.length === 0) this.tellTaken(subscription);
+        this.#events.onReceived();
+      } else {
+        this.#forget(subscription);
+        this.#events.onEnded(subscription, endOf(message));
+      }
+    }
   }
 
   #onReply(reply: NativeReply): void {
@@ -162,6 +216,8 @@ export class Link {
     this.#isDown = true;
     const inFlight = [...this.#inFlight.values()];
     this.#inFlight.clear();
+    this.#subscriptions.clear();
+    this.#ids.clear();
     this.#queued = [];
     this.#events.onDown(inFlight, new QuorateError("ERR_CLIENT_UNREACHABLE", why, { cause }));
   }
@@ -170,7 +226,26 @@ export class Link {
   #drawId(): number {
     do {
       this.#nextId = this.#nextId >= NATIVE_REQUEST_ID_MAX ? 1 : this.#nextId + 1;
-    } while (this.#inFlight.has(this.#nextId));
+    } while (this.#inFlight.has(this.#nextId) || this.#subscriptions.has(this.#nextId));
     return this.#nextId;
   }
+
+  #forget(subscription: Subscription): number | undefined {
+    const id = this.#ids.get(subscription);
+    if (id === undefined) return undefined;
+    this.#ids.delete(subscription);
+    this.#subscriptions.delete(id);
+    this.#untold.delete(subscription);
+    return id;
+  }
+}
+
+function noRequest(id: number, op: number): NativeRequest {
+  return { id, op, key: "", content: NO_CONTENT, linearizable: false };
+}
+
+/** Nobody asked for the end, so an answer of success says as little as none. */
+function endOf(reply: NativeReply): QuorateError {
+  if (!reply.ok) return reply.error;
+  return new QuorateError("ERR_SERVER_NOT_READY", "the server ended the subscription");
 }

@@ -1,14 +1,16 @@
-import { QuorateError, type Timer, type Txnid } from "@quorate/protocol";
+import { QuorateError, type CommittedEvent, type Timer, type Txnid } from "@quorate/protocol";
 import type { Ambient } from "./ambient.js";
 import { bytesOf, outcomeUnknown, type Answer, type Call } from "./call.js";
 import { Connector } from "./connector.js";
 import { Link } from "./link.js";
+import { Subscription } from "./subscription.js";
 import {
   OUTSTANDING_BYTES_MAX,
   OUTSTANDING_MAX,
   REFUSALS_MAX,
   RETRY_MS,
   RETRY_MS_MAX,
+  SUBSCRIPTIONS_MAX,
   SWEEP_MS,
 } from "./limits.js";
 import type { ClientSocket, OpenSocket } from "./socket.js";
@@ -16,6 +18,15 @@ import type { ClientSocket, OpenSocket } from "./socket.js";
 export interface CallOptions {
   readonly isWrite: boolean;
   readonly linearizable: boolean;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface SubscribeCallOptions {
+  readonly prefix: string;
+  readonly from: Txnid | null;
+  readonly bookmarks: boolean;
+  /** For it to begin; afterwards it is resumed for ever. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -36,7 +47,9 @@ const NOT_TAKEN_ON: ReadonlySet<string> = new Set([
 export class Session {
   readonly #ambient: Ambient;
   readonly #connector: Connector;
+  readonly #serverCount: number;
   readonly #calls = new Set<Call>();
+  readonly #subscriptions = new Set<Subscription>();
   #bytes = 0;
   /** Not sent, in order. */
   #waiting: Call[] = [];
@@ -51,6 +64,7 @@ export class Session {
 
   constructor(servers: readonly string[], openSocket: OpenSocket, ambient: Ambient) {
     this.#ambient = ambient;
+    this.#serverCount = servers.length;
     this.#connector = new Connector(servers, openSocket, ambient, {
       onOpen: (socket, server) => this.#onOpen(socket, server),
     });
@@ -84,6 +98,30 @@ export class Session {
     });
   }
 
+  /** Ends with its error through the iterator, whatever happens. */
+  subscribe(options: SubscribeCallOptions): AsyncIterableIterator<CommittedEvent, undefined> {
+    const { prefix, from, bookmarks, timeoutMs, signal } = options;
+    const deadline = this.#ambient.clock.now() + timeoutMs;
+    const subscription = new Subscription(
+      { prefix, after: from, bookmarks, deadline },
+      {
+        onTaken: (one) => this.#onTaken(one),
+        onReturn: (one) => this.#drop(one),
+      },
+    );
+    const { stream } = subscription;
+    const refused = this.#subscriptionRefusal(signal);
+    if (refused !== null) {
+      stream.end(refused);
+      return stream;
+    }
+    this.#subscriptions.add(subscription);
+    if (signal !== undefined) this.#endOnAbort(subscription, signal);
+    this.#pump();
+    this.#startSweeping();
+    return stream;
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -92,12 +130,22 @@ export class Session {
     this.#retry?.cancel();
     this.#link?.close("the client was closed");
     for (const call of this.#calls) {
-      this.#settle(call, new QuorateError("ERR_CLIENT_CLOSED", "the client was closed"));
+      this.#settle(call, closedError());
+    }
+    for (const subscription of this.#subscriptions) {
+      this.#endSubscription(subscription, closedError());
     }
   }
 
+  #subscriptionRefusal(signal: AbortSignal | undefined): QuorateError | null {
+    if (this.#isClosed) return closedError();
+    if (signal?.aborted === true) return aborted(signal);
+    if (this.#subscriptions.size < SUBSCRIPTIONS_MAX) return null;
+    return new QuorateError("ERR_CLIENT_BUSY", "this client has too many subscriptions");
+  }
+
   #refusal(signal: AbortSignal | undefined, bytes: number): QuorateError | null {
-    if (this.#isClosed) return new QuorateError("ERR_CLIENT_CLOSED", "the client was closed");
+    if (this.#isClosed) return closedError();
     if (signal?.aborted === true) return aborted(signal);
     if (this.#calls.size >= OUTSTANDING_MAX || this.#bytes + bytes > OUTSTANDING_BYTES_MAX) {
       return new QuorateError("ERR_CLIENT_BUSY", "too many requests wait for their answer", {
@@ -108,7 +156,8 @@ export class Session {
   }
 
   #pump(): void {
-    if (this.#waiting.length === 0 || this.#isClosed) return;
+    if (this.#isClosed) return;
+    if (this.#waiting.length === 0 && this.#subscriptions.size === 0) return;
     if (this.#link === null) {
       this.#connector.start();
       return;
@@ -117,6 +166,12 @@ export class Session {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const call of waiting) if (!call.settled) this.#link.send(call);
+    for (const subscription of this.#subscriptions) {
+      // What it received before is still in its buffer, which one window bounds.
+      if (subscription.isSent || !subscription.stream.isEmpty) continue;
+      subscription.isSent = true;
+      this.#link.subscribe(subscription);
+    }
   }
 
   #onOpen(socket: ClientSocket, server: string): void {
@@ -125,6 +180,12 @@ export class Session {
     const link = new Link(socket, { server, isCaughtUp: !this.#hasSeenState }, this.#ambient, {
       onAnswer: (call, txnid, content) => this.#onAnswer(call, txnid, content),
       onRefused: (call, error) => this.#onRefused(call, error),
+      onReceived: () => {
+        this.#hasSeenState = true;
+        this.#refusals = 0;
+        this.#connector.succeeded();
+      },
+      onEnded: (subscription, error) => this.#onEnded(subscription, error),
       onDown: (inFlight, reason) => this.#onDown(inFlight, reason),
     });
     this.#link = link;
@@ -161,8 +222,55 @@ export class Session {
     this.#leaveIfDone();
   }
 
+  /** A subscription ended on this connection; it goes on elsewhere unless that helps nothing. */
+  #onEnded(subscription: Subscription, error: QuorateError): void {
+    if (!this.#subscriptions.has(subscription)) return;
+    if (error.code === "ERR_CLIENT_COMPACTED") {
+      // Another server may hold more of the log.
+      if (!subscription.compacted(error, this.#serverCount)) {
+        this.#endSubscription(subscription, subscription.compactedError ?? error);
+        return;
+      }
+      this.#isLeaving = true;
+    } else if (NOT_TAKEN_ON.has(error.code)) {
+      this.#refusals += 1;
+      // One that had begun ends so when this server falls behind the others.
+      const isBehind = subscription.hasBegun || this.#refusals >= REFUSALS_MAX;
+      if (isBehind || error.code === "ERR_SERVER_CLOSED") this.#isLeaving = true;
+      else this.#retryLater();
+    } else {
+      this.#endSubscription(subscription, error);
+      return;
+    }
+    subscription.isSent = false;
+    this.#leaveIfDone();
+  }
+
+  #onTaken(subscription: Subscription): void {
+    this.#link?.tellTaken(subscription);
+    if (!subscription.isSent) this.#pump();
+  }
+
+  #endOnAbort(subscription: Subscription, signal: AbortSignal): void {
+    const onAbort = (): void => this.#endSubscription(subscription, aborted(signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+    subscription.onGone = () => signal.removeEventListener("abort", onAbort);
+  }
+
+  #endSubscription(subscription: Subscription, error: QuorateError): void {
+    this.#drop(subscription);
+    subscription.stream.end(error);
+  }
+
+  #drop(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription);
+    subscription.onGone();
+    this.#link?.unsubscribe(subscription);
+  }
+
   #onDown(inFlight: readonly Call[], reason: QuorateError): void {
     this.#link = null;
+    for (const subscription of this.#subscriptions) subscription.isSent = false;
     const again: Call[] = [];
     for (const call of inFlight) {
       if (call.settled) continue;
@@ -193,7 +301,8 @@ export class Session {
     this.#sweeper ??= this.#ambient.clock.setTimer(SWEEP_MS, () => {
       this.#sweeper = null;
       this.#sweep();
-      if (this.#calls.size > 0 && !this.#isClosed) this.#startSweeping();
+      const isNeeded = this.#calls.size > 0 || this.#subscriptions.size > 0;
+      if (isNeeded && !this.#isClosed) this.#startSweeping();
     });
   }
 
@@ -204,10 +313,18 @@ export class Session {
       if (now >= call.deadline) this.#settle(call, this.#timeoutOf(call));
     }
     this.#waiting = this.#waiting.filter((call) => !call.settled);
+    for (const subscription of this.#subscriptions) {
+      if (subscription.hasBegun || now < subscription.deadline) continue;
+      this.#endSubscription(subscription, this.#lateError());
+    }
   }
 
   #timeoutOf(call: Call): QuorateError {
     if (call.sent && call.isWrite) return outcomeUnknown("no answer in time");
+    return this.#lateError();
+  }
+
+  #lateError(): QuorateError {
     if (this.#link === null) return this.#connector.unreachable();
     return new QuorateError("ERR_CLIENT_TIMEOUT", "no answer in time", { retryable: true });
   }
@@ -239,6 +356,10 @@ export class Session {
     this.#calls.delete(call);
     this.#bytes -= bytesOf(call);
   }
+}
+
+function closedError(): QuorateError {
+  return new QuorateError("ERR_CLIENT_CLOSED", "the client was closed");
 }
 
 function aborted(signal: AbortSignal): QuorateError {

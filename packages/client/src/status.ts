@@ -32,24 +32,29 @@ const STATUS_BYTES_MAX = 256 * 1024;
 
 /**
  * Asks one server for its status over HTTP.
- * @throws (rejects) ERR_CLIENT_UNREACHABLE, with what stood in the way.
+ * @throws (rejects) ERR_CLIENT_UNREACHABLE, with what stood in the way; ERR_CLIENT_ABORTED.
  */
 export async function fetchStatus(
   server: string,
-  options: { readonly timeoutMs?: number } = {},
+  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
 ): Promise<ServerStatus> {
   const fail = (why: string, cause?: unknown): QuorateError =>
     new QuorateError("ERR_CLIENT_UNREACHABLE", `${server}: ${why}`, { cause, retryable: true });
   let status: unknown;
+  const { signal, timeoutMs = 2000 } = options;
+  const timeout = AbortSignal.timeout(timeoutMs);
   try {
     const response = await fetch(`http://${server}/status`, {
-      signal: AbortSignal.timeout(options.timeoutMs ?? 2000),
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     });
     if (!response.ok) throw fail(`HTTP ${response.status}`);
     const text = await response.text();
     if (text.length > STATUS_BYTES_MAX) throw fail("the answer is too long");
     status = JSON.parse(text);
   } catch (error) {
+    if (signal?.aborted === true) {
+      throw new QuorateError("ERR_CLIENT_ABORTED", "the call was aborted", { cause: error });
+    }
     throw error instanceof QuorateError ? error : fail(reasonOf(error), error);
   }
   if (!isStatus(status)) throw fail("this is not a Quorate server");

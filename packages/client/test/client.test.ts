@@ -1,44 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { errorCodeOf, type Clock } from "@quorate/protocol";
-import { createClient, type ClientOptions, type QuorateClient } from "../src/index.js";
+import { errorCodeOf } from "@quorate/protocol";
+import { createClient } from "../src/index.js";
 import { FakeEndpoint, refusal, until } from "./fake-endpoint.js";
+import { openClient } from "./support.js";
 
 const DEAD = "127.0.0.1:1";
 const OP = 60;
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-/** Real turns, and time that runs when told to: timers run at once when it does. */
-class TestClock implements Pick<Clock, "now" | "setTimer" | "defer"> {
-  #now = 0;
-  readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
-
-  now = (): number => this.#now;
-  defer = (callback: () => void): void => void setImmediate(callback);
-
-  setTimer(ms: number, callback: () => void): { cancel(): void } {
-    const timer = { at: this.#now + ms, callback };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  }
-
-  advance(ms: number): void {
-    const end = this.#now + ms;
-    for (;;) {
-      const due = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#now = Math.max(this.#now, due.at);
-      this.#timers.delete(due);
-      due.callback();
-    }
-    this.#now = end;
-  }
-}
-
-function open(options: ClientOptions): QuorateClient & Disposable & { clock: TestClock } {
-  const clock = new TestClock();
-  const client = createClient(options, { ambient: { clock, random: () => 0 } });
-  return { ...client, clock, [Symbol.dispose]: () => client.close() };
-}
 
 async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
   return promise.then(
@@ -52,7 +20,7 @@ const echo = (request: { content: Uint8Array }): Uint8Array => request.content;
 describe("the client", () => {
   it("sends what one turn asks in one frame, and answers each call", async () => {
     await using server = await FakeEndpoint.open(echo);
-    using client = open({ servers: [server.url] });
+    using client = openClient({ servers: [server.url] });
     await client.custom(OP, "/", bytes("first"));
     server.frames = 0;
     const answers = await Promise.all(
@@ -66,13 +34,13 @@ describe("the client", () => {
 
   it("passes on a refusal under its code", async () => {
     await using server = await FakeEndpoint.open(() => refusal("ERR_ZNODE_NO_NODE"));
-    using client = open({ servers: [server.url] });
+    using client = openClient({ servers: [server.url] });
     expect(await codeOf(client.get("/a"))).toBe("ERR_ZNODE_NO_NODE");
     expect(await client.exists("/a")).toBeNull();
   });
 
   it("refuses a bad path and too much data without asking", async () => {
-    using client = open({ servers: [DEAD] });
+    using client = openClient({ servers: [DEAD] });
     expect(await codeOf(client.get("a"))).toBe("ERR_ARG_PATH");
     expect(await codeOf(client.set("/a", new Uint8Array(2 ** 20)))).toBe("ERR_ARG_TOO_LARGE");
     expect(await codeOf(client.custom(3, "/a", bytes("")))).toBe("ERR_ARG_VALUE");
@@ -82,12 +50,12 @@ describe("the client", () => {
 
   it("goes on to the next server when one is down", async () => {
     await using server = await FakeEndpoint.open(echo);
-    using client = open({ servers: [DEAD, server.url] });
+    using client = openClient({ servers: [DEAD, server.url] });
     expect(await client.custom(OP, "/", bytes("x"))).toEqual(bytes("x"));
   });
 
   it("says which servers it could not reach, and why", async () => {
-    using client = open({ servers: [DEAD], timeoutMs: 300 });
+    using client = openClient({ servers: [DEAD], timeoutMs: 300 });
     const failed = client.get("/a").catch((error: unknown) => error);
     let error: unknown;
     void failed.then((value) => (error = value));
@@ -100,7 +68,7 @@ describe("the client", () => {
   });
 
   it("reconnects with pauses that grow to their bound", async () => {
-    using client = open({ servers: [DEAD], timeoutMs: 60_000 });
+    using client = openClient({ servers: [DEAD], timeoutMs: 60_000 });
     const failed = codeOf(client.get("/a"));
     let done = false;
     void failed.then(() => (done = true));
@@ -116,7 +84,7 @@ describe("a write whose connection is lost", () => {
   it("has an unknown outcome once it was sent, and is not sent again (F47)", async () => {
     await using first = await FakeEndpoint.open(() => "later");
     await using second = await FakeEndpoint.open(echo);
-    using client = open({ servers: [first.url, second.url] });
+    using client = openClient({ servers: [first.url, second.url] });
     const lost = codeOf(client.custom(OP, "/lost", bytes("x")));
     await until(() => first.requests.length === 1);
     first.cut();
@@ -127,7 +95,7 @@ describe("a write whose connection is lost", () => {
 
   it("is sent elsewhere when it had not left", async () => {
     await using server = await FakeEndpoint.open(echo);
-    using client = open({ servers: [DEAD, server.url] });
+    using client = openClient({ servers: [DEAD, server.url] });
     const calls = [1, 2, 3].map((i) => client.custom(OP, `/${i}`, bytes("x")));
     await Promise.all(calls);
     expect(server.requests.map((request) => request.key)).toEqual(["/1", "/2", "/3"]);
@@ -135,7 +103,7 @@ describe("a write whose connection is lost", () => {
 
   it("has an unknown outcome when its time is over, aborted, or the client closed", async () => {
     await using server = await FakeEndpoint.open(() => "later");
-    using client = open({ servers: [server.url] });
+    using client = openClient({ servers: [server.url] });
     const abort = new AbortController();
     const late = codeOf(client.custom(OP, "/late", bytes("x"), { timeoutMs: 100 }));
     const aborted = codeOf(client.custom(OP, "/aborted", bytes("x"), { signal: abort.signal }));
@@ -154,7 +122,7 @@ describe("a read", () => {
   it("in flight is asked again elsewhere", async () => {
     await using first = await FakeEndpoint.open(() => "later");
     await using second = await FakeEndpoint.open(() => refusal("ERR_ZNODE_NO_NODE"));
-    using client = open({ servers: [first.url, second.url] });
+    using client = openClient({ servers: [first.url, second.url] });
     const read = codeOf(client.get("/a"));
     await until(() => first.requests.length === 1);
     first.cut();
@@ -165,7 +133,7 @@ describe("a read", () => {
     const stat = new Uint8Array(68);
     await using first = await FakeEndpoint.open(() => stat);
     await using second = await FakeEndpoint.open(() => stat);
-    using client = open({ servers: [first.url, second.url] });
+    using client = openClient({ servers: [first.url, second.url] });
     await client.get("/a");
     first.cut();
     await until(() => first.connectionCount === 0);
@@ -181,7 +149,7 @@ describe("a read", () => {
 
   it("ends by its deadline, its signal, or the client's end", async () => {
     await using server = await FakeEndpoint.open(() => "later");
-    using client = open({ servers: [server.url] });
+    using client = openClient({ servers: [server.url] });
     const abort = new AbortController();
     const late = codeOf(client.get("/late", { timeoutMs: 100 }));
     const aborted = codeOf(client.get("/aborted", { signal: abort.signal }));
@@ -207,7 +175,7 @@ describe("a server in trouble", () => {
       refusals -= 1;
       return refusals >= 0 ? refusal("ERR_SERVER_NOT_READY") : request.content;
     });
-    using client = open({ servers: [server.url] });
+    using client = openClient({ servers: [server.url] });
     let done = false;
     void client.custom(OP, "/", bytes("x")).then(() => (done = true));
     while (!done) {
@@ -220,7 +188,7 @@ describe("a server in trouble", () => {
   it("that stays so is left for another", async () => {
     await using first = await FakeEndpoint.open(() => refusal("ERR_SERVER_NOT_READY"));
     await using second = await FakeEndpoint.open(echo);
-    using client = open({ servers: [first.url, second.url] });
+    using client = openClient({ servers: [first.url, second.url] });
     let done = false;
     void client.custom(OP, "/", bytes("x")).then(() => (done = true));
     while (!done) {
@@ -234,7 +202,7 @@ describe("a server in trouble", () => {
     await using first = await FakeEndpoint.open(() => refusal("ERR_SERVER_CLOSED"));
     await using second = await FakeEndpoint.open(echo);
     // Its clock stands still: it goes on without any pause.
-    using client = open({ servers: [first.url, second.url] });
+    using client = openClient({ servers: [first.url, second.url] });
     await client.custom(OP, "/", bytes("x"));
     expect([first.requests.length, second.requests.length]).toEqual([1, 1]);
   });
@@ -243,7 +211,7 @@ describe("a server in trouble", () => {
     await using first = await FakeEndpoint.open(() => "later");
     await using second = await FakeEndpoint.open(() => refusal("ERR_ZNODE_NO_NODE"));
     first.answersPings = false;
-    using client = open({ servers: [first.url, second.url], timeoutMs: 60_000 });
+    using client = openClient({ servers: [first.url, second.url], timeoutMs: 60_000 });
     const read = codeOf(client.get("/a"));
     await until(() => first.requests.length === 1);
     client.clock.advance(1100);
@@ -256,7 +224,7 @@ describe("a server in trouble", () => {
     await using server = await FakeEndpoint.open((request) =>
       request.key === "/slow" ? "later" : request.content,
     );
-    using client = open({ servers: [server.url], timeoutMs: 60_000 });
+    using client = openClient({ servers: [server.url], timeoutMs: 60_000 });
     const answer = client.custom(OP, "/slow", bytes("slow"));
     await until(() => server.requests.length === 1);
     for (let i = 1; i <= 3; i += 1) {
@@ -273,7 +241,7 @@ describe("a server in trouble", () => {
   it("that accepts connections and closes them at once is not hammered", async () => {
     await using server = await FakeEndpoint.open(() => "later");
     server.closesAtOnce = true;
-    using client = open({ servers: [server.url], timeoutMs: 60_000 });
+    using client = openClient({ servers: [server.url], timeoutMs: 60_000 });
     void codeOf(client.get("/a"));
     await until(() => server.connections === 1);
     for (let turn = 0; turn < 1000; turn += 1) {
@@ -286,7 +254,7 @@ describe("a server in trouble", () => {
     await using server = await FakeEndpoint.open((request) =>
       request.key === "/hold" ? "later" : request.content,
     );
-    using client = open({ servers: [server.url] });
+    using client = openClient({ servers: [server.url] });
     const lost = codeOf(client.custom(OP, "/hold", bytes("x")));
     await until(() => server.requests.length === 1);
     server.sendRaw(new Uint8Array([0xc1]));
@@ -297,7 +265,7 @@ describe("a server in trouble", () => {
   });
 
   it("does not make the client hoard: beyond its bound a call is refused", async () => {
-    using client = open({ servers: [DEAD] });
+    using client = openClient({ servers: [DEAD] });
     const calls = Array.from({ length: 20_001 }, () => codeOf(client.custom(OP, "/", bytes("x"))));
     expect(await calls[20_000]).toBe("ERR_CLIENT_BUSY");
     client.close();

@@ -1,17 +1,38 @@
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { WebSocketServer, type WebSocket } from "ws";
-import { QuorateError, toTxnid, type ErrorCode } from "@quorate/protocol";
+import {
+  QuorateError,
+  toTxnid,
+  type CommittedEvent,
+  type ErrorCode,
+  type Txnid,
+} from "@quorate/protocol";
 import {
   decodeNativeRequests,
+  decodeSubscribe,
+  decodeTaken,
+  encodeEvents,
+  encodeEventsHead,
   encodeNativeReplies,
   NATIVE_OP_PING,
+  NATIVE_OP_SUBSCRIBE,
+  NATIVE_OP_TAKEN,
+  NATIVE_OP_UNSUBSCRIBE,
   NATIVE_SUBPROTOCOL,
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
 
 export type Answering = (request: NativeRequest) => Uint8Array | QuorateError | "later";
+
+export interface FakeSubscription {
+  readonly id: number;
+  readonly prefix: string;
+  readonly after: Txnid | null;
+  send(upTo: Txnid, events?: readonly CommittedEvent[]): void;
+  end(error: QuorateError): void;
+}
 
 /** A server's port as a script: answers as it is told, and can hold answers back or vanish. */
 export class FakeEndpoint implements AsyncDisposable {
@@ -21,6 +42,12 @@ export class FakeEndpoint implements AsyncDisposable {
   answersPings = true;
   closesAtOnce = false;
   connections = 0;
+  /** In order of arrival, over all connections. */
+  readonly subscriptions: FakeSubscription[] = [];
+  readonly taken: Txnid[] = [];
+  unsubscribes = 0;
+  /** What happens when one arrives. By default it is told where it starts. */
+  subscribing: (subscription: FakeSubscription) => void = ({ after, send }) => send(after ?? NOW);
   answering: Answering;
   readonly #server: WebSocketServer;
   readonly #held: (() => void)[] = [];
@@ -71,6 +98,31 @@ export class FakeEndpoint implements AsyncDisposable {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  get lastSubscription(): FakeSubscription {
+    const last = this.subscriptions.at(-1);
+    if (last === undefined) throw new Error("nobody subscribed");
+    return last;
+  }
+
+  #takesSubscription({ id, op, key, content }: NativeRequest, socket: WebSocket): boolean {
+    if (op === NATIVE_OP_TAKEN) this.taken.push(decodeTaken(content));
+    else if (op === NATIVE_OP_UNSUBSCRIBE) this.unsubscribes += 1;
+    else if (op !== NATIVE_OP_SUBSCRIBE) return false;
+    else {
+      const subscription: FakeSubscription = {
+        id,
+        prefix: key,
+        after: decodeSubscribe(content),
+        send: (upTo, events = []) =>
+          socket.send(Buffer.concat([encodeEventsHead(id, upTo), encodeEvents(events)])),
+        end: (error) => socket.send(encodeNativeReplies([{ id, ok: false, error }])),
+      };
+      this.subscriptions.push(subscription);
+      this.subscribing(subscription);
+    }
+    return true;
+  }
+
   #serve(socket: WebSocket): void {
     this.connections += 1;
     if (this.closesAtOnce) socket.terminate();
@@ -84,6 +136,7 @@ export class FakeEndpoint implements AsyncDisposable {
           if (this.answersPings) replies.push(replyOf(request.id, new Uint8Array()));
           continue;
         }
+        if (this.#takesSubscription(request, socket)) continue;
         this.requests.push(request);
         const answer = this.answering(request);
         if (answer === "later") {
@@ -98,6 +151,9 @@ export class FakeEndpoint implements AsyncDisposable {
     });
   }
 }
+
+/** Where a subscription from now on starts. */
+export const NOW = toTxnid((7n << 32n) | 100n);
 
 function replyOf(id: number, answer: Uint8Array | QuorateError): NativeReply {
   return answer instanceof QuorateError

@@ -2,8 +2,13 @@
 // versions stay as they are, since they prove that old frames are still recognised.
 import { writeFileSync } from "node:fs";
 import { PROTOCOL_VERSION } from "@quorate/protocol";
-import { encodeDatagram, encodeFrame, encodeHandshake } from "../src/index.js";
-import { SAMPLE_DATAGRAM, SAMPLE_HANDSHAKES, SAMPLE_MESSAGES } from "../test/samples.js";
+import { encodeDatagram, encodeFrame, encodeHandshake, encodeLeaseDatagram } from "../src/index.js";
+import {
+  SAMPLE_DATAGRAM,
+  SAMPLE_HANDSHAKES,
+  SAMPLE_LEASE,
+  SAMPLE_MESSAGES,
+} from "../test/samples.js";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const golden = {
@@ -11,6 +16,7 @@ const golden = {
     Object.values(SAMPLE_MESSAGES).map((message) => [message.kind, hex(encodeFrame([message]))]),
   ),
   datagram: hex(encodeDatagram(SAMPLE_DATAGRAM)),
+  lease: hex(encodeLeaseDatagram(SAMPLE_LEASE)),
   handshakes: Object.fromEntries(
     Object.values(SAMPLE_HANDSHAKES).map((m) => [m.kind, hex(encodeHandshake(m))]),
   ),

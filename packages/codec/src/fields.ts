@@ -154,11 +154,19 @@ export function writeErrorText(text: string): string {
   return text.length > ERROR_TEXT_CHARS_MAX ? text.slice(0, ERROR_TEXT_CHARS_MAX) : text;
 }
 
+/** A block keeps at most half as much again of its frame alive, and that only for small batches. */
+const KEPT_SHARE_MIN = 2 / 3;
+
 /**
- * The block is copied out of the frame: batches outlive it (they wait for the disk and for slow
- * peers), and a view would keep the whole frame alive and be cloned with it to a worker.
+ * A block that is most of its frame stays a view of it: copying would hold the same bytes twice.
+ * Any other is copied out, because batches outlive their frame (they wait for the disk, for slow
+ * peers and for their commit), and a view would keep all of the frame alive.
  */
 export function readBatch(value: unknown, hash: ChainHash): EntryBatch {
   if (!(value instanceof Uint8Array)) throw malformed("batch");
-  return parseBatch(new Uint8Array(value), hash);
+  const { buffer, byteOffset, length } = value;
+  const isMost = length >= buffer.byteLength * KEPT_SHARE_MIN;
+  // Never a Buffer, whose `slice` copies nothing.
+  const bytes = isMost ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(value);
+  return parseBatch(bytes, hash);
 }

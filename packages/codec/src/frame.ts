@@ -28,7 +28,8 @@ export function encodeFrame(messages: readonly PeerMsg[]): Uint8Array {
 }
 
 /**
- * Reads a peer's frame. Contents and keys of rows are views into `bytes`; batches are copies.
+ * Reads a peer's frame. Contents and keys of rows are views into `bytes`; so are batches
+ * that are most of it, and others are copies. `bytes` must not change afterwards.
  * @throws ERR_PROTOCOL_VERSION when another version wrote it, else ERR_PROTOCOL_DECODE.
  */
 export function decodeFrame(bytes: Uint8Array, chainHash: ChainHash): PeerMsg[] {

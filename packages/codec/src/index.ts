@@ -5,8 +5,22 @@
  */
 export * from "./datagram.js";
 export * from "./frame.js";
+export * from "./split-frames.js";
 export * from "./handshake.js";
 export { KIND_NUMBERS } from "./message-codec.js";
 export * from "./native/limits.js";
+export * from "./native/event-document.js";
+export {
+  decodeSubscribe,
+  decodeTaken,
+  encodeEvents,
+  encodeEventsHead,
+  encodeSubscribe,
+  encodeTaken,
+  NATIVE_OP_SUBSCRIBE,
+  NATIVE_OP_TAKEN,
+  NATIVE_OP_UNSUBSCRIBE,
+  type NativeEvents,
+} from "./native/native-feed.js";
 export * from "./native/native-frame.js";
 export * from "./wire-limits.js";

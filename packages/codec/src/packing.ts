@@ -1,5 +1,5 @@
 import { PROTOCOL_VERSION, QuorateError } from "@quorate/protocol";
-import { Packr, RESERVE_START_SPACE } from "msgpackr";
+import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from "msgpackr";
 import { malformed } from "./fields.js";
 import { checkShape } from "./shape.js";
 
@@ -17,9 +17,17 @@ const packr = new Packr({
 
 const bodyAt = { start: 1 };
 
-/** The version byte, then `value` in msgpack. */
+/** Encodes into the library's buffer and leaves that to the next call. */
+const IN_PLACE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE | RESERVE_START_SPACE | 1;
+
+/**
+ * The version byte, then `value` in msgpack. The result is a copy of its own size: the library's
+ * buffer grows to four times the largest frame, and a view of it would keep all of that alive until
+ * the slowest peer has taken the frame.
+ */
 export function pack(value: readonly unknown[]): Uint8Array {
-  const bytes: Uint8Array = packr.pack(value, RESERVE_START_SPACE | 1);
+  const room = packr.pack(value, IN_PLACE) as Buffer & { readonly start: number; end: number };
+  const bytes = Buffer.from(room.subarray(room.start, room.end));
   bytes[0] = PROTOCOL_VERSION;
   return bytes;
 }

@@ -5,9 +5,11 @@ import {
   decodeDatagram,
   decodeFrame,
   decodeHandshake,
+  decodeLeaseDatagram,
   encodeDatagram,
   encodeFrame,
   encodeHandshake,
+  encodeLeaseDatagram,
   type HandshakeMsg,
 } from "../src/index.js";
 import {
@@ -15,6 +17,7 @@ import {
   plain,
   SAMPLE_DATAGRAM,
   SAMPLE_HANDSHAKES,
+  SAMPLE_LEASE,
   SAMPLE_MESSAGES,
 } from "./samples.js";
 
@@ -22,6 +25,7 @@ import {
 const golden = JSON.parse(readFileSync(new URL("golden/v1.json", import.meta.url), "utf8")) as {
   frames: Record<PeerMsgKind, string>;
   datagram: string;
+  lease: string;
   handshakes: Record<HandshakeMsg["kind"], string>;
 };
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -37,6 +41,11 @@ describe("golden bytes of version 1", () => {
   test("the ballot datagram is written and read as ever", () => {
     expect(hex(encodeDatagram(SAMPLE_DATAGRAM))).toBe(golden.datagram);
     expect(decodeDatagram(unhex(golden.datagram))).toEqual(SAMPLE_DATAGRAM);
+  });
+
+  test("the lease datagram is written and read as ever", () => {
+    expect(hex(encodeLeaseDatagram(SAMPLE_LEASE))).toBe(golden.lease);
+    expect(decodeLeaseDatagram(unhex(golden.lease))).toEqual(SAMPLE_LEASE);
   });
 
   test.each(Object.values(SAMPLE_HANDSHAKES))("$kind is written and read as ever", (message) => {

@@ -6,12 +6,20 @@ import {
   decodeDatagram,
   decodeFrame,
   decodeHandshake,
+  decodeLeaseDatagram,
   encodeDatagram,
   encodeFrame,
   encodeHandshake,
+  encodeLeaseDatagram,
   FRAME_TOKENS_MAX,
 } from "../src/index.js";
-import { chainHash, SAMPLE_DATAGRAM, SAMPLE_HANDSHAKES, SAMPLE_MESSAGES } from "./samples.js";
+import {
+  chainHash,
+  SAMPLE_DATAGRAM,
+  SAMPLE_HANDSHAKES,
+  SAMPLE_LEASE,
+  SAMPLE_MESSAGES,
+} from "./samples.js";
 
 const decodeError = expect.objectContaining({ code: "ERR_PROTOCOL_DECODE" }) as Error;
 const versionError = expect.objectContaining({ code: "ERR_PROTOCOL_VERSION" }) as Error;
@@ -104,6 +112,7 @@ describe("a frame that is not ours", () => {
 const targets: readonly (readonly [string, Uint8Array, (bytes: Uint8Array) => unknown])[] = [
   ["frame", encodeFrame(Object.values(SAMPLE_MESSAGES)), read],
   ["datagram", encodeDatagram(SAMPLE_DATAGRAM), decodeDatagram],
+  ["lease datagram", encodeLeaseDatagram(SAMPLE_LEASE), decodeLeaseDatagram],
   ...Object.values(SAMPLE_HANDSHAKES).map(
     (m) => [m.kind, encodeHandshake(m), decodeHandshake] as const,
   ),

@@ -96,10 +96,31 @@ describe("frames", () => {
     expect(Buffer.from(first).toString("hex")).toBe(before);
   });
 
-  test("a received batch owns its bytes alone", () => {
-    const [read] = decodeFrame(encodeFrame([SAMPLE_MESSAGES.proposal]), chainHash);
-    if (read?.kind !== "proposal") throw new Error("not a proposal");
-    expect(read.batch.bytes.buffer.byteLength).toBe(read.batch.bytes.length);
+  test("a received batch keeps no more of its frame alive than half of itself", () => {
+    const builder = new BatchBuilder(chainHash);
+    builder.add(1, 2n, 3, "/k", new Uint8Array(1000));
+    const proposal: PeerMsg = {
+      kind: "proposal",
+      batch: builder.finish(makeTxnid(1, 1), LOG_START),
+    };
+    const request = { ...SAMPLE_MESSAGES.request, content: new Uint8Array(2000) };
+    for (const messages of [[proposal], [proposal, request], [proposal, proposal]]) {
+      // As from a socket: the frame owns its memory.
+      const frame = new Uint8Array(encodeFrame(messages));
+      const [read] = decodeFrame(Buffer.from(frame.buffer), chainHash);
+      if (read?.kind !== "proposal") throw new Error("not a proposal");
+      const { bytes } = read.batch;
+      expect(bytes).toEqual(proposal.batch.bytes);
+      expect(bytes.buffer.byteLength).toBeLessThanOrEqual(bytes.length * 1.5);
+      // What is most of its frame is not copied, and is no Buffer, whose slices are not copies.
+      expect(bytes.buffer === frame.buffer).toBe(messages.length === 1);
+      expect(Buffer.isBuffer(bytes)).toBe(false);
+    }
+  });
+
+  test("a frame keeps nothing but itself alive", () => {
+    const frame = encodeFrame([{ ...SAMPLE_MESSAGES.request, content: new Uint8Array(100_000) }]);
+    expect(frame.buffer.byteLength).toBe(frame.length);
   });
 
   test("the greatest number of messages fits, one more is refused", () => {

@@ -9,6 +9,7 @@ import {
   type BallotDatagram,
   type Chain,
   type EntryBatch,
+  type LeaseDatagram,
   type PeerMsg,
   type PeerMsgKind,
 } from "@quorate/protocol";
@@ -77,6 +78,15 @@ export const SAMPLE_MESSAGES: { readonly [K in PeerMsgKind]: Extract<PeerMsg, { 
   readIndexRequest: { kind: "readIndexRequest", readId: 2 ** 53 - 1 },
   readIndexReply: { kind: "readIndexReply", readId: 0, txnid: makeTxnid(1, 2) },
   handover: { kind: "handover" },
+};
+
+export const SAMPLE_LEASE: LeaseDatagram = {
+  cluster: "été",
+  sender: toNodeId(254),
+  bootId: 0x0102_0304_0506_0708n,
+  sequence: 78n,
+  echo: 2n ** 64n - 2n,
+  lease: { kind: "lease", act: "refuse", term: toEpoch(9), beat: 2 ** 40, leaseMs: 1000 },
 };
 
 export const SAMPLE_DATAGRAM: BallotDatagram = {

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import {
   assert,
   QuorateError,
@@ -10,6 +11,7 @@ import { sha256Chain } from "./chain.js";
 import { LogLink, linkLost } from "./log-link.js";
 import { LogStore } from "./log-store.js";
 import { StateLink } from "./state-link.js";
+import { withDeadline } from "./store-support.js";
 import type { OpenedLog, ToLogWorker } from "./worker-messages.js";
 
 export interface CommitLogOptions {
@@ -27,6 +29,9 @@ export interface CommitLogOptions {
   readonly diskTimeoutMs?: number;
 }
 
+/** By directory: threads of a closed store that hang in a disk and still hold its files. */
+const abandoned = new Map<string, Promise<unknown>>();
+
 const MIB = 1024 * 1024;
 const RETAINED_TAIL_BYTES = 32 * MIB;
 const WAL_BYTES_MAX = 4 * MIB;
@@ -35,25 +40,45 @@ const DISK_TIMEOUT_MS = 5000;
 /**
  * Opens the durable store of a directory: locked, synced and verified before this resolves.
  * @throws (rejects) ERR_STORE_LOCKED when another process has it, ERR_STORE_SCHEMA when a newer
- *   release wrote it, ERR_STORE_FULL or ERR_STORE_IO when the disk fails meanwhile.
+ *   release wrote it, ERR_STORE_FULL or ERR_STORE_IO when the disk fails meanwhile,
+ *   ERR_STORE_TIMEOUT while a store that this process has closed hangs in the disk.
  */
 export async function openCommitLog(options: CommitLogOptions): Promise<DurableStore> {
   const sample = Uint8Array.of(1, 2, 3);
   assert(options.chainHash(sample) === sha256Chain(sample), "the chain hash is the protocol's");
+  const { meter, logger, diskTimeoutMs = DISK_TIMEOUT_MS } = options;
+  const directory = resolve(options.directory);
+  await untilLetGo(directory, diskTimeoutMs);
   const log = new LogLink();
   const state = new StateLink();
   try {
     const opened = await openAndRepair(options, log, state);
     return new LogStore(log, state, opened, {
-      meter: options.meter,
-      logger: options.logger,
-      diskTimeoutMs: options.diskTimeoutMs ?? DISK_TIMEOUT_MS,
+      meter,
+      logger,
+      diskTimeoutMs,
+      onAbandoned: (ended) => {
+        abandoned.set(directory, ended);
+      },
     });
   } catch (error) {
     const closed = new QuorateError("ERR_STORE_CLOSED", "the store did not open", { cause: error });
     await Promise.all([log.terminate(), state.terminate(closed)]);
     throw error;
   }
+}
+
+/** The lock belongs to a thread: this process would shut itself out. */
+async function untilLetGo(directory: string, diskTimeoutMs: number): Promise<void> {
+  const ended = abandoned.get(directory);
+  if (ended === undefined) return;
+  if ((await withDeadline(ended, diskTimeoutMs)) === "late") {
+    throw new QuorateError("ERR_STORE_TIMEOUT", "the disk has not let go of the store before", {
+      retryable: true,
+      details: { directory },
+    });
+  }
+  abandoned.delete(directory);
 }
 
 async function openAndRepair(
@@ -89,11 +114,14 @@ async function openAndRepair(
 }
 
 function ask(log: LogLink, message: ToLogWorker): Promise<OpenedLog> {
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     log.listen({
       onMessage: (answer) => {
-        if (answer.kind === "opened") resolve(answer.log);
-        else if (answer.kind === "failed") reject(new QuorateError(answer.code, answer.message));
+        if (answer.kind === "opened") done(answer.log);
+        else if (answer.kind === "failed") {
+          const { code, message: text, retryable } = answer;
+          reject(new QuorateError(code, text, { retryable }));
+        }
       },
       onLost: (error) => reject(linkLost(error)),
     });

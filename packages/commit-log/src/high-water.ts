@@ -59,6 +59,8 @@ export class HighWaterFile {
     const existed = existsSync(path);
     const fd = openSync(path, existed ? "r+" : "w+");
     if (!existed) {
+      // Room for both slots, lest a full disk refuses a slot after its transaction is durable.
+      writeSync(fd, Buffer.alloc(2 * SLOT_STRIDE_BYTES));
       fsyncSync(fd);
       syncDirectory(dirname(path));
     }

@@ -1,5 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import { QuorateError, type EntryBatch, type Ticket } from "@quorate/protocol";
+import { BlockBuffers } from "./block-buffers.js";
 import { startThread } from "./worker-threads.js";
 import type { BlockList, FromLogWorker, LogWrite, ToLogWorker } from "./worker-messages.js";
 
@@ -16,19 +17,28 @@ type Waiting = {
 };
 
 /**
- * Sends writes to the log worker: all of one turn in one message with one buffer. The blocks are
- * copied once, because the caller goes on reading its batches.
+ * Sends writes to the log worker: all of one callback in one message with one buffer. The blocks
+ * are copied once, because the caller goes on reading its batches.
  */
 export class LogLink {
   readonly #worker: Worker;
+  readonly #buffers = new BlockBuffers();
   #waiting: Waiting[] = [];
   #isFlushing = false;
   #events: LogLinkEvents | null = null;
   #isEnded = false;
+  /** Resolves when the thread is gone, for whatever reason. */
+  readonly exited: Promise<void>;
 
   constructor() {
     this.#worker = startThread("log-worker");
-    this.#worker.on("message", (message: FromLogWorker) => this.#events?.onMessage(message));
+    this.#worker.on("message", (message: FromLogWorker) => {
+      if (message.kind === "persisted") this.#buffers.give(message.spent);
+      this.#events?.onMessage(message);
+    });
+    this.exited = new Promise((resolve) => {
+      this.#worker.once("exit", () => resolve());
+    });
     const lost = (error: unknown): void => {
       if (this.#isEnded) return;
       this.#isEnded = true;
@@ -75,7 +85,9 @@ export class LogLink {
   #flushLater(): void {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    setImmediate(() => {
+    // At the end of the running callback: who writes batches has gathered them by turns already,
+    // and one turn more would delay the own disk behind those of others.
+    queueMicrotask(() => {
       this.#isFlushing = false;
       if (!this.#isEnded) this.flush();
     });
@@ -99,14 +111,15 @@ export class LogLink {
     }
     if (sent === 0) return;
     this.#waiting = this.#waiting.slice(sent);
-    const joined = new Uint8Array(size);
+    const bytes = this.#buffers.take(size);
+    const joined = new Uint8Array(bytes);
     let at = 0;
     for (const block of blocks) {
       joined.set(block, at);
       at += block.length;
     }
-    const message: ToLogWorker = { kind: "write", writes, bytes: joined.buffer, upTo };
-    this.#worker.postMessage(message, [joined.buffer]);
+    const message: ToLogWorker = { kind: "write", writes, bytes, length: size, upTo };
+    this.#worker.postMessage(message, [bytes]);
   }
 }
 

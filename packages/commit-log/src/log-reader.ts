@@ -3,6 +3,7 @@ import Database from "better-sqlite3";
 import { QuorateError, type LogPosition, type Txnid } from "@quorate/protocol";
 import { FactTable } from "./facts.js";
 import { LogRows } from "./log-rows.js";
+import { boundCache } from "./schema.js";
 import { LOG_FILE } from "./store-files.js";
 import type { LogSlice } from "./worker-messages.js";
 
@@ -14,6 +15,7 @@ export class LogReader {
 
   constructor(directory: string) {
     this.#db = new Database(join(directory, LOG_FILE), { readonly: true, timeout: 5000 });
+    boundCache(this.#db);
     this.#facts = new FactTable(this.#db);
     this.#rows = new LogRows(this.#db);
   }

@@ -19,7 +19,7 @@ import { LogRows } from "./log-rows.js";
 import { FIRST_MARKS, LogWriter } from "./log-writer.js";
 import { migrate, refuseNewerSchema, schemaVersionOf, type StoreSchema } from "./migrations.js";
 import { checkStructure, configure, SCHEMA } from "./schema.js";
-import { corruption, isUnreadable } from "./store-errors.js";
+import { corruption, isUnreadable, throwIfRefused } from "./store-errors.js";
 import { HIGH_WATER_FILE, LOG_FILE, quarantine, STATE_FILE } from "./store-files.js";
 import type { OpenedLog, RepairMsg } from "./worker-messages.js";
 
@@ -60,6 +60,7 @@ export function openLogFiles(
       return { ...open(), highWater, highWaterFound: found };
     } catch (error) {
       if (!isUnreadable(error)) throw error;
+      throwIfRefused(error, directory);
     }
     problems.push("log.db is corrupt");
     quarantine(directory, LOG_FILE);

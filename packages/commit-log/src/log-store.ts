@@ -76,6 +76,10 @@ export class LogStore implements DurableStore {
     state.listen((error) => this.#fail(error));
   }
 
+  get logStart(): LogPosition {
+    return this.#view.start;
+  }
+
   attach(events: StoreEvents): void {
     assert(this.#events === null, "a store has one receiver of its events");
     this.#events = events;
@@ -214,17 +218,22 @@ export class LogStore implements DurableStore {
     if (source !== null) yield* drained(source);
   }
 
-  openSnapshot(): Promise<SnapshotSource | null> {
-    if (this.#status !== "open") return Promise.reject(this.#endError());
+  async openSnapshot(): Promise<SnapshotSource | null> {
+    this.#throwIfEnded();
+    // What is about to become current was told which logs to keep, and this one is not among them.
+    for (let due = this.#afterTickets.at(-1); due !== undefined; due = this.#afterTickets.at(-1)) {
+      await this.#lanes.until(due.ticket);
+    }
+    this.#throwIfEnded();
     const checkpoint = this.#checkpoint;
-    if (checkpoint === null) return Promise.resolve(null);
+    if (checkpoint === null) return null;
     const pin = this.#nextPin;
     this.#nextPin += 1;
     this.#pins.set(pin, checkpoint.position);
     const rows = rowsRefOf(checkpoint);
     this.#state.request<"pin">({ op: "pin", pin, rows }).catch(this.#failed);
     const { position, digest, members } = checkpoint;
-    const source = new PinnedRows(
+    return new PinnedRows(
       { position, digest, members },
       {
         read: (after, bytesMax) =>
@@ -236,7 +245,6 @@ export class LogStore implements DurableStore {
         },
       },
     );
-    return Promise.resolve(source);
   }
 
   beginCheckpoint(info: SnapshotInfo, options: { readonly full: boolean }): CheckpointWriter {
@@ -302,8 +310,7 @@ export class LogStore implements DurableStore {
 
   #receive(message: FromLogWorker): void {
     if (message.kind === "failed") {
-      const { code } = message;
-      const retryable = code === "ERR_STORE_FULL";
+      const { code, retryable } = message;
       this.#fail(new QuorateError(code, message.message, { retryable }));
     } else if (message.kind === "closed") this.#onLogClosed();
     else if (message.kind === "persisted") {
@@ -382,7 +389,7 @@ export class LogStore implements DurableStore {
     this.#lanes.end(closedError());
     // A thread that hangs in a disk cannot be ended; the process must not hang with it.
     const ended = Promise.all([this.#log.terminate(), this.#state.terminate(closedError())]);
-    if (outcome === "late") ended.catch(() => undefined);
+    if (outcome === "late") this.#options.onAbandoned(ended);
     else await ended;
   }
 
@@ -394,9 +401,10 @@ export class LogStore implements DurableStore {
     }
     await this.#state.close(closedError()).catch(() => undefined);
     this.#log.expectEnd();
-    await new Promise<void>((resolve) => {
+    const closed = new Promise<void>((resolve) => {
       this.#onLogClosed = resolve;
       this.#log.send({ kind: "close" });
     });
+    await Promise.race([closed, this.#log.exited]);
   }
 }

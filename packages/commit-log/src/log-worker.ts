@@ -1,8 +1,9 @@
 import { parentPort, receiveMessageOnPort } from "node:worker_threads";
-import { assert, assertNever } from "@quorate/protocol";
+import { assert, assertNever, QuorateError } from "@quorate/protocol";
 import type Database from "better-sqlite3";
+import type { HighWater, HighWaterFile } from "./high-water.js";
 import { openLogFiles, repairLog, type OpenLogFiles } from "./log-recovery.js";
-import { storeErrorOf } from "./store-errors.js";
+import { openErrorOf, storeErrorOf } from "./store-errors.js";
 import { acquireLock, makeDirectory } from "./store-files.js";
 import type { FromLogWorker, RepairMsg, ToLogWorker } from "./worker-messages.js";
 
@@ -29,11 +30,13 @@ let lock: Database.Database | null = null;
 let files: OpenLogFiles | null = null;
 let walBytesMax = 0;
 let walBytes = 0;
+let directory = "";
+let isOpening = true;
 let isDead = false;
 let garbageTimer: NodeJS.Timeout | null = null;
 
-function post(message: FromLogWorker): void {
-  port.postMessage(message);
+function post(message: FromLogWorker, moved: readonly ArrayBuffer[] = []): void {
+  port.postMessage(message, moved);
 }
 
 function opened(): OpenLogFiles {
@@ -42,10 +45,11 @@ function opened(): OpenLogFiles {
 }
 
 function open(message: OpenMsg): void {
-  makeDirectory(message.directory);
-  lock = acquireLock(message.directory);
+  ({ directory } = message);
+  makeDirectory(directory);
+  lock = acquireLock(directory);
   walBytesMax = message.walBytesMax;
-  files = openLogFiles(message.directory, message.retainedTailBytes);
+  files = openLogFiles(directory, message.retainedTailBytes);
   const { writer, highWater, opened: log } = files;
   // What a crash left unclaimed is durable by now.
   if (log.problems.length === 0) {
@@ -66,21 +70,34 @@ function repair(message: RepairMsg): void {
 function commit(messages: readonly WriteMsg[]): void {
   const last = messages.at(-1);
   if (last === undefined) return;
+  isOpening = false;
   const { db, writer, highWater } = opened();
   const startedAt = performance.now();
   db.exec("BEGIN IMMEDIATE");
-  for (const { writes, bytes } of messages) {
-    writer.apply(writes, bytes);
-    walBytes += bytes.byteLength;
+  for (const { writes, bytes, length } of messages) {
+    writer.apply(writes, bytes, length);
+    walBytes += length;
   }
   writer.seal();
   db.exec("COMMIT");
-  highWater.write(writer.highWater);
+  noteHighWater(highWater, writer.highWater);
   const commitMs = performance.now() - startedAt;
   const { start: logStart, end: lastLogged } = writer.marks;
-  post({ kind: "persisted", upTo: last.upTo, logStart, lastLogged, commitMs });
+  const spent = messages.map(({ bytes }) => bytes);
+  post({ kind: "persisted", upTo: last.upTo, logStart, lastLogged, commitMs, spent }, spent);
   walBytes += TRANSACTION_OVERHEAD_BYTES;
   if (walBytes > walBytesMax) checkpointWal(db);
+}
+
+/** The transaction is durable, so this is no full disk that rolled something back. */
+function noteHighWater(file: HighWaterFile, highWater: HighWater): void {
+  try {
+    file.write(highWater);
+  } catch (error) {
+    throw new QuorateError("ERR_STORE_IO", "the high-water file cannot be written", {
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -106,12 +123,16 @@ function collectGarbage(): void {
   if (walBytes > walBytesMax) checkpointWal(db);
 }
 
+/** Whatever fails here, the lock is let go and the answer is given. */
 function close(): void {
   if (garbageTimer !== null) clearTimeout(garbageTimer);
-  if (files !== null && !isDead) files.highWater.sync();
-  files?.highWater.close();
-  files?.db.close();
-  lock?.close();
+  const open = files;
+  if (open !== null) {
+    if (!isDead) attempt("sync the high-water file", () => open.highWater.sync());
+    attempt("close the high-water file", () => open.highWater.close());
+    attempt("close the log", () => open.db.close());
+  }
+  attempt("let go of the lock", () => lock?.close());
   post({ kind: "closed" });
   port.close();
 }
@@ -119,12 +140,12 @@ function close(): void {
 /** Takes all that waits, up to the bound of a transaction. */
 function takeWaiting(first: ToLogWorker): ToLogWorker[] {
   const messages = [first];
-  let bytes = first.kind === "write" ? first.bytes.byteLength : 0;
+  let bytes = first.kind === "write" ? first.length : 0;
   while (bytes < TRANSACTION_BYTES_MAX) {
     const next = receiveMessageOnPort(port) as { readonly message: ToLogWorker } | undefined;
     if (next === undefined) break;
     messages.push(next.message);
-    if (next.message.kind === "write") bytes += next.message.bytes.byteLength;
+    if (next.message.kind === "write") bytes += next.message.length;
   }
   return messages;
 }
@@ -150,16 +171,19 @@ function fail(error: unknown): void {
   isDead = true;
   const db = files?.db;
   // A rollback that fails changes nothing: the next open decides what was durable.
-  if (db?.open === true && db.inTransaction) attempt(() => db.exec("ROLLBACK"));
-  const { code, message } = storeErrorOf(error);
-  post({ kind: "failed", code, message });
+  if (db?.open === true && db.inTransaction) {
+    attempt("roll the log back", () => db.exec("ROLLBACK"));
+  }
+  const failure = isOpening ? openErrorOf(error, directory) : storeErrorOf(error);
+  const { code, message, retryable } = failure;
+  post({ kind: "failed", code, message, retryable });
 }
 
-function attempt(action: () => void): void {
+function attempt(what: string, action: () => void): void {
   try {
     action();
   } catch (error) {
-    process.emitWarning(`the log could not be rolled back: ${String(error)}`);
+    process.emitWarning(`the store could not ${what}: ${String(error)}`);
   }
 }
 

@@ -85,11 +85,11 @@ export class LogWriter {
     return this.#garbage.length > 0;
   }
 
-  /** All writes of a transaction; `bytes` holds their blocks one behind the other. */
-  apply(writes: readonly LogWrite[], bytes: ArrayBuffer): void {
+  /** Some writes of a transaction; `bytes` begins with their blocks one behind the other. */
+  apply(writes: readonly LogWrite[], bytes: ArrayBuffer, length: number): void {
     let at = 0;
     for (const write of writes) at += this.#applyOne(write, bytes, at);
-    assert(at === bytes.byteLength, "a message holds the blocks of its writes");
+    assert(at === length, "a message holds the blocks of its writes");
   }
 
   /** Numbers the transaction; the last thing before its commit. */

@@ -44,6 +44,18 @@ export function configure(db: Database.Database, synchronous: "FULL" | "NORMAL")
   db.pragma(`synchronous = ${synchronous}`);
   db.pragma("wal_autocheckpoint = 0");
   db.pragma("foreign_keys = OFF");
+  boundCache(db);
+}
+
+/** Kibibytes of pages that a connection keeps; more are read from the system's own cache again. */
+export const CACHE_KIB_MAX = 2048;
+
+/**
+ * The build's default is 16 MiB for each connection, and a log that only grows fills it with pages
+ * that nobody asks for again.
+ */
+export function boundCache(db: Database.Database): void {
+  db.pragma(`cache_size = -${CACHE_KIB_MAX}`);
 }
 
 /**

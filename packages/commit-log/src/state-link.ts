@@ -26,16 +26,13 @@ export class StateLink {
     this.#worker = startThread("state-worker");
     this.#worker.on("message", (message: FromStateWorker) => this.#answered(message));
     const lost = (error: unknown): void => {
-      if (this.#ended !== null) return;
-      const reason = new QuorateError("ERR_STORE_IO", "the state thread is lost", { cause: error });
-      this.end(reason);
-      this.#onLost(reason);
+      this.#fail(new QuorateError("ERR_STORE_IO", "the state thread is lost", { cause: error }));
     };
     this.#worker.on("error", lost);
     this.#worker.on("exit", lost);
   }
 
-  /** Called when the thread ends without being asked to. */
+  /** Called when the thread ends without being asked to, or fails on its own. */
   listen(onLost: (error: QuorateError) => void): void {
     this.#onLost = onLost;
   }
@@ -74,13 +71,24 @@ export class StateLink {
     await this.#worker.terminate();
   }
 
+  #fail(reason: QuorateError): void {
+    if (this.#ended !== null) return;
+    this.end(reason);
+    this.#onLost(reason);
+  }
+
   #answered(message: FromStateWorker): void {
+    if (message.kind === "failed") {
+      const { code, retryable } = message;
+      this.#fail(new QuorateError(code, message.message, { retryable }));
+      return;
+    }
     const open = this.#open.get(message.id);
     if (open === undefined) return;
     this.#open.delete(message.id);
     if (message.kind === "answer") open.resolve(message.answer);
     else {
-      const retryable = message.code === "ERR_STORE_FULL";
+      const { retryable } = message;
       open.reject(new QuorateError(message.code, message.message, { retryable }));
     }
   }

@@ -1,6 +1,6 @@
 import type { Migrations } from "./migrations.js";
 import { StateDatabase } from "./state-database.js";
-import { isUnreadable, storeErrorOf } from "./store-errors.js";
+import { isUnreadable, storeErrorOf, throwIfRefused } from "./store-errors.js";
 import { quarantine, STATE_FILE } from "./store-files.js";
 import type { RowsRef } from "./worker-messages.js";
 
@@ -24,6 +24,7 @@ export function openState(
     return { state, problem: state.verify() };
   } catch (error) {
     if (!isUnreadable(error) && storeErrorOf(error).code !== "ERR_STORE_DAMAGED") throw error;
+    throwIfRefused(error, directory);
     return { state, problem: storeErrorOf(error).message };
   }
 }

@@ -4,7 +4,7 @@ import { LogReader } from "./log-reader.js";
 import { packRows, unpackRows } from "./row-codec.js";
 import type { StateDatabase } from "./state-database.js";
 import { openState, resetState } from "./state-recovery.js";
-import { storeErrorOf } from "./store-errors.js";
+import { openErrorOf, readErrorOf } from "./store-errors.js";
 import type { FromStateWorker, RowsRef, StateRequest, ToStateWorker } from "./worker-messages.js";
 
 /** The thread that writes state.db and serves all reads, so that neither delays the log. */
@@ -60,7 +60,6 @@ function close(): null {
 function scheduleSweep(): void {
   sweepTimer ??= setTimeout(() => {
     sweepTimer = null;
-    // A failure here is met again, and reported, by the next request that writes.
     if (state !== null && swept()) scheduleSweep();
   }, SWEEP_PAUSE_MS);
 }
@@ -69,7 +68,10 @@ function swept(): boolean {
   try {
     return database().sweep();
   } catch (error) {
-    process.emitWarning(`old checkpoint rows could not be removed: ${String(error)}`);
+    const failure = readErrorOf(error, directory);
+    const { code, message, retryable } = failure;
+    // Removing needs room as well; whoever writes the next checkpoint meets it, and says it.
+    if (code !== "ERR_STORE_FULL") post({ kind: "failed", code, message, retryable });
     return false;
   }
 }
@@ -127,8 +129,10 @@ port.on("message", ({ id, request }: ToStateWorker) => {
     const moved = value instanceof ArrayBuffer ? [value] : [];
     post({ kind: "answer", id, answer: value }, moved);
   } catch (error) {
-    const { code, message } = storeErrorOf(error);
-    post({ kind: "refused", id, code, message });
+    const isOpening = request.op === "open" || request.op === "reset";
+    const failure = isOpening ? openErrorOf(error, directory) : readErrorOf(error, directory);
+    const { code, message: text, retryable } = failure;
+    post({ kind: "refused", id, code, message: text, retryable });
   }
   if (request.op === "close") port.close();
 });

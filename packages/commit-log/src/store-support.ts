@@ -5,6 +5,8 @@ export interface LogStoreOptions {
   readonly meter: Meter;
   readonly logger: Logger;
   readonly diskTimeoutMs: number;
+  /** A close did not wait for its threads any longer; they hold the files until this settles. */
+  onAbandoned(ended: Promise<unknown>): void;
 }
 
 export function recoveredOf(opened: OpenedLog): RecoveredState {

@@ -63,7 +63,9 @@ export type ToLogWorker =
   | {
       readonly kind: "write";
       readonly writes: readonly LogWrite[];
+      /** Holds the blocks, and room behind them. */
       readonly bytes: ArrayBuffer;
+      readonly length: number;
       readonly upTo: Ticket;
     }
   | { readonly kind: "close" };
@@ -86,6 +88,7 @@ export interface FailedMsg {
   readonly kind: "failed";
   readonly code: ErrorCode;
   readonly message: string;
+  readonly retryable: boolean;
 }
 
 export type FromLogWorker =
@@ -96,6 +99,8 @@ export type FromLogWorker =
       readonly logStart: LogPosition;
       readonly lastLogged: LogPosition;
       readonly commitMs: number;
+      /** The buffers of the writes, moved back. */
+      readonly spent: readonly ArrayBuffer[];
     }
   | FailedMsg
   | { readonly kind: "closed" };
@@ -168,9 +173,12 @@ export interface ToStateWorker {
 
 export type FromStateWorker =
   | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
+  /** Without having been asked anything. */
+  | FailedMsg
   | {
       readonly kind: "refused";
       readonly id: number;
       readonly code: ErrorCode;
       readonly message: string;
+      readonly retryable: boolean;
     };

@@ -2,6 +2,7 @@ import {
   CLUSTER_NAME_BYTES_MAX,
   defaultMsgFactory,
   QuorateError,
+  TXNID_ZERO,
   type Clock,
   type Epoch,
   type Identity,
@@ -82,6 +83,11 @@ export interface ElectionSite {
    * place of the winner's epoch at election. Ignored without a winner, and when it would go back.
    */
   updateWinningEpoch(epoch: Epoch): void;
+  /**
+   * Another source than a ballot says who leads, and in which epoch. Peers that elect are told so
+   * from now on; an election that runs ends with it, as established.
+   */
+  noteLeader(leader: NodeId, epoch: Epoch): void;
   /**
    * The peer's message pipe was reset or refused since the ballot began: the finalize wait does
    * not wait for its vote. Ignored while no ballot runs.
@@ -221,6 +227,26 @@ class Site implements ElectionSite {
     // Deviation from seed: it dereferenced a winner that was not there (G20).
     if (this.#winner === null || epoch <= this.#winner.epoch) return;
     this.#winner = { ...this.#winner, epoch };
+  }
+
+  noteLeader(leader: NodeId, epoch: Epoch): void {
+    if (this.#isClosed) return;
+    const known = this.#winner?.candidacy.candidate === leader ? this.#winner.candidacy : null;
+    const heard: Candidacy = {
+      candidate: leader,
+      epoch,
+      loggedTxnid: TXNID_ZERO,
+      committedTxnid: TXNID_ZERO,
+      standing: "member",
+    };
+    this.#round = this.round;
+    const round = this.#round;
+    this.#master.stop();
+    const bootId = this.#messenger.bootOf(leader);
+    this.#winner = { round, candidacy: known ?? heard, epoch, bootId };
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    waiter?.resolve({ leader, epoch, established: true, round });
   }
 
   notePeerUnreachable(peer: NodeId): void {

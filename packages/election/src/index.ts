@@ -1,14 +1,26 @@
 /**
- * Leader election by ballots (L1; Zab phase 0), usable with nothing else of Quorate.
+ * Leader election (L1; Zab phase 0), usable with nothing else of Quorate.
  *
- * A site needs a clock, randomness, a logger, a messenger for datagrams that may get lost, and the
- * numbers that its votes stand on. Over real UDP the messenger and the clock come from
- * `@quorate/transport`; here three sites share one process:
+ * `joinElection` is for services: their instances elect one leader, keep it by leases and are told
+ * of every change. docs/election.md says what that promises and what it does not.
+ *
+ * ```js
+ * import { joinElection } from "@quorate/election";
+ * import { udpNetwork } from "@quorate/transport/udp";
+ *
+ * const members = { 1: "127.0.0.1:7001", 2: "127.0.0.1:7002", 3: "127.0.0.1:7003" };
+ * const candidate = await joinElection({ cluster: "jobs", nodeId: 1, members }, udpNetwork);
+ * await candidate.whileLeading(async (signal, term) => work(signal));
+ * ```
+ *
+ * `createElectionSite` is what is below: single ballots, over ports of one's own. A site needs a
+ * clock, randomness, a logger, a messenger for datagrams that may get lost, and the numbers that
+ * its votes stand on; here three sites share one process:
  *
  * ```js
  * import { createElectionSite } from "@quorate/election";
  * import { DEFAULT_TIMINGS, majorityQuorum, silentLogger } from "@quorate/protocol";
- * import { toEpoch, toNodeId, toTxnid } from "@quorate/protocol";
+ * import { toEpoch, toIdentity, toNodeId, toTxnid } from "@quorate/protocol";
  *
  * const ids = [1, 2, 3].map(toNodeId);
  * const inboxes = new Map();
@@ -40,6 +52,7 @@
  *       state: () => ({
  *         status: "electing", // later: "leading" or "following", as the result says
  *         standing: "member",
+ *         identity: toIdentity("00".repeat(16)),
  *         currentEpoch: toEpoch(0),
  *         lastLogged: toTxnid(0n),
  *         lastCommitted: toTxnid(0n),
@@ -54,7 +67,7 @@
  *
  * What a result is worth: a *winner*, not a leader. Ballots alone do not keep two nodes from
  * believing that they won; what a leader may do rests on a quorum's promise to its epoch
- * (discovery and sync). Whoever uses a site alone must fence its leader by other means.
+ * (discovery and sync), or on its leases (`joinElection`).
  *
  * Between elections a site stays open: it tells peers that elect who won, with this node's status
  * and the epoch last given to `updateWinningEpoch`. It keeps no timer then and sends nothing
@@ -69,3 +82,13 @@ export {
   type ElectionSiteOptions,
   type ElectionState,
 } from "./election-site.js";
+export type { LostReason } from "./candidate-events.js";
+export type { Candidate, CandidateEvents, CandidateState } from "./candidate.js";
+export { findLeader, type FindLeaderOptions, type FoundLeader } from "./find-leader.js";
+export {
+  joinElection,
+  type ElectionTimings,
+  type JoinElectionOptions,
+  type MembersOptions,
+  type Rank,
+} from "./join-election.js";

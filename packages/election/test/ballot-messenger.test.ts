@@ -8,13 +8,13 @@ import {
   type BallotDatagram,
 } from "@quorate/protocol";
 import { describe, expect, it } from "vitest";
+import { BallotMessenger } from "../src/ballot-messenger.js";
 import {
   ANSWERS_PER_WINDOW_MAX,
-  BallotMessenger,
   BOOTS_PER_PEER_MAX,
   FOREIGN_ECHOES_MIN,
   FOREIGN_ECHOES_MS,
-} from "../src/ballot-messenger.js";
+} from "../src/envelope.js";
 import { VirtualClock } from "./support/virtual-clock.js";
 
 const MY_BOOT = 77n;

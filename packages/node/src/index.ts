@@ -9,6 +9,7 @@ export { explainConfig, type ExplainedConfig, type ExplainedSetting } from "./co
 export type { ConfigSources } from "./config/layers.js";
 export { formatOrigin, type Origin } from "./config/located.js";
 export type { Member, MemberRole } from "./config/members.js";
+export type { SubscribeOptions } from "./feed/subscribe.js";
 export {
   createWinstonLogger,
   type ClosableLogger,

@@ -1,8 +1,8 @@
 import {
   QuorateError,
-  silentMeter,
   type ChainHash,
   type Clock,
+  type CommittedEvent,
   type Logger,
   type Meter,
   type NodeId,
@@ -18,11 +18,14 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { ServerDeps, ServerOptions } from "@quorate/server";
-import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { operationsOf, ZnodeMachine, ZnodeOp } from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
+import { Feed, type SubscriptionHandle } from "./feed/feed.js";
+import { subscribe, type SubscribeOptions } from "./feed/subscribe.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
+import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
@@ -37,6 +40,7 @@ export interface NodeParts {
   ): OpenStore;
   /** Default: winston, as configured. */
   readonly logger?: ClosableLogger;
+  /** Told of everything that the node counts, beside its own `/metrics`. */
   readonly meter?: Meter;
 }
 
@@ -47,6 +51,8 @@ export interface RunningNode {
   readonly done: Promise<ExitReason>;
   /** Null while the server is not there yet. */
   status(): NodeStatus | null;
+  /** Follows what is committed, in-process; see {@link SubscribeOptions}. */
+  subscribe(options?: SubscribeOptions): AsyncIterableIterator<CommittedEvent, undefined>;
   /** Drains, hands over, closes. Resolves with `done`. Idempotent. */
   stop(): Promise<void>;
 }
@@ -61,17 +67,19 @@ const reads: ReadonlySet<number> = new Set([ZnodeOp.get, ZnodeOp.exists, ZnodeOp
 export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
   const clock = createClock();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
-  const vitals = new Vitals(parts.meter ?? silentMeter, clock);
+  const metrics = new NodeMetrics();
+  const vitals = new Vitals(bothOf(metrics.meter, parts.meter), clock);
   const { meter } = vitals;
   const scope = logger.child({ node: config.nodeId });
   scope.info("starting", { config: describeConfig(config) });
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
-  const opened: Closable[] = [vitals];
+  const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
   try {
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
+      metrics: () => metrics.scrape(late.levels(port.connectionCount)),
       isRead: (op) => reads.has(op),
       clock,
       logger: scope.child({ component: "native" }),
@@ -91,9 +99,17 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       createStateMachine: () => new ZnodeMachine(),
       chainHash,
     });
-    late.attach(server);
+    const feed = new Feed({
+      log: server.committed,
+      operationsOf,
+      isServing: () => server.status().ready,
+      clock,
+      logger: scope.child({ component: "feed" }),
+      meter,
+    });
+    late.attach(server, feed);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    return handleOf(port, server, late, { scope, logger, opened });
+    return handleOf(port, server, late, { scope, logger, opened, feed });
   } catch (error) {
     scope.error("could not start", {}, error);
     await closeInOrder(opened);
@@ -110,16 +126,19 @@ interface Rest {
   readonly scope: Logger;
   readonly logger: ClosableLogger;
   readonly opened: readonly Closable[];
+  readonly feed: Feed;
 }
 
 function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, opened }: Rest,
+  { scope, logger, opened, feed }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
+    // Subscribers hear of it before their connections close.
+    feed.close();
     await closeInOrder(opened);
     scope.info("stopped");
     await logger.close();
@@ -129,6 +148,7 @@ function handleOf(
     requestAddress: port.address,
     done,
     status: () => late.status(),
+    subscribe: (options = {}) => subscribe(feed, options),
     async stop() {
       // What is answered while it drains still reaches its clients: the port closes after it.
       await server.stop();
@@ -189,9 +209,21 @@ async function closeInOrder(opened: readonly Closable[]): Promise<void> {
 /** Stands before a server whose store is still being verified: status is told, work refused. */
 class LateServer {
   #server: ServerHandle | null = null;
+  #feed: Feed | null = null;
 
-  attach(server: ServerHandle): void {
+  attach(server: ServerHandle, feed: Feed): void {
     this.#server = server;
+    this.#feed = feed;
+  }
+
+  levels(connections: number): LevelSources {
+    const pressure = this.#server?.pressure() ?? null;
+    return { status: this.status(), pressure, connections, feed: this.#feed };
+  }
+
+  subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {
+    if (this.#feed === null) throw starting();
+    return this.#feed.subscribe(...args);
   }
 
   status(): NodeStatus | null {
@@ -205,6 +237,24 @@ class LateServer {
   read(...args: Parameters<ServerHandle["read"]>): ReturnType<ServerHandle["read"]> {
     return this.#server?.read(...args) ?? Promise.reject(starting());
   }
+}
+
+function bothOf(own: Meter, hosts: Meter | undefined): Meter {
+  if (hosts === undefined) return own;
+  return {
+    count: (name, by) => {
+      own.count(name, by);
+      hosts.count(name, by);
+    },
+    observe: (name, value) => {
+      own.observe(name, value);
+      hosts.observe(name, value);
+    },
+    gauge: (name, value) => {
+      own.gauge(name, value);
+      hosts.gauge(name, value);
+    },
+  };
 }
 
 function starting(): QuorateError {

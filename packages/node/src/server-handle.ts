@@ -3,4 +3,7 @@ import type { Server } from "@quorate/server";
 export type { ExitReason, NodeStatus } from "@quorate/server";
 
 /** What the edge of a node needs of its server. */
-export type ServerHandle = Pick<Server, "done" | "status" | "submit" | "read" | "stop">;
+export type ServerHandle = Pick<
+  Server,
+  "done" | "committed" | "pressure" | "status" | "submit" | "read" | "stop"
+>;

@@ -7,7 +7,15 @@ import { errorCodeOf, formatTxnid, OpCode } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_OP_PING, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { OUTSTANDING_MAX, OUTSTANDING_READS_MAX } from "../src/native/limits.js";
 import { openNativePort } from "../src/native/native-port.js";
-import { FakeOp, openTestPort, RawClient, testConfig, until, noVitals } from "./support.js";
+import {
+  FakeOp,
+  noVitals,
+  openTestPort,
+  RawClient,
+  serverOf,
+  testConfig,
+  until,
+} from "./support.js";
 
 describe("the native port", () => {
   it("answers pipelined requests, many to a frame, by their ids", async () => {
@@ -94,7 +102,8 @@ describe("the native port", () => {
       host: { electionAddr: "0", messageAddr: "0", requestAddr },
     });
     const second = openNativePort(config, {
-      server: setup.server,
+      server: serverOf(setup.server, setup.feed),
+      metrics: () => Promise.reject(new Error("nobody asks")),
       vitals: noVitals,
       isRead: () => false,
       clock: setup.clock,

@@ -2,7 +2,15 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
-import { errorCodeOf, QuorateError, silentLogger, type OpenStore } from "@quorate/protocol";
+import {
+  errorCodeOf,
+  makeTxnid,
+  QuorateError,
+  silentLogger,
+  TXNID_ZERO,
+  type OpenStore,
+} from "@quorate/protocol";
+import { ZnodeOp } from "@quorate/znode";
 import { runNode, type NodeParts } from "../src/run-node.js";
 import { FakeOp, FakeServer, RawClient, testConfig, until } from "./support.js";
 
@@ -64,6 +72,36 @@ describe("a running node", () => {
     const node = await starting;
     expect(await status()).toMatchObject({ standing: "member", ready: true });
     await node.stop();
+  });
+
+  it("is followed in-process: from a txnid, by prefix, until it is enough", async () => {
+    const server = new FakeServer();
+    const node = await runNode(testConfig(), partsOf(server));
+    const say = (key: string): unknown =>
+      server.committed.append([{ op: ZnodeOp.broadcast, key, content: new Uint8Array(1) }]);
+    say("a");
+    server.ready = false;
+    const seen: string[] = [];
+    const live = node.subscribe({ prefix: "a" });
+    for await (const { operations } of node.subscribe({ prefix: "a", from: TXNID_ZERO })) {
+      seen.push(...operations.map(({ path }) => path));
+      if (seen.length === 3) break;
+      say("b");
+      say("a/x");
+    }
+    expect(seen).toEqual(["a", "a/x", "a/x"]);
+    expect((await live.next()).value).toMatchObject({ txnid: makeTxnid(1, 3) });
+    const marks = node.subscribe({ from: makeTxnid(1, 5), bookmarks: true });
+    expect((await marks.next()).value).toEqual({ txnid: makeTxnid(1, 5), operations: [] });
+    const abort = new AbortController();
+    const aborted = node.subscribe({ signal: abort.signal }).next();
+    abort.abort();
+    await expect(aborted).rejects.toMatchObject({ code: "ERR_CLIENT_ABORTED" });
+    expect(() => node.subscribe({ signal: abort.signal })).toThrow(/aborted/);
+    expect(() => node.subscribe({ prefix: "/a/" })).toThrow(/prefix/);
+    const ended = marks.next();
+    await node.stop();
+    await expect(ended).rejects.toMatchObject({ code: "ERR_SERVER_CLOSED" });
   });
 
   it("ends with its server and says why", async () => {

@@ -15,11 +15,15 @@ import {
   decodeNativeReplies,
   encodeNativeRequests,
   NATIVE_SUBPROTOCOL,
+  type NativeEvents,
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
+import { MemoryCommittedLog } from "@quorate/testkit";
+import { operationsOf } from "@quorate/znode";
+import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
-import { openNativePort, type NativePort } from "../src/native/native-port.js";
+import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
 import type { VitalsDocument } from "../src/vitals.js";
 
@@ -74,6 +78,7 @@ export class FakeServer implements ServerHandle {
   ready = true;
   stops = 0;
   readonly done = new Promise<ExitReason>((resolve) => (this.#finish = resolve));
+  readonly committed = new MemoryCommittedLog();
 
   submit(op: number, key: string, content: Uint8Array) {
     this.submitted.push({ op, key, bytes: content.length });
@@ -110,6 +115,10 @@ export class FakeServer implements ServerHandle {
     };
   }
 
+  pressure() {
+    return { pendingRequests: this.#stuck.length, oldestWriteMs: 250 };
+  }
+
   stop(): Promise<void> {
     this.stops += 1;
     this.#finish({ kind: "stopped" });
@@ -144,9 +153,20 @@ export const noVitals = (): VitalsDocument => ({
   loopDelayMs: { p99: 0, max: 0 },
 });
 
+/** What a port needs of the two. */
+export function serverOf(server: FakeServer, feed: Feed): NativePortDeps["server"] {
+  return {
+    submit: (...args) => server.submit(...args),
+    read: (...args) => server.read(...args),
+    status: () => server.status(),
+    subscribe: (...args) => feed.subscribe(...args),
+  };
+}
+
 export interface PortSetup extends AsyncDisposable {
   readonly port: NativePort;
   readonly server: FakeServer;
+  readonly feed: Feed;
   readonly logger: RecordingLogger;
   readonly clock: SteppedClock;
   readonly url: string;
@@ -156,8 +176,17 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   const server = new FakeServer();
   const logger = new RecordingLogger();
   const clock = new SteppedClock();
+  const feed = new Feed({
+    log: server.committed,
+    operationsOf,
+    isServing: () => server.ready,
+    clock,
+    logger,
+    meter: silentMeter,
+  });
   const port = await openNativePort(testConfig(extra), {
-    server,
+    server: serverOf(server, feed),
+    metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
     vitals: noVitals,
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
@@ -167,6 +196,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   return {
     port,
     server,
+    feed,
     logger,
     clock,
     url: `127.0.0.1:${port.address.port}`,
@@ -186,6 +216,7 @@ export async function until(condition: () => boolean): Promise<void> {
 /** A bare client: sends what it is told, keeps what it hears. */
 export class RawClient implements Disposable {
   readonly replies: NativeReply[] = [];
+  readonly events: NativeEvents[] = [];
   frames = 0;
   closeCode: number | null = null;
   pings = 0;
@@ -195,7 +226,10 @@ export class RawClient implements Disposable {
     this.socket = socket;
     socket.on("message", (data: Buffer) => {
       this.frames += 1;
-      this.replies.push(...decodeNativeReplies(data));
+      for (const message of decodeNativeReplies(data)) {
+        if ("events" in message) this.events.push(message);
+        else this.replies.push(message);
+      }
     });
     socket.on("ping", () => (this.pings += 1));
     socket.on("close", (code) => (this.closeCode = code));

@@ -97,7 +97,7 @@ export class BatchBuilder {
     this.#reserve(ENTRY_HEADER_BYTES + key.length * 3 + content.length);
     const at = this.#used;
     const keyAt = at + ENTRY_HEADER_BYTES;
-    const keyBytes = encoder.encodeInto(key, this.#bytes.subarray(keyAt)).written;
+    const keyBytes = writeText(key, this.#bytes, keyAt);
     this.#view.setUint8(at, op);
     this.#view.setUint8(at + 1, origin);
     this.#view.setUint16(at + 2, 0);
@@ -144,6 +144,16 @@ export class BatchBuilder {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
+}
+
+/** A path is short and ASCII nearly always: written without a call out of the engine. */
+function writeText(text: string, bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return encoder.encodeInto(text, bytes.subarray(at)).written;
+    bytes[at + i] = unit;
+  }
+  return text.length;
 }
 
 /**

@@ -33,6 +33,8 @@ export const ERROR_CODES = [
   // Election.
   "ERR_ELECTION_IN_PROGRESS",
   "ERR_ELECTION_CLOSED",
+  "ERR_ELECTION_LOST",
+  "ERR_ELECTION_NO_LEADER",
   // Discovery and sync.
   "ERR_SYNC_EPOCH_STALE",
   "ERR_SYNC_DIVERGED",
@@ -71,6 +73,8 @@ export const ERROR_CODES = [
   "ERR_CLIENT_CLOSED",
   "ERR_CLIENT_ABORTED",
   "ERR_CLIENT_BUSY",
+  "ERR_CLIENT_COMPACTED",
+  "ERR_CLIENT_TOO_SLOW",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -4,6 +4,8 @@
  */
 export * from "./action-handler.js";
 export * from "./assert.js";
+export * from "./committed-event.js";
+export * from "./committed-stream.js";
 export * from "./entry-batch.js";
 export * from "./errors.js";
 export * from "./ids.js";
@@ -12,6 +14,7 @@ export * from "./messages.js";
 export * from "./op-code.js";
 export * from "./ports/clock.js";
 export * from "./ports/durable-store.js";
+export * from "./ports/election-network.js";
 export * from "./ports/logger.js";
 export * from "./ports/meter.js";
 export * from "./ports/peer.js";

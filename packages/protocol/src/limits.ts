@@ -63,3 +63,9 @@ export const PENDING_READS_MAX = 50_000;
 
 export const ENSEMBLE_SIZE_MAX = 50;
 export const WATCHERS_PER_NODE_MAX = 100;
+
+/**
+ * Times `checkpointBytes` that the log may grow while there is no room for a checkpoint. Beyond it:
+ * ERR_STORE_FULL, and the node is not ready until one is written.
+ */
+export const LOG_INTERVALS_MAX = 16;

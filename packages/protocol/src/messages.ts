@@ -40,8 +40,8 @@ export interface VoteMsg {
   readonly candidateStanding: Standing;
 }
 
-/** The envelope of every ballot datagram. The transport adds and checks the HMAC. */
-export interface BallotDatagram {
+/** What every datagram has around its message. The transport adds and checks the HMAC. */
+export interface DatagramEnvelope {
   readonly cluster: string;
   readonly sender: NodeId;
   /** Random per start of the sender's site. */
@@ -50,7 +50,41 @@ export interface BallotDatagram {
   readonly sequence: bigint;
   /** The receiver's boot id as the sender last saw it; 0 when unknown. */
   readonly echo: bigint;
+}
+
+export interface BallotDatagram extends DatagramEnvelope {
   readonly vote: VoteMsg;
+}
+
+// ---- leases of leaders that are elected with nothing else of Quorate (docs/election.md) ----
+
+/**
+ * - `claim`: the sender won a ballot and asks for the receiver's grant.
+ * - `lead`: the sender leads and asks for the grant again.
+ * - `grant`: until its time is over the sender grants to nobody else.
+ * - `refuse`: it does not; `term` is the greatest that it has granted.
+ * - `release`: the sender neither leads nor claims any more; grants to it are free.
+ * - `hello`: the sender was started and has not been welcomed by the receiver.
+ * - `welcome`: the sender counts no grant of an earlier start of the receiver.
+ * - `note`: nothing but its envelope, which tells the sender's start.
+ * - `duplicate`: an older start under the receiver's id is alive.
+ */
+export type LeaseAct =
+  "claim" | "lead" | "grant" | "refuse" | "release" | "hello" | "welcome" | "note" | "duplicate";
+
+export interface LeaseMsg {
+  readonly kind: "lease";
+  readonly act: LeaseAct;
+  /** The claimant's term; in an answer the term answered, and in `refuse` the greatest known. */
+  readonly term: Epoch;
+  /** Number of a claim or lead, which the answer repeats: it tells when that was sent. */
+  readonly beat: number;
+  /** Of a claim or lead: how long the sender leads on the grant it asks for. Otherwise 0. */
+  readonly leaseMs: number;
+}
+
+export interface LeaseDatagram extends DatagramEnvelope {
+  readonly lease: LeaseMsg;
 }
 
 // ---- discovery and sync (Zab phases 1 and 2) ----

@@ -1,6 +1,12 @@
-import { HISTORY_CHUNK_BYTES_MAX } from "@quorate/protocol";
+import {
+  errorCodeOf,
+  HISTORY_CHUNK_BYTES_MAX,
+  LOG_INTERVALS_MAX,
+  QuorateError,
+} from "@quorate/protocol";
 import type {
   CheckpointWriter,
+  Clock,
   DurableStore,
   Logger,
   SnapshotInfo,
@@ -10,8 +16,20 @@ import type {
 export interface CheckpointerDeps {
   readonly store: DurableStore;
   readonly stateMachine: StateMachine;
+  readonly clock: Clock;
   readonly logger: Logger;
+  /** Log bytes applied since the start; grows only. */
+  appliedBytes(): number;
+  /** The applied state as of now; its position is durable in the log when a checkpoint starts. */
+  describe(): SnapshotInfo;
+  /** There was no room for a checkpoint for so long that the log may grow no further. */
+  onOverdue(error: QuorateError): void;
 }
+
+/** After a checkpoint that failed, the next one is tried after this share of the usual bytes. */
+const RETRY_SHARE = 1 / 8;
+/** While nothing is written, so that no bytes call for the next. */
+const RETRY_PAUSE_MS = 1000;
 
 /**
  * Writes a checkpoint whenever enough of the log has been applied, so that the log below it can
@@ -22,6 +40,9 @@ export class Checkpointer {
   readonly #intervalBytes: number;
   readonly #deps: CheckpointerDeps;
   #bytesAtLast = 0;
+  #bytesAtFinished = 0;
+  /** The last one that was tried found no room. */
+  #isOutOfRoom = false;
   #isRunning = false;
   #generation = 0;
 
@@ -30,18 +51,16 @@ export class Checkpointer {
     this.#deps = deps;
   }
 
-  /**
-   * Starts one if it is due.
-   * @param describe the applied state as of now; only called when one starts. Its position is
-   * durable in the log.
-   */
-  consider(appliedBytes: number, describe: () => SnapshotInfo): void {
-    if (this.#isRunning || appliedBytes - this.#bytesAtLast < this.#intervalBytes) return;
-    this.#isRunning = true;
-    this.#bytesAtLast = appliedBytes;
-    this.#run(describe()).catch((error: unknown) => {
-      this.#deps.logger.warn("checkpoint failed; the log is kept", {}, error);
-    });
+  /** Starts one if it is due. */
+  consider(): void {
+    if (this.#isRunning) return;
+    const appliedBytes = this.#deps.appliedBytes();
+    if (this.#isOutOfRoom && this.#isOverdue()) {
+      this.#deps.onOverdue(this.#overdue());
+      return;
+    }
+    if (appliedBytes - this.#bytesAtLast < this.#intervalBytes) return;
+    this.#startedAttempt().catch((error: unknown) => this.#failed(error));
   }
 
   /** The state is being replaced: what is being written must never become current. */
@@ -49,7 +68,69 @@ export class Checkpointer {
     this.#generation += 1;
   }
 
-  async #run(info: SnapshotInfo): Promise<void> {
+  /**
+   * Writes checkpoints, again and again, until the log is well within its bound: what is logged and
+   * not applied yet counts as soon as the node leads, and would end that role at once.
+   */
+  async shortenLog(isOver: () => boolean): Promise<void> {
+    while (!this.#isRunning && this.#bytesAbove > this.#bytesMax / 2 && !isOver()) {
+      try {
+        await this.#startedAttempt();
+      } catch (error) {
+        this.#failed(error);
+        await new Promise<void>((resolve) => {
+          this.#deps.clock.setTimer(RETRY_PAUSE_MS, resolve);
+        });
+      }
+    }
+  }
+
+  async #startedAttempt(): Promise<void> {
+    const appliedBytes = this.#deps.appliedBytes();
+    this.#isRunning = true;
+    this.#bytesAtLast = appliedBytes;
+    try {
+      const isFinished = await this.#run(this.#deps.describe());
+      if (isFinished) this.#bytesAtFinished = appliedBytes;
+      this.#isOutOfRoom = false;
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** The log is kept, and the next one tried sooner. */
+  #failed(error: unknown): void {
+    const { logger } = this.#deps;
+    this.#bytesAtLast -= this.#intervalBytes * (1 - RETRY_SHARE);
+    this.#isOutOfRoom = errorCodeOf(error) === "ERR_STORE_FULL";
+    const fields = { bytes: this.#bytesAbove, bytesMax: this.#bytesMax };
+    if (this.#isOutOfRoom) {
+      logger.error("no room for a checkpoint; the log grows until there is", fields, error);
+    } else logger.warn("checkpoint failed; the log is kept", fields, error);
+  }
+
+  /** Of the log above the last finished checkpoint. */
+  get #bytesAbove(): number {
+    return this.#deps.appliedBytes() - this.#bytesAtFinished;
+  }
+
+  #isOverdue(): boolean {
+    return this.#bytesAbove > this.#bytesMax;
+  }
+
+  get #bytesMax(): number {
+    return this.#intervalBytes * LOG_INTERVALS_MAX;
+  }
+
+  #overdue(): QuorateError {
+    return new QuorateError("ERR_STORE_FULL", "no room for a checkpoint, and the log is too long", {
+      retryable: true,
+      details: { bytes: this.#bytesAbove, bytesMax: this.#bytesMax },
+    });
+  }
+
+  /** True when it became current. */
+  async #run(info: SnapshotInfo): Promise<boolean> {
     const generation = this.#generation;
     const changes = this.#deps.stateMachine.beginChanges({ full: false });
     let writer: CheckpointWriter | null = null;
@@ -60,17 +141,16 @@ export class Checkpointer {
         const rows = changes.next(HISTORY_CHUNK_BYTES_MAX);
         if (rows.length === 0) {
           await writer.finish();
-          return;
+          return true;
         }
         await writer.write(rows);
       }
       await writer.discard();
+      return false;
     } catch (error) {
       if (generation === this.#generation) changes.abandon();
       await writer?.discard();
       throw error;
-    } finally {
-      this.#isRunning = false;
     }
   }
 }

@@ -1,9 +1,4 @@
-import {
-  createElectionSite,
-  type ElectionResult,
-  type ElectionSite,
-  type ElectionState,
-} from "@quorate/election";
+import { createElectionSite, type ElectionResult, type ElectionSite } from "@quorate/election";
 import {
   assertNever,
   PENDING_PIPES_MAX,
@@ -14,6 +9,8 @@ import {
   type QuorumVerifier,
   type Txnid,
 } from "@quorate/protocol";
+import { AppliedFeed } from "./applied-feed.js";
+import { electionStateOf } from "./election-state.js";
 import { effectiveStanding } from "./identity-record.js";
 import { FollowerServer } from "./follower-server.js";
 import { LeaderServer } from "./leader-server.js";
@@ -27,6 +24,7 @@ import type {
   Server,
   ServerDeps,
   ServerOptions,
+  ServerPressure,
 } from "./server.js";
 
 /** Pause before the store is opened again after it was full. */
@@ -53,6 +51,8 @@ type CoordinatorDeps = ServerDeps & Required<Pick<ServerDeps, "meter" | "factory
  */
 export class Coordinator implements Server {
   readonly done: Promise<ExitReason>;
+  /** Outlives each opening of the store. */
+  readonly committed: AppliedFeed;
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #requests: RequestManager;
@@ -76,6 +76,7 @@ export class Coordinator implements Server {
     this.#options = options;
     this.#deps = deps;
     this.#requests = new RequestManager(deps);
+    this.committed = new AppliedFeed(deps);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -104,7 +105,7 @@ export class Coordinator implements Server {
         logger,
         messenger,
         factory,
-        state: () => this.#electionState(),
+        state: () => electionStateOf(this.#openAction(), this.#status),
         standingOf: (voter, voterIdentity, claimed) =>
           effectiveStanding(this.#openAction().getIdentityTable(), voter, voterIdentity, claimed),
       },
@@ -134,6 +135,11 @@ export class Coordinator implements Server {
       ready: this.#role?.isReady ?? false,
       waitingFor: this.#leaderServer?.awaitedFounders ?? this.#site?.awaitedFounders ?? [],
     };
+  }
+
+  pressure(): ServerPressure {
+    const oldestWriteMs = this.#openAction().oldestAppendAgeMs();
+    return { pendingRequests: this.#requests.pendingCount, oldestWriteMs };
   }
 
   submit(
@@ -182,7 +188,8 @@ export class Coordinator implements Server {
     const { logger } = this.#deps;
     while (!this.#isStopping) {
       this.#becomeElecting();
-      const failure = await this.#barrier();
+      const failure =
+        (await this.#barrier()) ?? (await this.#openAction().shortenLog(this.#abort.signal));
       if (this.#abort.signal.aborted) break;
       if (failure !== null) {
         // It failed after the role had ended: nobody else has heard of it.
@@ -202,6 +209,7 @@ export class Coordinator implements Server {
   }
 
   #becomeElecting(): void {
+    this.#deps.meter.count("elections");
     this.#role = null;
     this.#leaderServer = null;
     this.#leader = null;
@@ -305,7 +313,9 @@ export class Coordinator implements Server {
 
   /**
    * A full disk rolled back: nothing of the open writes is there, so what is durable is loaded
-   * again, as soon as the store can be opened. Any other failure has an unknown outcome.
+   * again, as soon as the store can be opened. Any other failure has an unknown outcome. So may a
+   * failure to open, unless it says of itself that it passes: still full, or files that a reader or
+   * the hung disk of the store before has not let go.
    */
   async #storeFailed(error: QuorateError): Promise<ExitReason | undefined> {
     const { logger } = this.#deps;
@@ -323,7 +333,7 @@ export class Coordinator implements Server {
       } catch (again) {
         if (!(again instanceof QuorateError)) throw again;
         logger.error("the store cannot be opened", {}, again);
-        if (again.code !== "ERR_STORE_FULL") return { kind: "failed", error: again };
+        if (!again.retryable) return { kind: "failed", error: again };
         await this.#pause(REOPEN_PAUSE_MS);
       }
     }
@@ -334,13 +344,14 @@ export class Coordinator implements Server {
     const { openStore, createStateMachine, clock, logger } = this.#deps;
     const { nodeId, quorum, trustEmpty, checkpointBytes } = this.#options;
     const store = await openStore();
+    const [requests, feed, stateMachine] = [this.#requests, this.committed, createStateMachine()];
     const { identity, damage, lastLogged, currentEpoch } = store.recovered;
     if (damage !== null) logger.error("the history was found damaged; recovering", { damage });
     logger.info("store opened", { identity, lastLogged: lastLogged.txnid, currentEpoch });
     try {
       this.#action = await ServerAction.open(
         { nodeId, quorum, trustEmpty, checkpointBytes },
-        { store, stateMachine: createStateMachine(), requests: this.#requests, clock, logger },
+        { store, stateMachine, requests, clock, logger, feed },
       );
     } catch (error) {
       await store.close();
@@ -384,18 +395,6 @@ export class Coordinator implements Server {
   }
 
   // ---- helpers ----
-
-  #electionState(): ElectionState {
-    const action = this.#openAction();
-    return {
-      status: this.#status,
-      standing: action.getStanding(),
-      identity: action.getIdentity(),
-      currentEpoch: action.getCurrentEpoch(),
-      lastLogged: action.getLastLoggedTxid(),
-      lastCommitted: action.getLastCommittedTxid(),
-    };
-  }
 
   #openAction(): ServerAction {
     if (this.#action === null) throw new QuorateError("ERR_SERVER_NOT_READY", "not started");

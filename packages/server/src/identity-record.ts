@@ -40,3 +40,7 @@ export function effectiveStanding(
 ): Standing {
   return members.get(voter) === identity ? "member" : claimed;
 }
+
+export function isSameTable(table: IdentityTable, other: IdentityTable): boolean {
+  return table.size === other.size && [...table].every(([id, name]) => other.get(id) === name);
+}

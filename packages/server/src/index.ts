@@ -3,6 +3,7 @@
  * root supplies sockets, disk, time and randomness, and the simulator supplies virtual ones.
  * @packageDocumentation
  */
+export type { CommittedLog, CommittedListener } from "./applied-feed.js";
 export {
   startServer,
   type ExitReason,
@@ -12,6 +13,7 @@ export {
   type Server,
   type ServerDeps,
   type ServerOptions,
+  type ServerPressure,
 } from "./server.js";
 export type { PlainActionHandler } from "./plain-host.js";
 export type { RoleEnd } from "./role.js";

@@ -21,6 +21,7 @@ import type {
   StateMachine,
   Txnid,
 } from "@quorate/protocol";
+import type { AppliedFeed } from "./applied-feed.js";
 import { decodeIdentities } from "./identity-record.js";
 
 const READ_BYTES = 256 * 1024;
@@ -32,6 +33,8 @@ export interface ReplicaDeps {
   /** A committed entry of the ensemble itself. */
   onFounded(members: Map<NodeId, Identity>): void;
   onAdmitted(voter: NodeId, identity: Identity): void;
+  /** Told of everything that is applied. */
+  readonly feed?: AppliedFeed | undefined;
 }
 
 const NO_ANSWER = new Uint8Array();
@@ -97,12 +100,13 @@ export class Replica {
       });
     }
     this.#applied = checkpoint?.position ?? LOG_START;
+    this.#deps.feed?.restored(this.#applied, store);
     this.#logEnd = this.#applied;
     this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
     while (this.#logEnd.txnid < logEnd.txnid) {
       const batches = await store.readBatches(this.#logEnd.txnid, logEnd.txnid, READ_BYTES);
       assert(batches.length > 0, "the log reaches its own end");
-      for (const batch of batches) this.log(batch);
+      for (const batch of batches) this.#log(batch);
       this.#applyUpTo(this.#commitMark);
     }
     this.#wake();
@@ -110,6 +114,11 @@ export class Replica {
 
   /** A batch that was handed to the store. */
   log(batch: EntryBatch): void {
+    this.#log(batch);
+    this.#deps.feed?.logged(batch);
+  }
+
+  #log(batch: EntryBatch): void {
     assert(followsPosition(batch, this.#logEnd), "the log has no hole", {
       first: formatTxnid(batch.first),
       end: formatTxnid(this.#logEnd.txnid),
@@ -125,6 +134,7 @@ export class Replica {
     });
     this.#unapplied = this.#unapplied.filter((batch) => batch.last <= position.txnid);
     this.#logEnd = position;
+    this.#deps.feed?.truncated(position);
   }
 
   /** The log was replaced; `load` follows. Until then nothing can be committed. */
@@ -168,8 +178,10 @@ export class Replica {
       this.#appliedBytes += batch.bytes.length;
       count += 1;
     }
+    const batches = this.#unapplied.slice(0, count);
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
     this.#isApplying = false;
+    if (count > 0) this.#deps.feed?.advanced(batches);
   }
 
   #apply(entry: LogEntryMsg): void {

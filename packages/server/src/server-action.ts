@@ -39,8 +39,10 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
+import type { AppliedFeed } from "./applied-feed.js";
 import { Checkpointer } from "./checkpointer.js";
-import { decodeIdentities } from "./identity-record.js";
+import { emptySnapshot } from "./empty-snapshot.js";
+import { decodeIdentities, isSameTable } from "./identity-record.js";
 import { Replica } from "./replica.js";
 import type { RequestManager } from "./request-manager.js";
 import { StagedHistory } from "./staged-history.js";
@@ -64,6 +66,7 @@ export interface ServerActionDeps {
   readonly requests: RequestManager;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly feed?: AppliedFeed;
 }
 
 /**
@@ -84,8 +87,6 @@ export class ServerAction implements ActionHandler {
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
   #failure: QuorateError | null = null;
-  #resolveFailed: () => void = () => undefined;
-  readonly #failed: Promise<void>;
   /** Memory is not what the store will hold: no checkpoint may be taken of it. */
   #isInstalling = false;
 
@@ -102,9 +103,6 @@ export class ServerAction implements ActionHandler {
     this.#options = options;
     this.#deps = deps;
     this.#fid = fidOf(options.nodeId);
-    this.#failed = new Promise((resolve) => {
-      this.#resolveFailed = resolve;
-    });
     const { recovered } = deps.store;
     this.#lastLogged = recovered.lastLogged;
     this.#accepted = recovered.acceptedEpoch;
@@ -112,7 +110,18 @@ export class ServerAction implements ActionHandler {
     this.#members = recovered.members;
     deps.stateMachine.reset();
     this.#emptyDigest = deps.stateMachine.digest();
-    this.#checkpointer = new Checkpointer(options.checkpointBytes, deps);
+    this.#checkpointer = new Checkpointer(options.checkpointBytes, {
+      ...deps,
+      appliedBytes: () => this.#replica.appliedBytes,
+      describe: () => ({
+        position: this.#replica.applied,
+        digest: deps.stateMachine.digest(),
+        members: [...this.#appliedMembers].sort(([a], [b]) => a - b),
+      }),
+      onOverdue: (error) => {
+        this.#fail(error);
+      },
+    });
     this.#ledger = new TicketLedger({
       clock: deps.clock,
       onAnswered: (upTo, lastLogged) => {
@@ -127,9 +136,7 @@ export class ServerAction implements ActionHandler {
     this.#staged = new StagedHistory(deps.store, this.#ledger);
     this.#replica = new Replica({
       stateMachine: deps.stateMachine,
-      onApplied: (entry, answer) => {
-        this.#applied(entry, answer);
-      },
+      onApplied: (entry, answer) => this.#applied(entry, answer),
       onFounded: (members) => {
         this.#appliedMembers = members;
       },
@@ -137,6 +144,7 @@ export class ServerAction implements ActionHandler {
         this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
       },
+      feed: deps.feed,
     });
   }
 
@@ -405,6 +413,12 @@ export class ServerAction implements ActionHandler {
     this.#replica.abandonWaiters();
   }
 
+  /** Between two roles. Returns the store's failure, if it has failed. */
+  async shortenLog(signal: AbortSignal): Promise<QuorateError | null> {
+    await this.#checkpointer.shortenLog(() => signal.aborted || this.#failure !== null);
+    return this.#failure;
+  }
+
   digest(): bigint {
     return this.#deps.stateMachine.digest();
   }
@@ -419,7 +433,7 @@ export class ServerAction implements ActionHandler {
    * after which none will be.
    */
   async quiesce(): Promise<QuorateError | null> {
-    await Promise.race([this.#ledger.idle(), this.#failed]);
+    await this.#ledger.idle();
     return this.#failure;
   }
 
@@ -460,37 +474,19 @@ export class ServerAction implements ActionHandler {
   }
 
   #considerCheckpoint(): void {
-    const { applied, appliedBytes } = this.#replica;
     if (this.#isInstalling) return;
     // A checkpoint stands on what is durable in the own log.
+    const { applied } = this.#replica;
     if (applied.txnid > this.#lastLogged.txnid || this.#failure !== null) return;
-    this.#checkpointer.consider(appliedBytes, () => ({
-      position: applied,
-      digest: this.#deps.stateMachine.digest(),
-      members: [...this.#appliedMembers].sort(([a], [b]) => a - b),
-    }));
+    this.#checkpointer.consider();
   }
 
   #fail(error: QuorateError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    this.#resolveFailed();
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
-}
-
-/** What a node sends that has no checkpoint yet: nothing, and then its whole log. */
-function emptySnapshot(digest: bigint): SnapshotSource {
-  return {
-    info: { position: LOG_START, digest, members: [] },
-    read: () => Promise.resolve([]),
-    close: () => undefined,
-  };
-}
-
-function isSameTable(table: IdentityTable, other: IdentityTable): boolean {
-  return table.size === other.size && [...table].every(([id, name]) => other.get(id) === name);
 }
 
 function asStoreError(error: unknown): QuorateError {

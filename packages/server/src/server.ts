@@ -22,6 +22,7 @@ import {
   type Timings,
   type Txnid,
 } from "@quorate/protocol";
+import type { CommittedLog } from "./applied-feed.js";
 import { Coordinator } from "./coordinator.js";
 
 export interface ServerOptions {
@@ -80,6 +81,14 @@ export interface NodeStatus {
   readonly waitingFor: readonly NodeId[];
 }
 
+/** What waits. */
+export interface ServerPressure {
+  /** Requests of this node's clients that wait for their outcome. */
+  readonly pendingRequests: number;
+  /** How long the oldest write has waited for the disk; 0 when none does. */
+  readonly oldestWriteMs: number;
+}
+
 export interface ReadOptions {
   /** Not older than any write acknowledged anywhere before the call. Default: this node's state. */
   readonly linearizable?: boolean;
@@ -89,7 +98,10 @@ export interface ReadOptions {
 export interface Server {
   /** Resolves once, when the server has ended and its store is closed. */
   readonly done: Promise<ExitReason>;
+  /** What is applied here, entry by entry: for those who follow it. */
+  readonly committed: CommittedLog;
   status(): NodeStatus;
+  pressure(): ServerPressure;
   /**
    * Submits one write (or custom operation) of a client of this node.
    * @throws (rejects) the refusal's code; ERR_SERVER_NOT_READY and ERR_SERVER_BUSY, both retryable

@@ -1,3 +1,4 @@
+import { LOG_INTERVALS_MAX, QuorateError, type ErrorCode } from "@quorate/protocol";
 import { encodeCreate, ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { Ensemble } from "./support.js";
@@ -75,6 +76,70 @@ describe("an ensemble", () => {
     await ensemble.settle(server.submit(ZnodeOp.create, "/b", create));
     const gone = server.read(ZnodeOp.get, "/lost", new Uint8Array());
     await expect(ensemble.settle(gone)).rejects.toMatchObject({ code: "ERR_ZNODE_NO_NODE" });
+  });
+
+  test("F29, F31: a store that cannot be opened again yet is tried again, any other ends the server", async () => {
+    const ensemble = new Ensemble(1);
+    await ensemble.start(1);
+    await ensemble.clock.until(() => ensemble.allReady());
+    const server = ensemble.server(1);
+    const fill = (): void => {
+      ensemble.disk(1).failNextCommit("full");
+      server.submit(ZnodeOp.create, "/lost", create).catch(() => undefined);
+    };
+    const passing = (code: ErrorCode): QuorateError =>
+      new QuorateError(code, "it passes", { retryable: true });
+    ensemble.openFailures.push(passing("ERR_STORE_FULL"));
+    // The thread of the store before hangs in the disk; then somebody reads the log.
+    ensemble.openFailures.push(passing("ERR_STORE_TIMEOUT"), passing("ERR_STORE_LOCKED"));
+    fill();
+    await ensemble.clock.until(() => ensemble.openFailures.length === 0);
+    await ensemble.clock.until(() => server.status().ready);
+    await ensemble.settle(server.submit(ZnodeOp.create, "/a", create));
+    ensemble.openFailures.push(new QuorateError("ERR_STORE_LOCKED", "another process has it"));
+    fill();
+    expect(await ensemble.settle(server.done)).toMatchObject({
+      kind: "failed",
+      error: { code: "ERR_STORE_LOCKED" },
+    });
+  });
+
+  test("G18, F29: checkpoints without room bound the log, and the node waits for room", async () => {
+    const checkpointBytes = 2000;
+    const ensemble = new Ensemble(1, checkpointBytes);
+    await ensemble.start(1);
+    await ensemble.clock.until(() => ensemble.allReady());
+    const server = ensemble.server(1);
+    const disk = ensemble.disk(1);
+    disk.hasRoomForRows = false;
+    const data = new Uint8Array(500);
+    let written = 0;
+    for (; server.status().ready; written += 1) {
+      const write = server.submit(ZnodeOp.create, `/n${String(written)}`, encodeCreate({ data }));
+      await ensemble.settle(write).catch(() => undefined);
+    }
+    const bytes = written * data.length;
+    expect(bytes).toBeGreaterThan((checkpointBytes * LOG_INTERVALS_MAX) / 2);
+    expect(bytes).toBeLessThan(checkpointBytes * (LOG_INTERVALS_MAX + 1));
+    await ensemble.clock.pass(30_000);
+    expect(server.status().ready).toBe(false);
+    const refused = ensemble.settle(server.submit(ZnodeOp.create, "/refused", create), 3000);
+    await expect(refused).rejects.toMatchObject({ code: "ERR_SERVER_NOT_READY" });
+    // It stays so over a restart, and the process stays up.
+    await ensemble.settle(server.stop());
+    await ensemble.start(1);
+    await ensemble.clock.pass(5000);
+    expect(ensemble.server(1).status().ready).toBe(false);
+
+    disk.hasRoomForRows = true;
+    await ensemble.clock.until(() => ensemble.server(1).status().ready);
+    expect(disk.image?.checkpoint?.position.txnid).toBeGreaterThan(0n);
+    for (let i = 0; i < written - 1; i += 1) {
+      await ensemble.settle(
+        ensemble.server(1).read(ZnodeOp.get, `/n${String(i)}`, new Uint8Array()),
+      );
+    }
+    await ensemble.settle(ensemble.server(1).submit(ZnodeOp.create, "/more", create));
   });
 
   test("G32: a disk that failed with an unknown outcome ends the server", async () => {

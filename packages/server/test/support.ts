@@ -207,8 +207,13 @@ export class Ensemble {
   readonly servers = new Map<NodeId, Server>();
   /** Nodes that are started with `trustEmpty`. */
   readonly trusted = new Set<number>();
+  /** What the next attempts to open a store end with. */
+  readonly openFailures: QuorateError[] = [];
 
-  constructor(size: number) {
+  constructor(
+    size: number,
+    readonly checkpointBytes = 1 << 20,
+  ) {
     this.voters = Array.from({ length: size }, (_, index) => id(index + 1));
     for (const voter of this.voters) this.disks.set(voter, new MemoryDisk());
   }
@@ -235,8 +240,8 @@ export class Ensemble {
           voters: this.voters,
           cluster: "test",
           timings: DEFAULT_TIMINGS,
-          checkpointBytes: 1 << 20,
           trustEmpty: this.trusted.has(node),
+          checkpointBytes: this.checkpointBytes,
         },
         {
           clock: this.clock,
@@ -245,13 +250,16 @@ export class Ensemble {
           messenger: this.network.messenger(nodeId),
           listener: this.network.listener(nodeId),
           connector: this.network.connector(nodeId),
-          openStore: () =>
-            openMemoryStore(this.disk(node), {
+          openStore: () => {
+            const failure = this.openFailures.shift();
+            if (failure !== undefined) return Promise.reject(failure);
+            return openMemoryStore(this.disk(node), {
               clock: this.clock,
               random,
               chainHash: testHash,
               latencyMs: () => 1,
-            }),
+            });
+          },
           createStateMachine: () => new ZnodeMachine(),
           chainHash: testHash,
         },

@@ -48,7 +48,6 @@ export const EVENT_KINDS = [
   "abdicate",
   "superseded",
   "uncounted promise",
-  "snapshot asked for",
   "late joiner",
   "recovering",
   "compaction",
@@ -83,17 +82,6 @@ export const CRASH_PAIRS = [
   "append > append",
   "currentEpoch > append",
 ] as const;
-
-/**
- * Seldom for good reason: the queues of pipes are never smaller than the window of a history, and
- * no more than that is ever on its way; and whoever asks for a snapshot held a tail of an epoch
- * that the leader never saw. A truncation and the new epoch are mostly one transaction.
- */
-const OPTIONAL: ReadonlySet<string> = new Set([
-  "event pipe overflow",
-  "event snapshot asked for",
-  "crash truncate > currentEpoch",
-]);
 
 /** Counts by name; of one run, or of many added up. */
 export class Coverage {
@@ -134,7 +122,7 @@ export class Coverage {
 
   /** What must occur and did not. */
   zeros(): readonly string[] {
-    return REQUIRED.filter((name) => this.get(name) === 0 && !OPTIONAL.has(name));
+    return REQUIRED.filter((name) => this.get(name) === 0);
   }
 }
 

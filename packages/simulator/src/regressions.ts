@@ -26,9 +26,16 @@ export const regressions: readonly Regression[] = [
     mutant: "refusal answered before the commit it rests on",
   },
   {
+    seed: 1,
+    broke: "an admission that was committed late prolonged the lease of a leader that was cut off",
+    holds: "an admitted voter counts for the lease as of what it has answered",
+    mutant: "lease prolonged by an admission",
+  },
+  {
     seed: 19,
     broke: "the barrier between roles waited for ever behind a full disk",
     holds: "the barrier ends with the failure after which nothing will be answered",
+    mutant: "barrier blind to a failed store",
   },
   {
     seed: 135,
@@ -49,5 +56,11 @@ export const regressions: readonly Regression[] = [
       "the checker asked a leader that had been stopped at its last gate for what later leaders " +
       "had committed meanwhile",
     holds: "a leader must hold what was committed in earlier epochs; it commits nothing else",
+  },
+  {
+    seed: 826,
+    broke:
+      "the last question was on its way when its half-open pipe was reset, and passed for deaf",
+    holds: "the last questions are asked again, within a bound, while their outcome is unknown",
   },
 ];

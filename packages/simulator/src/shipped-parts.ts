@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { decodeDatagram, decodeFrame, encodeDatagram, encodeFrame } from "@quorate/codec";
+import {
+  decodeDatagram,
+  decodeFrame,
+  encodeDatagram,
+  encodeFrame,
+  splitIntoFrames,
+} from "@quorate/codec";
 import { assertNever, type Chain, type ChainHash, type Txnid } from "@quorate/protocol";
 import {
   decodeCreateResult,
@@ -14,10 +20,8 @@ import {
 } from "@quorate/znode";
 import type { WireCodec } from "./network/wire-codec.js";
 import type { Answer, Operation } from "./workload/history.js";
+import { bytesOfValue, valueOfBytes } from "./workload/values.js";
 import type { Application } from "./world/simulated-server.js";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export const shippedChainHash: ChainHash = (block) =>
   createHash("sha256").update(block).digest().readBigUInt64BE(0) as Chain;
@@ -25,7 +29,7 @@ export const shippedChainHash: ChainHash = (block) =>
 /** The bytes that real nodes exchange. */
 export const shippedCodec: WireCodec = {
   refusesByCode: true,
-  encodeFrame,
+  encodeFrames: (messages) => [...splitIntoFrames(messages)].map(encodeFrame),
   decodeFrame: (bytes) => decodeFrame(bytes, shippedChainHash),
   encodeDatagram,
   decodeDatagram,
@@ -43,13 +47,13 @@ function encodeOperation(operation: Operation): { op: number; content: Uint8Arra
     case "create":
       return {
         op: ZnodeOp.create,
-        content: encodeCreate({ data: encoder.encode(operation.value) }),
+        content: encodeCreate({ data: bytesOfValue(operation.value) }),
       };
     case "set": {
       const { version } = operation;
       return {
         op: ZnodeOp.set,
-        content: encodeSet({ data: encoder.encode(operation.value), version }),
+        content: encodeSet({ data: bytesOfValue(operation.value), version }),
       };
     }
     case "delete":
@@ -73,7 +77,7 @@ function decodeAnswer(operation: Operation, content: Uint8Array, txnid: Txnid): 
       const { data, stat } = decodeGetResult(content);
       return {
         result: "value",
-        value: decoder.decode(data),
+        value: valueOfBytes(data),
         version: stat.version,
         mzxid: stat.mzxid,
       };

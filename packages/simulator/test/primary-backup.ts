@@ -18,7 +18,8 @@ import {
 import type { ServerOptions, ServerPorts, SimulatedServer, StartServer } from "../src/index.js";
 
 /** What is wrong with it, on purpose. */
-export type Defect = "none" | "acceptBeforePersist" | "commitAlone" | "staleReads" | "applyTwice";
+export type Defect =
+  "none" | "acceptBeforePersist" | "commitAlone" | "staleReads" | "applyTwice" | "neverTells";
 
 const EPOCH = toEpoch(1);
 
@@ -85,6 +86,10 @@ class PrimaryBackup implements SimulatedServer {
     return new Promise<{ txnid: Txnid; content: Uint8Array }>((resolve, reject) => {
       if (!this.#isReady) {
         reject(new QuorateError("ERR_SERVER_NOT_READY", "not ready"));
+        return;
+      }
+      if (this.#defect === "neverTells") {
+        reject(new QuorateError("ERR_CLIENT_OUTCOME_UNKNOWN", "not telling"));
         return;
       }
       const reqId = this.#nextReqId;

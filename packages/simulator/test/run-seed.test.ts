@@ -31,6 +31,8 @@ describe("a calm run", () => {
     ["commitAlone", "commitNeedsQuorum"],
     ["staleReads", "linearizable"],
     ["applyTwice", "totalOrder"],
+    // An unknown outcome is excused once or twice, not for ever.
+    ["neverTells", "liveness"],
   ] as const)("finds %s by the checker %s", async (defect, checker) => {
     const { violation } = await run(defect);
     expect(violation?.checker).toBe(checker);

@@ -2,6 +2,7 @@ import {
   assert,
   EPOCH_ZERO,
   LOG_START,
+  QuorateError,
   TXNID_ZERO,
   type AcceptedEpoch,
   type CheckpointInfo,
@@ -63,6 +64,8 @@ export class MemoryDisk {
   #highWater: HighWater | null = null;
   #user: DiskUser | null = null;
   #failure: "full" | "io" | null = null;
+  /** Rows of checkpoints find no room while this is false; the log does. */
+  hasRoomForRows = true;
   #commitCount = 0;
 
   /** Null until a store was opened on it. */
@@ -147,6 +150,16 @@ export class MemoryDisk {
     const failure = this.#failure;
     this.#failure = null;
     return failure;
+  }
+
+  /** @internal */
+  takeRoomForRows(): void {
+    if (!this.hasRoomForRows) throw this.fullError();
+  }
+
+  /** @internal */
+  fullError(): QuorateError {
+    return new QuorateError("ERR_STORE_FULL", "the disk is full", { retryable: true });
   }
 
   /** @internal The transaction is durable; the high-water mark is a write of its own after it. */

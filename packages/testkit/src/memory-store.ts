@@ -34,7 +34,7 @@ import {
   truncateLog,
 } from "./log-slice.js";
 import type { DiskImage, DiskUser, MemoryDisk, StateRows } from "./memory-disk.js";
-import { recoveredOf, recoverImage } from "./memory-recovery.js";
+import { recoveredOf, recoverImage, readmitted } from "./memory-recovery.js";
 import { MemoryCheckpoint, MemorySnapshot, MemoryStaged, sortedRows } from "./memory-rows.js";
 
 export interface MemoryStoreOptions {
@@ -108,6 +108,8 @@ class MemoryStore implements DurableStore, DiskUser {
   #waiters: Waiter[] = [];
   #staged: MemoryStaged | null = null;
   #checkpoint: MemoryCheckpoint | null = null;
+  /** A finished checkpoint on its way to the disk, and with it the log below it. */
+  #landing: Promise<void> | null = null;
   readonly #pins = new Set<LogPosition>();
   #closed: Promise<void> | null = null;
 
@@ -124,6 +126,10 @@ class MemoryStore implements DurableStore, DiskUser {
     this.#durable = recoverImage(disk, options.chainHash, options.random);
     this.#view = this.#durable;
     this.recovered = recoveredOf(this.#durable);
+  }
+
+  get logStart(): LogPosition {
+    return this.#durable.log.start;
   }
 
   attach(events: StoreEvents): void {
@@ -246,6 +252,7 @@ class MemoryStore implements DurableStore, DiskUser {
 
   async openSnapshot(): Promise<SnapshotSource | null> {
     this.#throwIfEnded();
+    await this.#landing;
     const { checkpoint, rows } = this.#durable;
     if (checkpoint === null) return null;
     const { position, digest, members } = checkpoint;
@@ -268,7 +275,10 @@ class MemoryStore implements DurableStore, DiskUser {
     assert(info.position.txnid >= previous, "checkpoints rise", { previous, info });
     const base: StateRows = options.full ? new Map() : this.#view.rows;
     const writer: MemoryCheckpoint = new MemoryCheckpoint(info, base, {
-      pause: () => this.#pause(this.#options.latencyMs()),
+      pause: async () => {
+        await this.#pause(this.#options.latencyMs());
+        this.#disk.takeRoomForRows();
+      },
       finish: (rows) => this.#finishCheckpoint(writer, rows),
       ended: () => {
         if (this.#checkpoint === writer) this.#checkpoint = null;
@@ -345,7 +355,7 @@ class MemoryStore implements DurableStore, DiskUser {
       if (landed) this.#disk.commit(image, { highWater: false });
       this.#fail(
         failure === "full"
-          ? new QuorateError("ERR_STORE_FULL", "the disk is full", { retryable: true })
+          ? this.#disk.fullError()
           : new QuorateError("ERR_STORE_IO", "the disk failed; the outcome is unknown"),
       );
       return;
@@ -386,7 +396,9 @@ class MemoryStore implements DurableStore, DiskUser {
         log: compactLog(image.log, lowest, tailBytes),
       };
     });
-    await this.#untilPersisted(ticket);
+    this.#landing = this.#untilPersisted(ticket);
+    await this.#landing;
+    this.#landing = null;
   }
 
   // ---- waiting ----
@@ -451,13 +463,4 @@ class MemoryStore implements DurableStore, DiskUser {
     if (this.#status !== "crashed") this.#status = "closed";
     this.#disk.release(this);
   }
-}
-
-/** A table that names this directory's identity is the ensemble's word that it counts again. */
-function readmitted(image: DiskImage): DiskImage {
-  if (image.damage === null) return image;
-  for (const identity of image.members.values()) {
-    if (identity === image.identity) return { ...image, damage: null };
-  }
-  return image;
 }

@@ -2,6 +2,7 @@
  * Sockets, time and randomness of the host (L2): peers over WebSocket, ballots over UDP.
  * @packageDocumentation
  */
+export { formatAddress, parseAddress } from "./address.js";
 export { assertSafeBind, isLoopbackHost } from "./bind.js";
 export { chainHash } from "./chain-hash.js";
 export { createClock } from "./clock.js";

@@ -12,6 +12,7 @@ import type { PeerAddress, TransportDeps } from "./deps.js";
 import { DiallerHandshake, type HandshakeIdentity } from "./handshake-machine.js";
 import { closeRefused, HANDSHAKE_TIMEOUT_MS, runHandshake } from "./handshake-run.js";
 import { WebSocketPipe } from "./peer-pipe.js";
+import { SharedFrames } from "./shared-frames.js";
 import { PEER_PATH, tuneSocket } from "./socket-options.js";
 import { socketError } from "./socket-error.js";
 
@@ -94,7 +95,7 @@ function dial(
     runHandshake(socket, (bytes) => handshake.receive(bytes), deps, {
       onAccepted(peer) {
         socket.off("error", onEarlyError);
-        if (settle()) resolve(new WebSocketPipe(socket, peer, deps));
+        if (settle()) resolve(new WebSocketPipe(socket, peer, new SharedFrames(deps.clock), deps));
       },
       onRefused: fail,
     });

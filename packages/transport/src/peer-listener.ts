@@ -15,6 +15,7 @@ import type { PeerAddress, TransportDeps } from "./deps.js";
 import { ListenerHandshake, type Admission, type HandshakeIdentity } from "./handshake-machine.js";
 import { HANDSHAKE_TIMEOUT_MS, runHandshake } from "./handshake-run.js";
 import { WebSocketPipe } from "./peer-pipe.js";
+import { SharedFrames } from "./shared-frames.js";
 import { PEER_PATH, tuneSocket } from "./socket-options.js";
 import { Warnings } from "./warnings.js";
 
@@ -72,6 +73,8 @@ class WebSocketListener implements PeerListener {
   readonly #admission: Admission;
   readonly #deps: TransportDeps;
   readonly #warnings: Warnings;
+  /** Of all pipes: those who come are followers, and are sent the same. */
+  readonly #frames: SharedFrames;
   /** Connections without a finished handshake, oldest first. */
   readonly #unproven = new Map<Socket, Timer>();
   readonly #pipes = new Map<WebSocket, WebSocketPipe>();
@@ -90,6 +93,7 @@ class WebSocketListener implements PeerListener {
     };
     this.#deps = deps;
     this.#warnings = new Warnings(deps);
+    this.#frames = new SharedFrames(deps.clock);
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -188,7 +192,7 @@ class WebSocketListener implements PeerListener {
       onAccepted: (peer) => {
         socket.off("data", limit);
         this.#proven(socket);
-        this.#accept(new WebSocketPipe(webSocket, peer, this.#deps), webSocket);
+        this.#accept(new WebSocketPipe(webSocket, peer, this.#frames, this.#deps), webSocket);
       },
       onRefused: (error) => {
         this.#refused(error);

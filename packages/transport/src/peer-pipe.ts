@@ -1,8 +1,7 @@
 import type { WebSocket } from "ws";
-import { decodeFrame, encodeFrame, frameBytesOf } from "@quorate/codec";
+import { decodeFrame, frameBytesOf, splitIntoFrames } from "@quorate/codec";
 import {
   FRAME_BYTES_MAX,
-  FRAME_MESSAGES_MAX,
   PIPE_QUEUE_BYTES_MAX,
   QuorateError,
   type NodeId,
@@ -12,10 +11,9 @@ import {
 } from "@quorate/protocol";
 import { chainHash } from "./chain-hash.js";
 import type { TransportDeps } from "./deps.js";
+import type { SharedFrames } from "./shared-frames.js";
 import { socketError } from "./socket-error.js";
 
-/** A frame is closed before it grows beyond this, so that heartbeats never wait behind more. */
-const FRAME_TARGET_BYTES = 1024 * 1024;
 /** Received before `attach` and kept. Beyond it the socket is paused, not the pipe closed. */
 const UNATTACHED_BYTES_MAX = FRAME_BYTES_MAX;
 /** For the last bytes and the closing handshake; then the socket is cut. */
@@ -29,9 +27,9 @@ let pipesCreated = 0;
  * A pipe over one established WebSocket.
  *
  * Flush: messages leave when the turn of the event loop ends (`Clock.defer`), so all that the
- * arrivals of one turn cause leaves in one frame. A message that carries a batch leaves at the end
- * of the running callback instead, and takes what is queued along: its sender has gathered it
- * already, and deferring it a second time would delay every proposal by a turn. Measured with
+ * arrivals of one turn cause leaves in one frame. Batches and commit marks leave at the end of the
+ * running callback instead, and take what is queued along: a leader has deferred and gathered them
+ * already, and deferring them a second time would delay every write by two turns. Measured with
  * scripts/bench-flush.ts on two cores: flushing at the end of every callback instead saves a lone
  * message 15 us of 75, and costs 30 busy sources a quarter more CPU per message.
  */
@@ -39,6 +37,7 @@ export class WebSocketPipe implements PeerPipe {
   readonly peer: NodeId;
   readonly pipeId: number;
   readonly #socket: WebSocket;
+  readonly #frames: SharedFrames;
   readonly #deps: TransportDeps;
   readonly #sentBytesName: string;
   readonly #receivedBytesName: string;
@@ -55,11 +54,12 @@ export class WebSocketPipe implements PeerPipe {
   #isClosedByOwner = false;
   #isCloseReported = false;
 
-  constructor(socket: WebSocket, peer: NodeId, deps: TransportDeps) {
+  constructor(socket: WebSocket, peer: NodeId, frames: SharedFrames, deps: TransportDeps) {
     pipesCreated += 1;
     this.peer = peer;
     this.pipeId = pipesCreated;
     this.#socket = socket;
+    this.#frames = frames;
     this.#deps = deps;
     this.#sentBytesName = `peer_${peer}_sent_bytes`;
     this.#receivedBytesName = `peer_${peer}_received_bytes`;
@@ -136,7 +136,7 @@ export class WebSocketPipe implements PeerPipe {
     this.#queue = [];
     this.#queuedBytes = 0;
     try {
-      for (const frame of splitIntoFrames(queue)) this.#sendFrame(encodeFrame(frame));
+      for (const frame of splitIntoFrames(queue)) this.#sendFrame(this.#frames.encode(frame));
     } catch (error) {
       // A message of ours that no frame can hold: the stream would have a hole behind it.
       const cause = { cause: error };
@@ -215,22 +215,6 @@ export class WebSocketPipe implements PeerPipe {
   }
 }
 
-function isGathered(message: PeerMsg): boolean {
-  return message.kind === "proposal" || message.kind === "history" || message.kind === "inform";
-}
-
-function* splitIntoFrames(queue: readonly PeerMsg[]): Generator<readonly PeerMsg[]> {
-  let start = 0;
-  let bytes = 0;
-  for (const [at, message] of queue.entries()) {
-    const size = frameBytesOf(message);
-    const isFull = bytes + size > FRAME_TARGET_BYTES || at - start === FRAME_MESSAGES_MAX;
-    if (at > start && isFull) {
-      yield queue.slice(start, at);
-      start = at;
-      bytes = 0;
-    }
-    bytes += size;
-  }
-  yield start === 0 ? queue : queue.slice(start);
+function isGathered({ kind }: PeerMsg): boolean {
+  return kind === "proposal" || kind === "commit" || kind === "history" || kind === "inform";
 }

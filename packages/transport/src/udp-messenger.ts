@@ -1,15 +1,24 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import { decodeDatagram, encodeDatagram } from "@quorate/codec";
+import {
+  decodeDatagram,
+  decodeLeaseDatagram,
+  encodeDatagram,
+  encodeLeaseDatagram,
+  isLeaseDatagram,
+} from "@quorate/codec/datagram";
 import {
   DATAGRAM_BYTES_MAX,
   QuorateError,
   type BallotDatagram,
+  type DatagramEnvelope,
+  type LeaseDatagram,
+  type LeaseMessenger,
   type NodeId,
   type PeerMessenger,
 } from "@quorate/protocol";
-import { openDatagram, sealDatagram } from "./authentication.js";
 import { assertSafeBind, bindError } from "./bind.js";
+import { openDatagram, sealDatagram } from "./datagram-mac.js";
 import type { PeerAddress, TransportDeps } from "./deps.js";
 import { Resolver } from "./resolver.js";
 import { Warnings } from "./warnings.js";
@@ -28,7 +37,13 @@ export interface UdpMessengerOptions {
   readonly secret?: string | undefined;
 }
 
-export type BoundPeerMessenger = PeerMessenger & { readonly address: PeerAddress };
+export type BoundPeerMessenger = PeerMessenger & {
+  readonly address: PeerAddress;
+  /** Leases of candidates, over the same socket; closed with it. A server leaves them alone. */
+  readonly leases: LeaseMessenger;
+};
+
+type LeaseReceiver = Parameters<LeaseMessenger["onDatagram"]>[0];
 
 /**
  * Ballots over UDP. @throws (rejects) ERR_CONFIG_INSECURE, ERR_SERVER_PORT_IN_USE,
@@ -53,8 +68,14 @@ export async function createUdpMessenger(
   return new UdpMessenger(socket, new Resolver(deps.clock, family), options, deps);
 }
 
-class UdpMessenger implements PeerMessenger {
+class UdpMessenger implements BoundPeerMessenger {
   readonly address: PeerAddress;
+  readonly leases: LeaseMessenger = {
+    send: (to, datagram) => this.#sendBytes(to, encodeLeaseDatagram(datagram)),
+    onDatagram: (receiver) => {
+      this.#leaseReceiver = receiver;
+    },
+  };
   readonly #socket: Socket;
   readonly #resolver: Resolver;
   readonly #options: UdpMessengerOptions;
@@ -62,6 +83,7 @@ class UdpMessenger implements PeerMessenger {
   readonly #warnings: Warnings;
   readonly #solicitors = new Map<NodeId, PeerAddress>();
   #receiver: ((datagram: BallotDatagram) => void) | null = null;
+  #leaseReceiver: LeaseReceiver = null;
   #closed: Promise<void> | null = null;
 
   constructor(
@@ -87,20 +109,7 @@ class UdpMessenger implements PeerMessenger {
   }
 
   send(to: NodeId, datagram: BallotDatagram): void {
-    const address = this.#options.peers.get(to) ?? this.#solicitors.get(to);
-    if (this.#closed !== null || address === undefined || to === this.#options.nodeId) {
-      this.#drop("unknown_receiver");
-      return;
-    }
-    const bytes = sealDatagram(encodeDatagram(datagram), this.#options.secret);
-    if (bytes.length > DATAGRAM_BYTES_MAX) {
-      this.#drop("oversized");
-      return;
-    }
-    this.#resolver.resolve(address.host, (host) => {
-      if (host === null) this.#drop("unresolved");
-      else this.#transmit(bytes, to, { host, port: address.port });
-    });
+    this.#sendBytes(to, encodeDatagram(datagram));
   }
 
   onDatagram(receiver: ((datagram: BallotDatagram) => void) | null): void {
@@ -110,9 +119,27 @@ class UdpMessenger implements PeerMessenger {
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#receiver = null;
+      this.#leaseReceiver = null;
       this.#socket.close(resolve);
     });
     return this.#closed;
+  }
+
+  #sendBytes(to: NodeId, body: Uint8Array): void {
+    const address = this.#options.peers.get(to) ?? this.#solicitors.get(to);
+    if (this.#closed !== null || address === undefined || to === this.#options.nodeId) {
+      this.#drop("unknown_receiver");
+      return;
+    }
+    const bytes = sealDatagram(body, this.#options.secret);
+    if (bytes.length > DATAGRAM_BYTES_MAX) {
+      this.#drop("oversized");
+      return;
+    }
+    this.#resolver.resolve(address.host, (host) => {
+      if (host === null) this.#drop("unresolved");
+      else this.#transmit(bytes, to, { host, port: address.port });
+    });
   }
 
   #transmit(bytes: Uint8Array, to: NodeId, { host, port }: PeerAddress): void {
@@ -140,9 +167,9 @@ class UdpMessenger implements PeerMessenger {
       this.#reject("bad_mac", from);
       return;
     }
-    let datagram: BallotDatagram;
+    let datagram: BallotDatagram | LeaseDatagram;
     try {
-      datagram = decodeDatagram(body);
+      datagram = isLeaseDatagram(body) ? decodeLeaseDatagram(body) : decodeDatagram(body);
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.#reject(error.code === "ERR_PROTOCOL_VERSION" ? "other_version" : "garbage", from);
@@ -152,13 +179,32 @@ class UdpMessenger implements PeerMessenger {
       this.#reject("other_cluster", from);
       return;
     }
-    if (!this.#isKnown(datagram, from)) {
+    const isKnown = "vote" in datagram ? this.#isKnown(datagram, from) : this.#isPeer(datagram);
+    if (!isKnown) {
       this.#reject("unknown_sender", from);
       return;
     }
     this.#deps.meter.count(`peer_${datagram.sender}_ballot_received_bytes`, bytes.length);
-    if (this.#receiver === null) this.#drop("no_receiver");
-    else this.#receiver(datagram);
+    this.#deliver(datagram, from);
+  }
+
+  #deliver(datagram: BallotDatagram | LeaseDatagram, from: RemoteInfo): void {
+    if ("vote" in datagram) {
+      if (this.#receiver === null) this.#drop("no_receiver");
+      else this.#receiver(datagram);
+    } else if (this.#leaseReceiver === null) {
+      this.#drop("no_receiver");
+    } else {
+      const address = { host: from.address, port: from.port };
+      this.#leaseReceiver(datagram, (answer) => {
+        const answerBytes = sealDatagram(encodeLeaseDatagram(answer), this.#options.secret);
+        this.#transmit(answerBytes, datagram.sender, address);
+      });
+    }
+  }
+
+  #isPeer({ sender }: DatagramEnvelope): boolean {
+    return sender !== this.#options.nodeId && this.#options.peers.has(sender);
   }
 
   /** Whether it may be heard: from the ensemble, or from someone who only asks who leads. */

@@ -1,10 +1,12 @@
 import { createSocket } from "node:dgram";
 import { afterEach, describe, expect, test } from "vitest";
-import { encodeDatagram } from "@quorate/codec";
+import { encodeDatagram, encodeLeaseDatagram } from "@quorate/codec";
 import {
   silentLogger,
+  toEpoch,
   toNodeId,
   type BallotDatagram,
+  type LeaseDatagram,
   type Logger,
   type NodeId,
 } from "@quorate/protocol";
@@ -178,5 +180,49 @@ describe("ballots over UDP", () => {
     await expect(setUp({ bind: { host: "0.0.0.0", port: 0 } })).rejects.toMatchObject({
       code: "ERR_CONFIG_INSECURE",
     });
+  });
+});
+
+describe("leases over the same socket", () => {
+  const leaseOf = (sender: NodeId, cluster = "test"): LeaseDatagram => ({
+    cluster,
+    sender,
+    bootId: 7n,
+    sequence: 1n,
+    echo: 0n,
+    lease: { kind: "lease", act: "claim", term: toEpoch(3), beat: 5, leaseMs: 1000 },
+  });
+
+  test("are carried apart from ballots, both ways", async () => {
+    const { messenger, received, inject, inbox } = await setUp();
+    const leases: LeaseDatagram[] = [];
+    messenger.leases.onDatagram((datagram) => leases.push(datagram));
+    inject(encodeLeaseDatagram(leaseOf(one)));
+    inject(valid);
+    await until(() => leases.length === 1 && received.length === 1);
+    expect(leases).toEqual([leaseOf(one)]);
+    messenger.leases.send(one, leaseOf(two));
+    await until(() => inbox.length === 1);
+    expect(Buffer.from(encodeLeaseDatagram(leaseOf(two))).equals(inbox[0] ?? valid)).toBe(true);
+  });
+
+  test("may be replied to where they came from, whoever has that id's address", async () => {
+    const { messenger, inbox, inject, peers } = await setUp({ secret: undefined });
+    peers.set(one, { host: "127.0.0.1", port: 1 });
+    messenger.leases.onDatagram((_, reply) => reply(leaseOf(two)));
+    inject(encodeLeaseDatagram(leaseOf(one)));
+    await until(() => inbox.length === 1);
+  });
+
+  test.each([
+    ["unknown_sender", encodeLeaseDatagram(leaseOf(three))],
+    ["unknown_sender", encodeLeaseDatagram(leaseOf(two))],
+    ["other_cluster", encodeLeaseDatagram(leaseOf(one, "other"))],
+    ["garbage", encodeLeaseDatagram(leaseOf(one)).subarray(0, 30)],
+    ["no_receiver", encodeLeaseDatagram(leaseOf(one))],
+  ])("%s is dropped and counted", async (why, bytes) => {
+    const { meter, inject } = await setUp();
+    inject(bytes);
+    await until(() => meter.of(`ballot_dropped_${why}`) === 1);
   });
 });

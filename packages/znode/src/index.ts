@@ -14,6 +14,7 @@ export {
 } from "./answers.js";
 export { CHILDREN_BYTES_MAX, ZNODE_DATA_BYTES_MAX } from "./limits.js";
 export * from "./op.js";
+export { operationsOf } from "./operations.js";
 export { checkPath, type PathProblem } from "./paths.js";
 export { ANY_VERSION, encodeCreate, encodeDelete, encodeRead, encodeSet } from "./requests.js";
 export type { Stat } from "./stat.js";

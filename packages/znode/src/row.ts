@@ -71,7 +71,8 @@ export function readRow(value: Uint8Array | null, node: Znode): void {
   node.mtime = getMs(view, 36);
   node.version = view.getInt32(44);
   node.creates = view.getInt32(48);
-  node.data = value.length === ROW_HEADER_BYTES ? NO_DATA : value.slice(ROW_HEADER_BYTES);
+  node.data =
+    value.length === ROW_HEADER_BYTES ? NO_DATA : new Uint8Array(value.subarray(ROW_HEADER_BYTES));
 }
 
 function damaged(what: string): QuorateError {

@@ -14,7 +14,7 @@ export class Znode {
   nextSibling: Znode | null = null;
   previousSibling: Znode | null = null;
 
-  /** Replaced as a whole by a set, never written into: images may refer to it. */
+  /** Memory of the node's own: a set may write into it, so nobody keeps a view. */
   data: Uint8Array = NO_DATA;
   czxid: Txnid = TXNID_ZERO;
   mzxid: Txnid = TXNID_ZERO;

@@ -1,6 +1,6 @@
-import type { StateChanges } from "@quorate/protocol";
+import type { StateChanges, StateRow } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
-import { encodeCreate, encodeDelete, encodeSet, ZnodeOp } from "../src/index.js";
+import { encodeCreate, encodeDelete, encodeRead, encodeSet, ZnodeOp } from "../src/index.js";
 import { bytes, Driver } from "./harness.js";
 
 const create = (driver: Driver, path: string): unknown =>
@@ -31,6 +31,13 @@ function imaged(): Driver {
 }
 
 const begin = (driver: Driver): StateChanges => driver.machine.beginChanges({ full: false });
+
+function rowOfA(driver: Driver): StateRow {
+  const rows = driver.machine.beginChanges({ full: true }).next(2 ** 20);
+  const found = rows.find(({ key }) => new TextDecoder().decode(key) === "/a");
+  if (found === undefined) throw new Error("/a is there");
+  return found;
+}
 
 describe("an image of changes", () => {
   test("gives a node that is deleted meanwhile as it was, and no tombstone", () => {
@@ -88,6 +95,39 @@ describe("an image of changes", () => {
     image.abandon();
     remove(driver, "/a");
     expect(read(begin(driver))).toEqual([["/a", null]]);
+  });
+});
+
+describe("a write of as many bytes as before", () => {
+  test("changes no answer and no row that was given out", () => {
+    const driver = imaged();
+    const answer = driver.machine.read(ZnodeOp.get, "/a", encodeRead());
+    const image = driver.machine.beginChanges({ full: true });
+    const row = image.next(2 ** 20).find(({ key }) => new TextDecoder().decode(key) === "/a");
+    image.abandon();
+    if (row === undefined) throw new Error("/a is there");
+    const before = [answer, row].map((given) => structuredClone(given));
+    set(driver, "/a");
+    expect([answer, row]).toEqual(before);
+    expect(rowOfA(driver).value).not.toEqual(row.value);
+  });
+
+  test("does not reach the memory that a row or a transaction came in", () => {
+    const from = imaged();
+    const { key, value } = rowOfA(from);
+    if (value === null) throw new Error("/a is there");
+    // As from a frame: a Buffer amid others, whose slice is no copy.
+    const frame = Buffer.concat([Buffer.alloc(8, 1), value, Buffer.alloc(8, 2)]);
+    const before = frame.toString("hex");
+    const to = new Driver();
+    to.machine.restore([{ key, value: frame.subarray(8, -8) }]);
+    set(to, "/a");
+    expect(frame.toString("hex")).toBe(before);
+    const content = Buffer.from(encodeSet({ data: bytes("one") }));
+    const given = content.toString("hex");
+    to.run(ZnodeOp.set, "/a", content);
+    set(to, "/a");
+    expect(content.toString("hex")).toBe(given);
   });
 });
 

@@ -5,14 +5,16 @@ import { runChaos, type ChaosResult } from "./run-chaos.js";
 
 const HELP = `pnpm chaos [options]
 
-Kills real server processes under load and checks that no acknowledged write is lost.
+Kills real server processes under load and checks that no acknowledged write is lost, and that
+subscribers miss nothing, hear nothing twice and everything in order.
 
-  --rounds N    rounds of kill -9 (50); the leader in every second one
-  --writes N    acknowledged writes of a round, at least (1000)
-  --samples N   of every other measurement (5)
-  --nodes N     voters (3)
-  --seed N      what is killed and when (random)
-  --json        print the result as JSON
+  --rounds N       rounds of kill -9 (50); the leader in every second one
+  --writes N       acknowledged writes of a round, at least (1000)
+  --samples N      of every other measurement (5)
+  --nodes N        voters (3)
+  --subscribers N  who follow the committed entries through all rounds (4)
+  --seed N         what is killed and when (random)
+  --json           print the result as JSON
 `;
 
 /** @returns the exit code: 0 when nothing was lost, 1 otherwise, 2 on wrong usage. */
@@ -40,6 +42,7 @@ export async function chaosMain(
       writes: Number(values.writes),
       samples: Number(values.samples),
       nodes: Number(values.nodes),
+      subscribers: Number(values.subscribers),
       seed,
       onProgress: (done, total, text) => progress.show(done, total, text),
     });
@@ -63,6 +66,7 @@ function parse(args: readonly string[]) {
       writes: { type: "string", default: "1000" },
       samples: { type: "string", default: "5" },
       nodes: { type: "string", default: "3" },
+      subscribers: { type: "string", default: "4" },
       seed: { type: "string" },
       json: { type: "boolean" },
       help: { type: "boolean", short: "h" },
@@ -82,6 +86,7 @@ function linesOf(result: ChaosResult): string {
     ],
     ["writes", `${result.acknowledged} acknowledged, ${result.unknown} of unknown outcome`],
     ["refused", `${result.refused}; all errors: ${JSON.stringify(result.errors)}`],
+    ["subscribers", `${result.subscribers}, to each of which ${result.events} events came`],
     ["digest", `${result.digest} at ${result.digestAt}, equal on all nodes`],
     ["gap: leader killed", formatDistribution(gapMs.leaderKilled)],
     ["gap: other kills", formatDistribution(gapMs.otherKills)],
@@ -89,7 +94,10 @@ function linesOf(result: ChaosResult): string {
     ["gap: leader cut off", formatDistribution(gapMs.leaderCutOff)],
     ["gap: planned restart", formatDistribution(gapMs.plannedRestart)],
     ["cold start to write", formatDistribution(result.coldStartMs)],
-    ["verdict", problems.length === 0 ? "nothing lost" : `${problems.length} PROBLEMS`],
+    [
+      "verdict",
+      problems.length === 0 ? "nothing lost, nothing missed" : `${problems.length} PROBLEMS`,
+    ],
   ];
   const shown = problems.slice(0, 20).map((problem) => `  ${problem}\n`);
   return (

@@ -2,7 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@quorate/client";
-import { ProcessEnsemble, WriteLoad } from "@quorate/testkit/processes";
+import {
+  ProcessEnsemble,
+  StreamFollower,
+  verifyStreams,
+  WriteLoad,
+} from "@quorate/testkit/processes";
 import { distributionOf, type Distribution } from "../distribution.js";
 import { seededRandom } from "../random.js";
 import { faultOf, runRound, type Fault } from "./rounds.js";
@@ -17,6 +22,8 @@ export interface ChaosOptions {
   /** Of each measurement besides the rounds. */
   readonly samples: number;
   readonly nodes: number;
+  /** Followers of the committed entries, through all rounds of kills. */
+  readonly subscribers: number;
   readonly seed: number;
   onProgress(done: number, total: number, text: string): void;
 }
@@ -29,7 +36,13 @@ export interface ChaosResult {
   readonly unknown: number;
   readonly refused: number;
   readonly errors: Readonly<Record<string, number>>;
-  /** Acknowledged writes that are gone, and writes that were refused and are there. */
+  readonly subscribers: number;
+  /** What each of them heard. */
+  readonly events: number;
+  /**
+   * Acknowledged writes that are gone, writes that were refused and are there, and whatever a
+   * subscriber missed, heard twice or out of order.
+   */
   readonly problems: readonly string[];
   /** Equal on all nodes, at this txnid. */
   readonly digest: string;
@@ -87,6 +100,11 @@ async function killRounds(
   await ensemble.untilReady();
   const load = loadOf(ensemble);
   const reader = createClient({ servers: ensemble.servers });
+  // The first one follows everything; some of the others a part.
+  const followers = Array.from(
+    { length: options.subscribers },
+    (_, i) => new StreamFollower(ensemble.servers, i % 4 === 3 ? `/r${i}-0` : "/"),
+  );
   const gaps: { fault: Fault; gapMs: number }[] = [];
   const problems: string[] = [];
   const restarts: number[] = [];
@@ -106,7 +124,10 @@ async function killRounds(
     await load.stop();
     problems.push(...(await load.verify(reader)));
     const { digest, digestAt } = await ensemble.untilEqual();
+    problems.push(...(await verifyStreams(followers, load.parents)));
     return {
+      subscribers: followers.length,
+      events: followers[0]?.txnids.length ?? 0,
       ...summaryOf(load, gaps, restarts),
       problems: [...new Set(problems)],
       digest,
@@ -115,6 +136,7 @@ async function killRounds(
   } catch (error) {
     throw new Error(`seed ${options.seed}: ${String(error)}\n${ensemble.logs()}`, { cause: error });
   } finally {
+    for (const follower of followers) follower.close();
     reader.close();
     load.close();
   }

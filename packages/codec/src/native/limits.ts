@@ -16,5 +16,7 @@ export const NATIVE_REPLY_FRAME_BYTES_MAX = 4 * 1024 * 1024;
 export const NATIVE_REQUEST_ID_MAX = 0xffff_ffff;
 /** Characters of an error's message in a reply; the rest is cut. */
 export const NATIVE_ERROR_CHARS_MAX = 500;
-/** Depth of a native frame: the frame, a message, its options. */
+/** Depth of a frame of requests: the frame, a message, its options. */
 export const NATIVE_DEPTH_MAX = 4;
+/** Depth of a server's frame: frame, message, events, one event, operations, one operation. */
+export const NATIVE_REPLY_DEPTH_MAX = 7;

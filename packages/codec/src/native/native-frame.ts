@@ -4,8 +4,6 @@ import {
   isErrorCode,
   KEY_BYTES_MAX,
   QuorateError,
-  toTxnid,
-  TXNID_ZERO,
   type ErrorCode,
   type Txnid,
 } from "@quorate/protocol";
@@ -14,8 +12,10 @@ import {
   NATIVE_DEPTH_MAX,
   NATIVE_ERROR_CHARS_MAX,
   NATIVE_FRAME_MESSAGES_MAX,
+  NATIVE_REPLY_DEPTH_MAX,
   NATIVE_REQUEST_ID_MAX,
 } from "./limits.js";
+import { malformed, packTxnid, readEvents, unpackTxnid, type NativeEvents } from "./native-feed.js";
 
 /**
  * The frames of the native client port. One WebSocket message is one frame, one MessagePack array:
@@ -23,6 +23,7 @@ import {
  *   client → server  [[id, op, key, content, flags], ...]      flags: 1 = linearizable read
  *   server → client  [[id, txnid, content], ...]               done; txnid 0 for reads
  *                    [[id, code, message, retryable], ...]     refused
+ *                    [[id, txnid, events], ...]                of a subscription (native-feed.ts)
  *
  * Requests are pipelined; replies come in any order and name their request.
  */
@@ -44,6 +45,9 @@ export interface UnreadableRequest {
 export type NativeReply =
   | { readonly id: number; readonly ok: true; readonly txnid: Txnid; readonly content: Uint8Array }
   | { readonly id: number; readonly ok: false; readonly error: QuorateError };
+
+/** What a connection hears: replies, and the events of its subscriptions. */
+export type NativeMessage = NativeReply | NativeEvents;
 
 /** Answered by the port itself, at once: tells a silent connection from a slow one. */
 export const NATIVE_OP_PING = 0;
@@ -71,30 +75,31 @@ export function encodeNativeRequests(requests: readonly NativeRequest[]): Uint8A
  * then nobody can be answered, and the connection is of no use.
  */
 export function decodeNativeRequests(frame: Uint8Array): (NativeRequest | UnreadableRequest)[] {
-  return rowsOf(frame).map(readRequest);
+  return rowsOf(frame, NATIVE_DEPTH_MAX).map(readRequest);
 }
 
 export function encodeNativeReplies(replies: readonly NativeReply[]): Uint8Array {
   const rows = replies.map((reply) =>
     reply.ok
       ? [reply.id, packTxnid(reply.txnid), reply.content]
-      : [
-          reply.id,
-          reply.error.code,
-          reply.error.message.slice(0, NATIVE_ERROR_CHARS_MAX),
-          reply.error.retryable,
-        ],
+      : [reply.id, ...packError(reply.error)],
   );
   return packr.pack(rows);
 }
 
-/** Reads a frame of replies. @throws ERR_PROTOCOL_DECODE. */
-export function decodeNativeReplies(frame: Uint8Array): NativeReply[] {
-  return rowsOf(frame).map(readReply);
+function packError({ code, message, retryable, details }: QuorateError): unknown[] {
+  const row = [code, message.slice(0, NATIVE_ERROR_CHARS_MAX), retryable];
+  const { oldest } = details;
+  return typeof oldest === "string" ? [...row, oldest] : row;
 }
 
-function rowsOf(frame: Uint8Array): unknown[] {
-  checkMsgpack(frame, NATIVE_DEPTH_MAX);
+/** Reads a frame of a server. @throws ERR_PROTOCOL_DECODE. */
+export function decodeNativeReplies(frame: Uint8Array): NativeMessage[] {
+  return rowsOf(frame, NATIVE_REPLY_DEPTH_MAX).map(readReply);
+}
+
+function rowsOf(frame: Uint8Array, depthMax: number): unknown[] {
+  checkMsgpack(frame, depthMax);
   let rows: unknown;
   try {
     rows = unpackr.unpack(frame);
@@ -127,35 +132,32 @@ function readRequest(row: unknown): NativeRequest | UnreadableRequest {
   return { id, op, key, content, linearizable: (flags & FLAG_LINEARIZABLE) !== 0 };
 }
 
-function readReply(row: unknown): NativeReply {
+function readReply(row: unknown): NativeMessage {
   if (!Array.isArray(row)) throw malformed("a reply is an array");
   const values: readonly unknown[] = row;
-  const [id, second, third, fourth] = values;
+  const [id, second, third, fourth, fifth] = values;
   if (!isId(id)) throw malformed("reply id");
   if (values.length === 3 && third instanceof Uint8Array) {
     return { id, ok: true, txnid: unpackTxnid(second), content: third };
   }
-  if (values.length === 4 && typeof second === "string" && typeof third === "string") {
+  if (values.length === 3 && Array.isArray(third)) {
+    return { id, upTo: unpackTxnid(second), events: readEvents(third) };
+  }
+  const isError = values.length === 4 || (values.length === 5 && typeof fifth === "string");
+  if (isError && typeof second === "string" && typeof third === "string") {
     // A newer server may know codes that this client does not.
     const code: ErrorCode = isErrorCode(second) ? second : "ERR_SERVER_INTERNAL";
     const message = isErrorCode(second) ? third : `${second}: ${third}`;
     return {
       id,
       ok: false,
-      error: new QuorateError(code, message, { retryable: fourth === true }),
+      error: new QuorateError(code, message, {
+        retryable: fourth === true,
+        ...(typeof fifth === "string" ? { details: { oldest: fifth } } : {}),
+      }),
     };
   }
   throw malformed("reply");
-}
-
-function packTxnid(txnid: Txnid): number | bigint {
-  return txnid === TXNID_ZERO ? 0 : txnid;
-}
-
-function unpackTxnid(value: unknown): Txnid {
-  if (value === 0) return TXNID_ZERO;
-  if (typeof value !== "bigint" || value < 0n) throw malformed("txnid");
-  return toTxnid(value);
 }
 
 function isId(value: unknown): value is number {
@@ -175,8 +177,4 @@ function tooLong(key: string): boolean {
 
 function tooLarge(what: string, bytesMax: number): QuorateError {
   return new QuorateError("ERR_ARG_TOO_LARGE", `${what} exceeds ${bytesMax} bytes`);
-}
-
-function malformed(what: string, cause?: unknown): QuorateError {
-  return new QuorateError("ERR_PROTOCOL_DECODE", `malformed native frame: ${what}`, { cause });
 }

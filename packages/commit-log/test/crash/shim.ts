@@ -45,10 +45,13 @@ export interface Run {
   readonly ended: Promise<number | string>;
 }
 
+export type WorkloadKind =
+  "commits" | "mixed" | "forever" | "reopened" | "checkpoints" | "installs" | "reads" | "closed";
+
 export function runWorkload(
   library: string,
   base: string,
-  kind: "commits" | "mixed" | "forever",
+  kind: WorkloadKind,
   withImages: boolean,
 ): Run {
   return runUnderShim(library, base, { script: "workload.ts", kind, withImages });
@@ -83,7 +86,7 @@ export function runUnderShim(
       kind,
     ],
     {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
       env: {
         ...process.env,
         LD_PRELOAD: library,

@@ -3,7 +3,9 @@
 //
 // SYNC_SHIM_LOG      one line per sync is appended: "sync <number> <file>"
 // SYNC_SHIM_IMAGES   a directory <number>/ with the files as they are after each sync
-// SYNC_SHIM_CONTROL  a file "<sync|write> <file> <errno> <once|always>": what is to fail
+// SYNC_SHIM_CONTROL  a file "<sync|write|read> <file> <errno> <once|always|hang>": what is to fail,
+//                    or to hang for as long as the file is there. A file of "*" is any. While
+//                    writes fail for want of room, the file system says that it has none.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -15,17 +17,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 typedef int (*sync_fn)(int);
 typedef ssize_t (*write_fn)(int, const void *, size_t);
 typedef ssize_t (*pwrite_fn)(int, const void *, size_t, off64_t);
+typedef ssize_t (*read_fn)(int, void *, size_t);
+typedef ssize_t (*pread_fn)(int, void *, size_t, off64_t);
+typedef int (*statfs_fn)(const char *, struct statfs *);
 typedef int (*truncate_fn)(int, off64_t);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int image_number = 0;
 static const char *const FILES[] = {"log.db", "log.db-wal", "state.db", "state.db-wal",
                                     "high-water", "log.db-journal", "state.db-journal"};
+
+static read_fn real_read() {
+  static read_fn fn = (read_fn)dlsym(RTLD_NEXT, "read");
+  return fn;
+}
 
 static write_fn real_write() {
   static write_fn fn = (write_fn)dlsym(RTLD_NEXT, "write");
@@ -46,19 +57,54 @@ static const char *name_of(int fd, char *path, size_t size) {
   return path + prefix + 1;
 }
 
-static bool should_fail(const char *operation, const char *name) {
+struct order {
+  char operation[16], target[64], times[16];
+  int code;
+};
+
+static bool read_order(struct order *order) {
   const char *control = getenv("SYNC_SHIM_CONTROL");
   if (control == nullptr) return false;
-  FILE *file = fopen(control, "r");
-  if (file == nullptr) return false;
-  char wanted[16], target[64], times[16];
-  int code = 0;
-  int read = fscanf(file, "%15s %63s %d %15s", wanted, target, &code, times);
-  fclose(file);
-  if (read != 4 || strcmp(wanted, operation) != 0 || strcmp(target, name) != 0) return false;
-  if (strcmp(times, "once") == 0) unlink(control);
-  errno = code;
+  int fd = open(control, O_RDONLY);
+  if (fd < 0) return false;
+  char text[256];
+  ssize_t length = real_read()(fd, text, sizeof text - 1);
+  close(fd);
+  if (length <= 0) return false;
+  text[length] = 0;
+  return sscanf(text, "%15s %63s %d %15s", order->operation, order->target, &order->code,
+                order->times) == 4;
+}
+
+static bool is_meant(const struct order *order, const char *operation, const char *name) {
+  if (strcmp(order->operation, operation) != 0) return false;
+  return strcmp(order->target, name) == 0 || strcmp(order->target, "*") == 0;
+}
+
+// What lies within a file has its place already: a full disk refuses none of it.
+static bool has_place(const struct order *order, int fd, off64_t end) {
+  struct stat found;
+  if (order->code != ENOSPC || strcmp(order->target, "*") != 0) return false;
+  return fstat(fd, &found) == 0 && end <= found.st_size;
+}
+
+static bool should_fail(const char *operation, const char *name, int fd = -1, off64_t end = 0) {
+  struct order order;
+  if (!read_order(&order) || !is_meant(&order, operation, name)) return false;
+  if (fd >= 0 && has_place(&order, fd, end)) return false;
+  if (strcmp(order.times, "hang") == 0) return false;
+  if (strcmp(order.times, "once") == 0) unlink(getenv("SYNC_SHIM_CONTROL"));
+  errno = order.code;
   return true;
+}
+
+// Outside of the lock: a disk that hangs in one call need not hang in others.
+static void hang_if_told(const char *operation, const char *name) {
+  struct order order;
+  while (read_order(&order) && is_meant(&order, operation, name) &&
+         strcmp(order.times, "hang") == 0) {
+    usleep(1000);
+  }
 }
 
 static void copy_file(const char *from, const char *to) {
@@ -67,7 +113,7 @@ static void copy_file(const char *from, const char *to) {
   int out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   char buffer[65536];
   ssize_t length;
-  while ((length = read(in, buffer, sizeof buffer)) > 0) {
+  while ((length = real_read()(in, buffer, sizeof buffer)) > 0) {
     if (real_write()(out, buffer, (size_t)length) != length) abort();
   }
   close(in);
@@ -100,6 +146,7 @@ static int sync_with(sync_fn real, int fd) {
   char path[4096];
   const char *name = name_of(fd, path, sizeof path);
   if (name == nullptr) return real(fd);
+  hang_if_told("sync", name);
   pthread_mutex_lock(&lock);
   int result = should_fail("sync", name) ? -1 : real(fd);
   int code = errno;
@@ -115,7 +162,8 @@ static ssize_t pwrite_with(pwrite_fn real, int fd, const void *data, size_t size
   const char *name = name_of(fd, path, sizeof path);
   if (name == nullptr) return real(fd, data, size, at);
   pthread_mutex_lock(&lock);
-  ssize_t result = should_fail("write", name) ? -1 : real(fd, data, size, at);
+  off64_t end = at + (off64_t)size;
+  ssize_t result = should_fail("write", name, fd, end) ? -1 : real(fd, data, size, at);
   int code = errno;
   pthread_mutex_unlock(&lock);
   errno = code;
@@ -149,10 +197,36 @@ ssize_t write(int fd, const void *data, size_t size) {
   const char *name = name_of(fd, path, sizeof path);
   if (name == nullptr) return real_write()(fd, data, size);
   pthread_mutex_lock(&lock);
-  ssize_t result = should_fail("write", name) ? -1 : real_write()(fd, data, size);
+  off64_t end = lseek(fd, 0, SEEK_CUR) + (off64_t)size;
+  ssize_t result = should_fail("write", name, fd, end) ? -1 : real_write()(fd, data, size);
   int code = errno;
   pthread_mutex_unlock(&lock);
   errno = code;
+  return result;
+}
+
+ssize_t read(int fd, void *data, size_t size) {
+  char path[4096];
+  const char *name = name_of(fd, path, sizeof path);
+  if (name != nullptr && should_fail("read", name)) return -1;
+  return real_read()(fd, data, size);
+}
+
+ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
+  static pread_fn real = (pread_fn)dlsym(RTLD_NEXT, "pread64");
+  char path[4096];
+  const char *name = name_of(fd, path, sizeof path);
+  if (name != nullptr && should_fail("read", name)) return -1;
+  return real(fd, data, size, at);
+}
+
+ssize_t pread(int fd, void *data, size_t size, off_t at) { return pread64(fd, data, size, at); }
+
+int statfs(const char *path, struct statfs *found) {
+  static statfs_fn real = (statfs_fn)dlsym(RTLD_NEXT, "statfs");
+  int result = real(path, found);
+  struct order order;
+  if (result == 0 && read_order(&order) && order.code == ENOSPC) found->f_bavail = 0;
   return result;
 }
 

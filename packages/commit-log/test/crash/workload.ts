@@ -2,13 +2,16 @@
 // log, so that the order of writes, syncs and answers is one sequence of lines.
 import { appendFileSync } from "node:fs";
 import {
+  errorCodeOf,
   formatTxnid,
   positionOf,
   silentLogger,
   silentMeter,
   toEpoch,
   toNodeId,
+  type DurableStore,
   type LogPosition,
+  type QuorateError,
   type Txnid,
 } from "@quorate/protocol";
 import { History, row, snapshotInfo, testHash } from "@quorate/testkit";
@@ -16,14 +19,17 @@ import { openCommitLog } from "../../src/index.js";
 
 const [directory = "", journal = "", kind = ""] = process.argv.slice(2);
 
-const store = await openCommitLog({
-  directory,
-  chainHash: testHash,
-  logger: silentLogger,
-  meter: silentMeter,
-  retainedTailBytes: 2000,
-  walBytesMax: kind === "mixed" ? 40_000 : 4_000_000,
-});
+const open = (): Promise<DurableStore> =>
+  openCommitLog({
+    directory,
+    chainHash: testHash,
+    logger: silentLogger,
+    meter: silentMeter,
+    retainedTailBytes: 2000,
+    walBytesMax: kind === "mixed" ? 40_000 : 4_000_000,
+    diskTimeoutMs: kind === "closed" ? 300 : 5000,
+  });
+let store = await open();
 
 /** What a reader of the disk may find after a write. */
 const state = {
@@ -41,20 +47,25 @@ const wrote = (ticket: number): number => {
 };
 
 const waiting = new Map<number, () => void>();
-store.attach({
-  onPersisted(upTo) {
-    note(`answer ${upTo}`);
-    for (const [ticket, done] of waiting) {
-      if (ticket > upTo) continue;
-      waiting.delete(ticket);
-      done();
-    }
-  },
-  onFailed(error) {
-    note(`failed ${error.code}`);
-    process.exit(3);
-  },
-});
+let isReopened: () => void = () => undefined;
+function attach(): void {
+  store.attach({
+    onPersisted(upTo) {
+      note(`answer ${upTo}`);
+      for (const [ticket, done] of waiting) {
+        if (ticket > upTo) continue;
+        waiting.delete(ticket);
+        done();
+      }
+    },
+    onFailed(error) {
+      note(`failed ${error.code}`);
+      if (kind === "reopened" && error.code === "ERR_STORE_FULL") void reopen();
+      else process.exit(3);
+    },
+  });
+}
+attach();
 const until = (ticket: number): Promise<void> =>
   new Promise((resolve) => void waiting.set(ticket, resolve));
 
@@ -74,9 +85,97 @@ if (kind === "commits") {
   note("counted");
 } else if (kind === "forever") {
   for (;;) await until(append());
-} else await mixed();
+} else if (kind === "reopened") {
+  for (;;) await Promise.race([until(append()), roomMade()]);
+} else if (kind === "checkpoints") await checkpoints();
+else if (kind === "installs") await installs();
+else if (kind === "reads") await reads();
+else if (kind === "closed") await closedWhileItHangs();
+else await mixed();
 await store.close();
 note("closed");
+
+/** For ever; one that finds no room is noted and left. */
+async function checkpoints(): Promise<void> {
+  for (let i = 1; ; i += 1) {
+    await until(append());
+    const writer = store.beginCheckpoint(snapshotInfo(history.end), { full: false });
+    try {
+      await writer.write([row(`k${String(i)}`, "x".repeat(3000))]);
+      await writer.finish();
+      note("checkpoint");
+    } catch (error) {
+      note(`no checkpoint ${String(errorCodeOf(error))}`);
+      await writer.discard();
+    }
+  }
+}
+
+async function installs(): Promise<void> {
+  for (;;) {
+    await install();
+    note("installed");
+  }
+}
+
+/** More rows than fit into a page cache, so that each reading of them reads the file. */
+async function reads(): Promise<void> {
+  await until(append());
+  const rows = Array.from({ length: 1000 }, (_, i) => row(`k${String(i)}`, "x".repeat(5000)));
+  const writer = store.beginCheckpoint(snapshotInfo(history.end), { full: true });
+  await writer.write(rows);
+  await writer.finish();
+  for (;;) {
+    let count = 0;
+    for await (const some of store.readCheckpoint()) count += some.length;
+    note(`read ${String(count)}`);
+  }
+}
+
+/** What the coordinator does when the disk is full: close, and open until it can be opened. */
+function roomMade(): Promise<void> {
+  return new Promise((resolve) => {
+    isReopened = resolve;
+  });
+}
+async function reopen(): Promise<void> {
+  await store.close();
+  for (;;) {
+    try {
+      store = await open();
+      break;
+    } catch (error) {
+      note(`still ${String(errorCodeOf(error))} ${String((error as QuorateError).retryable)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  attach();
+  waiting.clear();
+  history = new History(store.recovered.lastLogged);
+  note(`reopened ${formatTxnid(store.recovered.lastLogged.txnid)}`);
+  isReopened();
+}
+
+/** Told by a line on its input; the disk hangs by then. */
+async function closedWhileItHangs(): Promise<void> {
+  await until(append());
+  note("ready");
+  await new Promise((resolve) => process.stdin.once("data", resolve));
+  append();
+  const startedAt = performance.now();
+  await store.close();
+  note(`given up ${String(Math.round(performance.now() - startedAt))}`);
+  const again = open().then(
+    () => note("opened"),
+    (error: unknown) => note(`not opened ${String(errorCodeOf(error))}`),
+  );
+  await again;
+  await new Promise((resolve) => process.stdin.once("data", resolve));
+  store = await open();
+  attach();
+  note(`reopened ${formatTxnid(store.recovered.lastLogged.txnid)}`);
+  process.stdin.destroy();
+}
 
 async function mixed(): Promise<void> {
   for (let i = 1; i <= 6; i += 1) {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { CLUSTER_NAME_BYTES_MAX, NODE_ID_MAX, NODE_ID_MIN } from "@quorate/protocol";
 import { SECRET_LENGTH_MAX, SECRET_LENGTH_MIN } from "./secret.js";
 

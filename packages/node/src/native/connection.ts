@@ -13,11 +13,16 @@ import {
   NATIVE_FRAME_BYTES_SOFT_MAX,
   NATIVE_FRAME_MESSAGES_MAX,
   NATIVE_OP_PING,
+  NATIVE_OP_SUBSCRIBE,
+  NATIVE_OP_TAKEN,
+  NATIVE_OP_UNSUBSCRIBE,
   type NativeReply,
   type NativeRequest,
   type UnreadableRequest,
 } from "@quorate/codec";
+import type { Feed } from "../feed/feed.js";
 import type { ServerHandle } from "../server-handle.js";
+import { ConnectionSubscriptions } from "./connection-subscriptions.js";
 import {
   CLOSE_MS,
   OUTSTANDING_BYTES_MAX,
@@ -37,7 +42,7 @@ export interface PortBudget {
 }
 
 export interface ConnectionDeps {
-  readonly server: Pick<ServerHandle, "submit" | "read">;
+  readonly server: Pick<ServerHandle, "submit" | "read"> & Pick<Feed, "subscribe">;
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -60,6 +65,7 @@ export class NativeConnection {
   readonly #socket: WebSocket;
   readonly #deps: ConnectionDeps;
   readonly #gate = new ReadGate();
+  readonly #subscriptions: ConnectionSubscriptions;
   /** Framed requests that are not yet taken on: what one read of the socket brought, at most. */
   #inbox: (NativeRequest | UnreadableRequest)[] = [];
   #inboxAt = 0;
@@ -78,6 +84,10 @@ export class NativeConnection {
   constructor(socket: WebSocket, deps: ConnectionDeps) {
     this.#socket = socket;
     this.#deps = deps;
+    this.#subscriptions = new ConnectionSubscriptions(deps.server, {
+      reply: (reply) => this.#reply(reply),
+      send: (parts) => this.#sendParts(parts),
+    });
     socket.binaryType = "nodebuffer";
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
     socket.on("ping", () => (this.#heard = true));
@@ -176,6 +186,10 @@ export class NativeConnection {
       this.#reply({ id: request.id, ok: false, error: request.error });
     } else if (request.op === NATIVE_OP_PING) {
       this.#reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: NO_CONTENT });
+    } else if (isSubscriptionOp(request.op)) {
+      if (!this.#subscriptions.take(request)) {
+        this.#drop(CloseCode.malformed, "closed a client connection: an id is in use", {});
+      }
     } else if (isInternalOpCode(request.op)) {
       // Those entries decide who votes; only the ensemble itself writes them.
       this.#refuse(request.id, "ERR_SERVER_UNSUPPORTED", "this operation is internal", false);
@@ -307,6 +321,19 @@ export class NativeConnection {
     });
   }
 
+  /** One message in pieces that are shared with other connections and counted elsewhere. */
+  #sendParts(parts: readonly Uint8Array[]): void {
+    if (this.#closed) return;
+    for (const [index, part] of parts.entries()) {
+      this.#deps.meter.count("native_sent_bytes", part.length);
+      const fin = index + 1 === parts.length;
+      this.#socket.send(part, { binary: true, fin }, () => {
+        this.#framesTaken += 1;
+        if (this.#inbox.length > 0) this.#drain();
+      });
+    }
+  }
+
   #drop(code: number, message: string | null, data: Readonly<Record<string, unknown>>): void {
     if (message !== null) this.#deps.logger.warn(message, data);
     this.#onClose();
@@ -328,11 +355,16 @@ export class NativeConnection {
   /** What is still outstanding goes on; nobody will hear of it. */
   #onClose(): void {
     this.#closed = true;
+    this.#subscriptions.close();
     this.#inbox = [];
     this.#inboxAt = 0;
     this.#replies = [];
     this.#replyBytes = 0;
   }
+}
+
+function isSubscriptionOp(op: number): boolean {
+  return op === NATIVE_OP_SUBSCRIBE || op === NATIVE_OP_TAKEN || op === NATIVE_OP_UNSUBSCRIBE;
 }
 
 function bytesOf(request: NativeRequest): number {

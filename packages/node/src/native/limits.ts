@@ -27,3 +27,9 @@ export const HTTP_REQUEST_MS = 5000;
 export const CLOSE_MS = 200;
 /** Bytes of the headers of an HTTP request. */
 export const HTTP_HEADER_BYTES_MAX = 8 * KIB;
+/** Watches over HTTP among the connections, so that there is room for others. Beyond it: 503. */
+export const WATCHES_MAX = 500;
+/** A watch to which nothing was written for so many sweeps is sent a comment. */
+export const WATCH_QUIET_SWEEPS_MAX = 2;
+/** For the last words of a watch to be taken. Then its connection is cut. */
+export const WATCH_CLOSE_MS = 5000;

@@ -1,22 +1,26 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { QuorateError, type Clock, type Logger, type Meter } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
+import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
 import type { VitalsDocument } from "../vitals.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
+import { HttpAnswers } from "./http-answers.js";
 import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } from "./limits.js";
-import { statusDocument } from "./status-document.js";
 
 export interface NativePortDeps {
-  readonly server: Pick<ServerHandle, "submit" | "read"> & {
-    /** Null while the server is not there yet. */
-    status(): NodeStatus | null;
-  };
+  readonly server: Pick<ServerHandle, "submit" | "read"> &
+    Pick<Feed, "subscribe"> & {
+      /** Null while the server is not there yet. */
+      status(): NodeStatus | null;
+    };
+  /** What `GET /metrics` answers. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
   /** How disk and event loop fare, for the status document. */
   readonly vitals: () => VitalsDocument;
   /** Whether an op only reads: then it may be answered at this node. */
@@ -34,7 +38,7 @@ type PortConfig = Pick<
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
   readonly address: Address;
-  /** Connections open now. */
+  /** WebSocket connections open now. */
   readonly connectionCount: number;
   /** Sends what is answered and closes every connection. Idempotent. */
   close(): Promise<void>;
@@ -61,15 +65,17 @@ export async function openNativePort(
     deps.meter.count("native_connections_dropped");
     deps.logger.warn("dropped a client connection: too many are open");
   });
-  http.on("request", (request, response) => {
-    answerHttp(request, response, config, deps);
-  });
+  const answers = new HttpAnswers(config, deps);
+  http.on("request", (request, response) => answers.answer(request, response));
   const acceptor = createAcceptor(connections, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     acceptUpgrade(acceptor, { request, socket, head }, config, deps);
   });
   const bound = await listen(http, config.host.request);
-  const sweeper = startSweeping(connections, deps.clock);
+  const sweeper = startSweeping(deps.clock, () => {
+    for (const connection of connections) connection.sweep();
+    answers.sweep();
+  });
   let closing: Promise<void> | null = null;
   return {
     address: bound,
@@ -140,50 +146,6 @@ function acceptUpgrade(
   );
 }
 
-function answerHttp(
-  request: IncomingMessage,
-  response: ServerResponse,
-  config: PortConfig,
-  deps: NativePortDeps,
-): void {
-  // Nothing here has a body; one that comes is thrown away.
-  request.resume();
-  const refused = refusalOf(request.headers, config);
-  if (refused !== null) {
-    deps.logger.warn("refused a client request", { reason: refused });
-    send(response, 403, { error: refused });
-    return;
-  }
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    send(response, 405, { error: "GET only" });
-    return;
-  }
-  switch ((request.url ?? "").split("?")[0]) {
-    case "/status":
-      send(response, 200, statusDocument(deps.server.status(), deps.vitals(), config));
-      return;
-    case "/healthz":
-      send(response, 200, { ok: true });
-      return;
-    case "/readyz": {
-      const ready = deps.server.status()?.ready ?? false;
-      send(response, ready ? 200 : 503, { ready });
-      return;
-    }
-    default:
-      send(response, 404, { error: "there are /status, /healthz and /readyz" });
-  }
-}
-
-function send(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-  });
-  response.end(`${JSON.stringify(body)}\n`);
-}
-
 function listen(http: Server, address: Address): Promise<Address> {
   return new Promise((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => {
@@ -209,13 +171,10 @@ function listen(http: Server, address: Address): Promise<Address> {
   });
 }
 
-function startSweeping(
-  connections: ReadonlySet<NativeConnection>,
-  clock: Clock,
-): { cancel(): void } {
+function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   const sweep = (): void => {
     timer = clock.setTimer(SWEEP_MS, sweep);
-    for (const connection of connections) connection.sweep();
+    look();
   };
   let timer = clock.setTimer(SWEEP_MS, sweep);
   return { cancel: () => timer.cancel() };

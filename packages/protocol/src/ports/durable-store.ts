@@ -87,6 +87,8 @@ export interface CheckpointWriter {
 
 export interface DurableStore {
   readonly recovered: RecoveredState;
+  /** Where the log starts by now: it rises with compaction and when a snapshot is installed. */
+  readonly logStart: LogPosition;
   /** Must be called before the first write. Events are never delivered synchronously. */
   attach(events: StoreEvents): void;
 

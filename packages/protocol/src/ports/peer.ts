@@ -1,6 +1,6 @@
 import type { QuorateError } from "../errors.js";
 import type { NodeId } from "../ids.js";
-import type { BallotDatagram, PeerMsg } from "../messages.js";
+import type { BallotDatagram, LeaseDatagram, PeerMsg } from "../messages.js";
 
 /**
  * Ballot datagrams: may be lost, repeated, reordered. Delivery is never synchronous from `send`.
@@ -13,6 +13,18 @@ export interface PeerMessenger {
   /** At most one receiver; null removes it. */
   onDatagram(receiver: ((datagram: BallotDatagram) => void) | null): void;
   close(): Promise<void>;
+}
+
+/** Datagrams of candidates' leases: as ballots, over the same port, apart from them. */
+export interface LeaseMessenger {
+  send(to: NodeId, datagram: LeaseDatagram): void;
+  /**
+   * At most one receiver; null removes it. `reply` sends to where this very datagram came from,
+   * which is how a second process under a configured id is told: `send` would reach the first.
+   */
+  onDatagram(
+    receiver: ((datagram: LeaseDatagram, reply: (datagram: LeaseDatagram) => void) => void) | null,
+  ): void;
 }
 
 export interface PipeEvents {

@@ -1,111 +1,12 @@
-import type { NodeId, PeerMsg } from "@quorate/protocol";
-import type { PersistKind } from "../coverage.js";
-import type { PipeEnd } from "../network/pipe-end.js";
+import type { NodeId } from "@quorate/protocol";
 import type { SimNode } from "../world/sim-node.js";
-import type { FaultAction, Nemesis } from "./nemesis.js";
+import { establishedLeader, isolate, listen, POLL_MS } from "./aim.js";
+import type { FaultAction } from "./nemesis.js";
 
 /**
  * Faults with an aim. Chance alone finds some narrow places only in thousands of seeds; these
  * prepare one and then do no more than the fault model allows anyway.
  */
-
-const TRAPPED_MS = 8000;
-const POLL_MS = 5;
-
-type Pair = readonly [PersistKind, PersistKind];
-
-/** Cuts a leader off, with what it still proposes; returns how to heal it. */
-function isolate(nemesis: Nemesis, node: SimNode): () => void {
-  const { links } = nemesis.world;
-  nemesis.isPartitioned = true;
-  links.partition((from, to) => from !== node.id && to !== node.id);
-  let isOver = false;
-  return () => {
-    if (isOver) return;
-    isOver = true;
-    nemesis.isPartitioned = false;
-    links.partition(() => true);
-  };
-}
-
-function establishedLeader(nemesis: Nemesis): SimNode | null {
-  const leader = nemesis.world.leader();
-  return leader?.status()?.isReady === true && !nemesis.isPartitioned ? leader : null;
-}
-
-/** A trap that stays for a while and is not asked for its end. */
-function trapBetween(nemesis: Nemesis, node: SimNode, pairs: readonly Pair[]): void {
-  const [last, next] = nemesis.random.pick(pairs);
-  nemesis.line(`n${node.id} will die between ${last} and ${next}`);
-  node.setTrap({ kind: next, when: "between", last });
-  nemesis.lasting(() => node.setTrap(null), TRAPPED_MS);
-}
-
-const TRUNCATING: readonly Pair[] = [
-  ["acceptedEpoch", "truncate"],
-  ["truncate", "append"],
-  ["truncate", "currentEpoch"],
-  ["append", "currentEpoch"],
-];
-
-/** F16, with F10: a leader with a tail of its own comes back and dies while it is truncated. */
-const killWhileTruncating: FaultAction = {
-  kind: "F16 kill around persist",
-  durationMs: [1800, 4000],
-  begin: (nemesis) => {
-    const leader = establishedLeader(nemesis);
-    if (leader === null) return null;
-    nemesis.line(`n${leader.id}, the leader, is cut off`);
-    const heal = isolate(nemesis, leader);
-    return () => {
-      heal();
-      trapBetween(nemesis, leader, TRUNCATING);
-    };
-  },
-};
-
-const INSTALLING: readonly Pair[] = [
-  ["acceptedEpoch", "stage"],
-  ["stage", "install"],
-  ["install", "currentEpoch"],
-];
-
-/** Whether the leader's log begins above this node's end. */
-function needsSnapshot(nemesis: Nemesis, node: SimNode): boolean {
-  const log = nemesis.world.leader()?.disk.image?.log;
-  const end = nemesis.world.disks.end(node.id);
-  return log !== undefined && end !== null && log.start.txnid > end.txnid;
-}
-
-/** F16, with F18: a node that was away until it needs a snapshot dies while it gets that. */
-const killWhileInstalling: FaultAction = {
-  kind: "F16 kill around persist",
-  durationMs: [8000, 15_000],
-  begin: (nemesis) => {
-    const node = nemesis.anyNode();
-    if (!node.host.isAlive) return null;
-    const { world } = nemesis;
-    nemesis.line(`n${node.id} is down for long`);
-    node.kill("powerLoss", true);
-    world.isBusy = true;
-    world.scheduler.after(1500, "busy", () => {
-      world.isBusy = false;
-    });
-    let isOver = false;
-    const release = (): void => {
-      if (isOver) return;
-      isOver = true;
-      trapBetween(nemesis, node, INSTALLING);
-      node.release();
-    };
-    const watch = (): void => {
-      if (needsSnapshot(nemesis, node)) release();
-      else if (!isOver) world.scheduler.after(10 * POLL_MS, "watch", watch);
-    };
-    watch();
-    return release;
-  },
-};
 
 /**
  * F10, with F31: a leader is cut off and comes back while its successor still waits for promises:
@@ -158,21 +59,14 @@ const unawareLeader: FaultAction = {
     nemesis.line(`n${leader.id}, the leader, is cut off and its timers are late`);
     const heal = isolate(nemesis, leader);
     leader.host.clock.set({ timerLateMs: 3000 });
-    world.isBusy = true;
+    world.pace = "busy";
     return () => {
       heal();
       leader.host.clock.set({ timerLateMs: 0 });
-      world.isBusy = false;
+      world.pace = "drawn";
     };
   },
 };
-
-/** Calls back with each message that is sent, until the fault ends. */
-function listen(nemesis: Nemesis, hear: (pipe: PipeEnd, message: PeerMsg) => void): () => void {
-  const { messageListeners } = nemesis.world;
-  messageListeners.add(hear);
-  return () => messageListeners.delete(hear);
-}
 
 /**
  * F6, with F31: of five nodes, one has acknowledged the new leader and loses its connection,
@@ -278,9 +172,44 @@ const failDiscoveries: FaultAction = {
   },
 };
 
+/** Writes that fill a queue. */
+const FILLING_WRITES = 16;
+const FILL_MS = 3000;
+
+/** F15: large writes towards one slow receiver, until the queue towards it is full. */
+const overflowPipe: FaultAction = {
+  kind: "F15 slow receiver",
+  durationMs: [FILL_MS, FILL_MS + 500],
+  begin: (nemesis) => {
+    const { world } = nemesis;
+    const leader = establishedLeader(nemesis);
+    const overflows = (): number => world.coverage.get("event pipe overflow");
+    // Once in a run is enough: large values are what a run spends its time on.
+    if (leader === null || overflows() > 0) return null;
+    const slow = nemesis.otherThan(leader.id);
+    nemesis.line(`n${slow} receives slowly, and all write much`);
+    world.links.change(leader.id, slow, { bytesPerMs: 1 });
+    world.pace = "busy";
+    world.valueBytes = Math.ceil(world.options.pipeQueueBytesMax / FILLING_WRITES);
+    let isOver = false;
+    const end = (): void => {
+      if (isOver) return;
+      isOver = true;
+      world.links.change(leader.id, slow, { bytesPerMs: 0 });
+      world.pace = "drawn";
+      world.valueBytes = null;
+    };
+    const watch = (): void => {
+      if (overflows() > 0) end();
+      else if (!isOver) world.scheduler.after(POLL_MS, "watch", watch);
+    };
+    watch();
+    return end;
+  },
+};
+
 export const directedActions: readonly FaultAction[] = [
-  killWhileTruncating,
-  killWhileInstalling,
+  overflowPipe,
   returnInDiscovery,
   unawareLeader,
   halfOpenAtLastGate,

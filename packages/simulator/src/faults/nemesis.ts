@@ -5,6 +5,7 @@ import type { SimNode } from "../world/sim-node.js";
 import type { World } from "../world/world.js";
 import { clockActions } from "./clock-actions.js";
 import { directedActions } from "./directed-actions.js";
+import { directedDiskActions } from "./directed-disk-actions.js";
 import { diskActions } from "./disk-actions.js";
 import { wipeAtFounding } from "./founding-actions.js";
 import { networkActions } from "./network-actions.js";
@@ -46,6 +47,7 @@ export class Nemesis {
       ...diskActions,
       ...clockActions,
       ...directedActions,
+      ...directedDiskActions,
     ];
     this.#actions = all.filter(({ kind }) => kind === "planned restart" || swarm.enabled.has(kind));
   }

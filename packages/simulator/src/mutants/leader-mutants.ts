@@ -105,6 +105,29 @@ export const leaderMutants: readonly Mutant[] = [
     ],
   },
   {
+    // G15
+    name: "lease prolonged by an admission",
+    edits: [
+      {
+        file: LEADER,
+        find: "this.#rounds.count(voter);",
+        replace: "this.#rounds.addVoter(voter, this.#deps.clock.now()); this.#rounds.count(voter);",
+      },
+    ],
+  },
+  {
+    // ZOOKEEPER-2418: its follower asks for a snapshot, and the bug costs nothing but time.
+    name: "plan from a position that nobody holds",
+    edits: [
+      {
+        file: "packages/sync/src/plan-history.ts",
+        find: 'return { kind: "truncate", after: leaderFloor };',
+        replace:
+          'return { kind: "truncate", after: { ...leaderFloor, chain: followerLast.chain } };',
+      },
+    ],
+  },
+  {
     name: "unadmitted voter counted",
     edits: [
       {

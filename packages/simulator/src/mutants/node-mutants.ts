@@ -80,6 +80,17 @@ export const nodeMutants: readonly Mutant[] = [
     ],
   },
   {
+    // F29, with G24
+    name: "barrier blind to a failed store",
+    edits: [
+      {
+        file: "packages/server/src/ticket-ledger.ts",
+        find: "this.#open = [];\n    this.#wakeIdle();",
+        replace: "this.#open = [];",
+      },
+    ],
+  },
+  {
     name: "request number reused",
     edits: [
       {

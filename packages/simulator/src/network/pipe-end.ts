@@ -156,18 +156,16 @@ export class PipeEnd implements PeerPipe {
     if (this.#isShut || this.#turn.length === 0) return;
     const messages = this.#turn;
     this.#turn = [];
-    const bytes = this.#codec.encodeFrame(messages);
-    if (
-      this.#out.queuedBytes + bytes.length >
-      Math.min(this.#out.queueBytesMax, PIPE_QUEUE_BYTES_MAX)
-    ) {
+    const frames = this.#codec.encodeFrames(messages);
+    const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
+    if (this.#out.queuedBytes + bytes > Math.min(this.#out.queueBytesMax, PIPE_QUEUE_BYTES_MAX)) {
       this.#observer.onOverflow(this);
       this.#isShut = true;
       this.#out.kill("the peer's queue is full");
       this.#planClose(new QuorateError("ERR_PROTOCOL_OVERFLOW", "the queue of a pipe is full"));
       return;
     }
-    this.#out.write(bytes);
+    for (const frame of frames) this.#out.write(frame);
   }
 
   #planClose(reason: QuorateError): void {

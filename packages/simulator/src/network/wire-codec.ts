@@ -8,7 +8,8 @@ import type { BallotDatagram, PeerMsg } from "@quorate/protocol";
 export interface WireCodec {
   /** Bad bytes are refused with an error code; any other throw is a defect of the codec. */
   readonly refusesByCode: boolean;
-  encodeFrame(messages: readonly PeerMsg[]): Uint8Array;
+  /** What waits at the end of a turn, in the frames that carry it. */
+  encodeFrames(messages: readonly PeerMsg[]): readonly Uint8Array[];
   /** @throws ERR_PROTOCOL_DECODE, ERR_PROTOCOL_VERSION on bad bytes. */
   decodeFrame(bytes: Uint8Array): readonly PeerMsg[];
   encodeDatagram(datagram: BallotDatagram): Uint8Array;
@@ -19,7 +20,7 @@ export interface WireCodec {
 /** Copies structures without a protocol; for tests of the simulator itself. */
 export const structuredCodec: WireCodec = {
   refusesByCode: false,
-  encodeFrame: (messages) => serialize(messages),
+  encodeFrames: (messages) => [serialize(messages)],
   decodeFrame: (bytes) => deserialize(bytes) as readonly PeerMsg[],
   encodeDatagram: (datagram) => serialize(datagram),
   decodeDatagram: (bytes) => deserialize(bytes) as BallotDatagram,

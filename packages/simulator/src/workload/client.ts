@@ -3,10 +3,12 @@ import type { SwarmOptions } from "../faults/swarm.js";
 import type { RandomStream } from "../engine/random-stream.js";
 import type { World } from "../world/world.js";
 import type { Answer, History, HistoryItem, Operation } from "./history.js";
+import { valueOf } from "./values.js";
 
 const ANSWER_TIMEOUT_MS = 4000;
 const LATENCY_MS = [0.1, 0.8] as const;
 const BUSY_THINK_MS = [10, 100] as const;
+const QUIET_THINK_MS = [4000, 8000] as const;
 const RETRY_MS = [20, 200] as const;
 /** Nobody else is refused more often than this for one operation's sake. */
 const ATTEMPTS_MAX = 100_000;
@@ -88,13 +90,14 @@ export class SimClient {
 
   value(): string {
     this.#values += 1;
-    const text = `${this.#options.id}.${this.#values}.`;
-    return text.padEnd(this.#random.below(this.#swarm.valueBytesMax), "x");
+    const drawn = this.#random.below(this.#swarm.valueBytesMax);
+    return valueOf(`${this.#options.id}.${this.#values}.`, this.#world.valueBytes ?? drawn);
   }
 
   #thinkMs(): number {
     if (this.isHurried) return this.#random.between(0.1, 2);
-    if (this.#world.isBusy) return this.#random.between(...BUSY_THINK_MS);
+    if (this.#world.pace === "busy") return this.#random.between(...BUSY_THINK_MS);
+    if (this.#world.pace === "quiet") return this.#random.between(...QUIET_THINK_MS);
     const leftMs = Math.max(0, this.#options.deadlineMs - this.#world.scheduler.nowMs);
     return (this.#random.next() * 2 * leftMs) / (this.#left + 1);
   }

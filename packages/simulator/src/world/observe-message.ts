@@ -46,8 +46,13 @@ export function observeMessage(world: World, pipe: PipeEnd, message: PeerMsg): v
       say("handover");
       return;
     case "snapshotRequest":
-      world.coverage.event("snapshot asked for");
       say("snapshotRequest");
+      // Entries of an epoch exist only after a quorum has entered it, and every later leader has
+      // its history from that quorum: where it parts from a follower's, the follower was there.
+      world.violations.report(
+        "planIsHeld",
+        `n${pipe.host.id} holds nothing of what n${pipe.peer} wants to continue from`,
+      );
       return;
     default:
   }

@@ -133,8 +133,11 @@ export class SimNode {
       random: this.#random.split(`store ${incarnation} ${this.disk.commitCount}`),
       chainHash: this.#world.composition.chainHash,
       latencyMs: () => this.#random.between(...FSYNC_MS) + this.#random.next() * this.extraFsyncMs,
-      // Most turns become one transaction, some do not.
-      takeWrites: (waiting) => (splits.chance(0.3) ? 1 + splits.below(waiting) : waiting),
+      // Most turns become one transaction, some do not; none where a trap lies between two writes.
+      takeWrites: (waiting) => {
+        if (this.#trap?.when === "between") return 1;
+        return splits.chance(0.3) ? 1 + splits.below(waiting) : waiting;
+      },
       readLatencyMs: () => this.#random.next(),
       retainedTailBytes: this.#world.options.retainedTailBytes,
       diskTimeoutMs: this.#world.timings.diskTimeoutMs,

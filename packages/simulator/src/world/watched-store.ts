@@ -84,6 +84,10 @@ export class WatchedStore implements DurableStore {
     return this.#inner.recovered;
   }
 
+  get logStart(): DurableStore["logStart"] {
+    return this.#inner.logStart;
+  }
+
   /** Kinds of the writes that are not durable yet, oldest first. */
   get openKinds(): readonly PersistKind[] {
     return this.#open.map((write) => write.kind);

@@ -69,8 +69,10 @@ export class World {
   readonly leases: LeaseChecker;
   /** Directed faults wait for certain messages. */
   readonly messageListeners = new Set<(pipe: PipeEnd, message: PeerMsg) => void>();
-  /** A directed fault wants its clients to hurry. */
-  isBusy = false;
+  /** A directed fault wants its clients to hurry, or to write as little as they can. */
+  pace: "drawn" | "busy" | "quiet" = "drawn";
+  /** A directed fault wants values of this size. */
+  valueBytes: number | null = null;
   readonly #nodes = new Map<NodeId, SimNode>();
 
   constructor(options: WorldOptions, composition: Composition) {

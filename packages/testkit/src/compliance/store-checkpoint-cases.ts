@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { InvariantError, LOG_START, positionOf, TXNID_ZERO } from "@quorate/protocol";
+import {
+  InvariantError,
+  LOG_START,
+  positionOf,
+  TXNID_ZERO,
+  type SnapshotSource,
+} from "@quorate/protocol";
 import type { StoreContext } from "./durable-store.js";
 import {
   asText,
@@ -127,11 +133,13 @@ export function checkpointCases(context: StoreContext): void {
       const early = driver.store.readBatches(TXNID_ZERO, history.end.txnid, 1e6);
       await expect(early).rejects.toMatchObject({ code: "ERR_STORE_COMPACTED" });
       expect(await driver.store.findPosition(TXNID_ZERO)).toBeNull();
+      const startByNow = driver.store.logStart;
       await driver.store.close();
       const { store } = await context.open();
       const { logStart, lastLogged } = store.recovered;
       expect(lastLogged).toEqual(history.end);
       expect(logStart.txnid).toBeGreaterThan(0n);
+      expect([startByNow, store.logStart]).toEqual([logStart, logStart]);
       expect(await store.findPosition(logStart.txnid)).toEqual(logStart);
       const kept = await store.readBatches(logStart.txnid, history.end.txnid, 1e6);
       expect(kept).toEqual(history.batches.slice(-kept.length));
@@ -162,6 +170,41 @@ export function checkpointCases(context: StoreContext): void {
     test("is null before the first checkpoint", async () => {
       const { store } = await context.open();
       expect(await store.openSnapshot()).toBeNull();
+    });
+
+    test("is joined by the log above it, also when it is opened while a checkpoint lands", async () => {
+      const driver = await context.open();
+      const history = new History();
+      await driver.log(history.many(60));
+      await driver.checkpoint(snapshotInfo(history.end), [row("a", "old")]);
+      const rounds = 12;
+      let turns = 0;
+      for (let round = 0; round < rounds; round += 1) {
+        await driver.log(history.many(60));
+        const at = history.end;
+        const writer = driver.store.beginCheckpoint(snapshotInfo(at), { full: false });
+        await writer.write([row("a", String(round))]);
+        await driver.log(history.many(5));
+        const finishing = { isOver: false };
+        const finished = writer.finish().finally(() => (finishing.isOver = true));
+        // One snapshot a round, ever later within the time that a checkpoint takes to land.
+        const openAt = Math.floor((turns * round) / rounds);
+        let source: SnapshotSource | null = null;
+        for (let turn = 0; !finishing.isOver; turn += 1) {
+          if (turn === openAt && round > 0) source = await driver.store.openSnapshot();
+          await new Promise((resolve) => setImmediate(resolve));
+          if (round === 0) turns = turn;
+        }
+        await finished;
+        if (source === null) continue;
+        const from = source.info.position.txnid;
+        const above = await driver.store.readBatches(from, history.end.txnid, 1e6);
+        const expected = history.batches.filter(({ last }) => last > from);
+        expect(above.map(positionOf)).toEqual(expected.map(positionOf));
+        const value = String(from === at.txnid ? round : round - 1);
+        expect(asText(await source.read(1000))).toEqual([["a", value]]);
+        source.close();
+      }
     });
 
     test("keeps its rows and the log above it while later checkpoints land", async () => {

@@ -6,6 +6,7 @@ export { proxyTcp, proxyUdp, type DroppingProxy } from "./dropping-proxy.js";
 export { freePorts } from "./ports.js";
 export { ProcessEnsemble, type EnsembleOptions, type NodeStatusView } from "./process-ensemble.js";
 export { ServerProcess, type Exit } from "./server-process.js";
+export { StreamFollower, verifyStreams } from "./stream-follower.js";
 export {
   WriteLoad,
   type Acknowledged,

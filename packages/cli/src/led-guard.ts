@@ -1,0 +1,65 @@
+// The process between `quorate elect --exec` and its command. Its standard input says until when
+// the lead lasts; when that time is over, or the input ends because its parent was killed, the
+// command and all that it started get SIGTERM, and SIGKILL before another node may lead.
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { createInterface } from "node:readline";
+
+/** Another node leads 500 ms after a lease has run out at the earliest, with default timings. */
+const LOST_STOP_MS = 400;
+const CHECK_MS = 20;
+/** The first message comes with the start. */
+const FIRST_MESSAGE_MS = 1000;
+
+// A terminal sends Ctrl-C to this process too. Its parent decides what follows.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+
+let leadEnds = process.hrtime.bigint() + BigInt(FIRST_MESSAGE_MS * 1e6);
+let killAt: number | null = null;
+
+const command = spawn(process.argv[2] ?? "", {
+  shell: true,
+  stdio: ["ignore", "inherit", "inherit"],
+  // A group of its own, so that all that it starts is told to end.
+  detached: true,
+});
+
+function signalGroup(signal: NodeJS.Signals): void {
+  if (command.pid === undefined) return;
+  try {
+    process.kill(-command.pid, signal);
+  } catch (error) {
+    // Nobody is left in it.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+function end(withinMs: number): void {
+  const at = performance.now() + withinMs;
+  if (killAt === null) signalGroup("SIGTERM");
+  killAt = Math.min(killAt ?? at, at);
+}
+
+const input = createInterface({ input: process.stdin });
+input.on("line", (line) => {
+  const [verb, value = "0"] = line.split(" ");
+  if (verb === "lead") leadEnds = BigInt(value);
+  else if (verb === "stop") end(Number(value));
+});
+input.on("close", () => end(LOST_STOP_MS));
+
+const checking = setInterval(() => {
+  if (process.hrtime.bigint() >= leadEnds) end(LOST_STOP_MS);
+  if (killAt !== null && performance.now() >= killAt) signalGroup("SIGKILL");
+}, CHECK_MS);
+
+command.once("error", (error) => {
+  process.stderr.write(`quorate: ERR_ARG_VALUE: the command cannot be run: ${error.message}\n`);
+  process.exit(127);
+});
+command.once("exit", (code, signal) => {
+  clearInterval(checking);
+  // What it started must not outlive it: nobody would end that with the lead.
+  signalGroup("SIGKILL");
+  process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+});

@@ -1,0 +1,116 @@
+import type { CommittedEvent, Txnid } from "@quorate/protocol";
+import type { FollowedBatch } from "./followed-batch.js";
+import {
+  PAGE_BYTES_SOFT_MAX,
+  PAGE_CACHE_BYTES_MAX,
+  PAGE_CACHE_PAGES_MAX,
+  PAGE_ENTRIES_SOFT_MAX,
+} from "./limits.js";
+import type { PrefixSet } from "./prefix-set.js";
+import type { PageInfo } from "./subscription-machine.js";
+
+const EVENT_OVERHEAD_BYTES = 64;
+
+/** The events of one prefix above one txnid; shared by all who are there. */
+export class Page implements PageInfo {
+  readonly after: Txnid;
+  readonly upTo: Txnid;
+  readonly events: readonly CommittedEvent[];
+  /** Of keys and data, and something for each event. */
+  readonly bytes: number;
+  /** Subscribers that it is on its way to. */
+  holders = 0;
+  readonly #encoded = new Map<PageEncoder, Uint8Array>();
+
+  constructor(after: Txnid, upTo: Txnid, events: readonly CommittedEvent[]) {
+    this.after = after;
+    this.upTo = upTo;
+    this.events = events;
+    this.bytes = events.reduce((sum, event) => sum + weightOf(event), 0);
+  }
+
+  get eventCount(): number {
+    return this.events.length;
+  }
+
+  /** Encoded once, whoever asks. */
+  encodedBy(encoder: PageEncoder): Uint8Array {
+    const known = this.#encoded.get(encoder);
+    if (known !== undefined) return known;
+    const bytes = encoder(this.events);
+    this.#encoded.set(encoder, bytes);
+    return bytes;
+  }
+}
+
+/** Give the same function each time: it is the name of the encoding. */
+export type PageEncoder = (events: readonly CommittedEvent[]) => Uint8Array;
+
+/** The first page of what the batches have for a prefix above `after`. */
+export function pageOf(
+  batches: Iterable<FollowedBatch>,
+  prefix: string,
+  after: Txnid,
+  prefixes: PrefixSet,
+): Page {
+  let events: CommittedEvent[] = [];
+  let upTo = after;
+  let bytes = 0;
+  let entries = 0;
+  for (const followed of batches) {
+    const { batch } = followed;
+    const found = followed.eventsFor(prefix, prefixes);
+    // Whoever resumes in the middle of a batch has seen its beginning.
+    const isWhole = batch.first > after;
+    events = events.concat(isWhole ? found : found.filter(({ txnid }) => txnid > after));
+    upTo = batch.last;
+    bytes += batch.bytes.length;
+    entries += batch.count;
+    if (bytes >= PAGE_BYTES_SOFT_MAX || entries >= PAGE_ENTRIES_SOFT_MAX) break;
+  }
+  return new Page(after, upTo, events);
+}
+
+/** Remembers pages for the next subscriber that is at the same place. */
+export class PageCache {
+  readonly #pages = new Map<string, Page>();
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(prefix: string, after: Txnid): Page | undefined {
+    return this.#pages.get(keyOf(prefix, after));
+  }
+
+  put(prefix: string, page: Page): void {
+    const key = keyOf(prefix, page.after);
+    this.#drop(key);
+    this.#pages.set(key, page);
+    this.#bytes += page.bytes + EVENT_OVERHEAD_BYTES;
+    for (const oldest of this.#pages.keys()) {
+      if (this.#bytes <= PAGE_CACHE_BYTES_MAX && this.#pages.size <= PAGE_CACHE_PAGES_MAX) return;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(key: string): void {
+    const page = this.#pages.get(key);
+    if (page === undefined) return;
+    this.#pages.delete(key);
+    this.#bytes -= page.bytes + EVENT_OVERHEAD_BYTES;
+  }
+}
+
+function keyOf(prefix: string, after: Txnid): string {
+  return `${after.toString(36)} ${prefix}`;
+}
+
+function weightOf({ operations }: CommittedEvent): number {
+  let bytes = EVENT_OVERHEAD_BYTES;
+  for (const operation of operations) {
+    bytes += operation.path.length + ("data" in operation ? operation.data.length : 0);
+  }
+  return bytes;
+}

@@ -1,0 +1,73 @@
+/** What Prometheus calls a metric, and the labels of one series of it. */
+export interface Series {
+  readonly family: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Names of the meter that carry what is a label here. */
+const LABELLED: readonly { readonly pattern: RegExp; readonly label: string }[] = [
+  { pattern: /^(?<before>peer_)(?<value>\d+)_(?<after>.+)$/, label: "peer" },
+  { pattern: /^(?<before>ballot_dropped)_(?<value>.+)$/, label: "reason" },
+  { pattern: /^(?<before>sync_plan)_(?<value>.+)$/, label: "kind" },
+];
+
+/** `peer_2_sent_bytes` is the series `peer="2"` of `peer_sent_bytes`. */
+export function seriesOf(name: string): Series {
+  for (const { pattern, label } of LABELLED) {
+    const groups = pattern.exec(name)?.groups;
+    if (groups === undefined) continue;
+    const family = `${groups["before"] ?? ""}${groups["after"] ?? ""}`;
+    return { family, labels: { [label]: groups["value"] ?? "" } };
+  }
+  return { family: name, labels: {} };
+}
+
+/** One sentence for each family; docs/metrics.md lists them. */
+export const HELP: Readonly<Record<string, string>> = {
+  active_ensemble: "Voters connected and synchronised, the leader included; on the leader.",
+  ballot_dropped: "Ballot datagrams that were not believed, by reason.",
+  ballot_socket_errors: "Errors of the ballots' UDP socket.",
+  commit_seconds: "From handing a batch to the log until it is committed and applied here.",
+  elections: "Times that this node began to elect.",
+  epoch: "The current epoch.",
+  event_loop_busy_seconds: "Time that the event loop did not wait.",
+  event_loop_delay_seconds: "How late the event loop came round, since the last scrape.",
+  feed_in_flight_bytes: "Bytes on their way to subscribers, shared ones once.",
+  feed_subscribers_cut_off: "Subscriptions ended because they took nothing.",
+  feed_subscriptions: "Subscriptions that were begun.",
+  feed_subscriptions_ended: "Subscriptions that the node ended.",
+  heap_used_bytes: "JavaScript heap in use.",
+  leader: "1 for the node that leads as far as this one knows; no series while nobody does.",
+  log_commit_seconds: "Transactions of the log with their sync, as its thread measured them.",
+  log_commits: "Transactions of the log.",
+  log_oldest_write_seconds: "How long the oldest write has waited for the disk.",
+  native_connections: "Client connections over WebSocket.",
+  native_connections_dropped: "Client connections refused because too many were open.",
+  native_garbage: "Client connections closed for unreadable bytes.",
+  native_received_bytes: "Bytes of client frames received.",
+  native_requests: "Requests of clients.",
+  native_sent_bytes: "Bytes of client frames sent.",
+  peer_bad_frames: "Frames of peers that could not be read.",
+  peer_ballot_received_bytes: "Ballot bytes received, by peer.",
+  peer_ballot_sent_bytes: "Ballot bytes sent, by peer.",
+  peer_connect_failures: "Attempts to reach a peer that failed.",
+  peer_handshakes_refused: "Peers refused by their handshake.",
+  peer_pipe_overflows: "Pipes closed because the peer did not read.",
+  peer_received_bytes: "Bytes received over the pipe, by peer.",
+  peer_refused_socket_errors: "Errors of sockets that were being refused.",
+  peer_sent_bytes: "Bytes sent over the pipe, by peer.",
+  peer_sent_frames: "Frames sent over pipes.",
+  peer_socket_errors: "Errors of peers' sockets.",
+  peer_stray_http_requests: "HTTP requests at the port for peers.",
+  pending_requests: "Requests of this node's clients that wait for their outcome.",
+  process_cpu_seconds: "User and system CPU time.",
+  process_resident_memory_bytes: "Resident memory.",
+  ready: "1 when the node is synchronised and serves.",
+  role: "1 for the role that the node has.",
+  store_failures: "Failures of the store.",
+  subscribers: "Subscriptions to committed entries, in-process ones included.",
+  sync_plan: "Histories sent to followers, by kind.",
+  txnid_counter: "Counter half of the log's end, the commit mark and what is applied.",
+  txnid_epoch: "Epoch half of the same.",
+  unapplied_entries: "Logged and not applied, when both are of one epoch.",
+};
