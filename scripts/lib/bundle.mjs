@@ -40,7 +40,12 @@ export async function bundleCommand(root) {
   const { build } = await import("esbuild");
   const { metafile, outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { main: "packages/cli/src/main.ts", ...threadsOf(root) },
+    entryPoints: {
+      main: "packages/cli/src/main.ts",
+      // A process of its own, beside `quorate elect --exec`.
+      "led-guard": "packages/cli/src/led-guard.ts",
+      ...threadsOf(root),
+    },
     outdir: target,
     // A thread is started by the name of its file beside the file that starts it.
     chunkNames: "chunk-[hash]",

@@ -1,7 +1,9 @@
 /**
- * Chaos and load against real server processes: `pnpm chaos` and `pnpm load`.
+ * Chaos and load against real server processes: `pnpm chaos`, `pnpm load` and
+ * `pnpm fan-out`.
  * @packageDocumentation
  */
 export { chaosMain } from "./chaos/main.js";
 export { runChaos, type ChaosOptions, type ChaosResult } from "./chaos/run-chaos.js";
+export { fanOutMain } from "./fan-out/main.js";
 export { loadMain } from "./load/main.js";

@@ -1,9 +1,11 @@
 import yargs, { type Argv } from "yargs";
 import { QuorateError } from "@quorate/protocol";
+import { recordCommands, type RecordedCommand } from "./command-recorder.js";
 import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import { reportError } from "./report.js";
+import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
 
 /** The servers that `quorate start` runs. */
@@ -29,12 +31,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
     .fail((message: string | null, error: Error | undefined) => {
       throw error ?? new QuorateError("ERR_ARG_VALUE", `${message ?? "wrong usage"}; try --help`);
     });
-  addClusterCommands(parser, io, done);
-  addWriteCommands(parser, io, done);
-  addReadCommands(parser, io, done);
-  addWatchCommand(parser, io, done);
-  addLogCommand(parser, io, done);
-  addElectCommand(parser, io, done);
+  addCommands(parser, io, done);
   try {
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
@@ -43,6 +40,22 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   } catch (error) {
     return reportError(io, error, json);
   }
+}
+
+/** Every command, as help, completion and the tests of the documents tell of it. */
+export function describeCommands(io: Io): RecordedCommand[] {
+  return recordCommands((parser) => addCommands(parser, io, async () => undefined));
+}
+
+function addCommands(parser: Argv, io: Io, done: Done): void {
+  addClusterCommands(parser, io, done);
+  addWriteCommands(parser, io, done);
+  addReadCommands(parser, io, done);
+  addWatchCommand(parser, io, done);
+  addLogCommand(parser, io, done);
+  addElectCommand(parser, io, done);
+  addConfigCommand(parser, io, done);
+  addCompletionCommand(parser, io, done);
 }
 
 type Done = (work: Promise<ExitCode | void>) => Promise<void>;
@@ -96,6 +109,7 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
             default: 4181,
             describe: "Of the first node's clients; the others follow, and ten and twenty above",
           })
+          .option("json", { type: "boolean", describe: "Print JSON", default: false })
           .example("$0 start", "Three nodes; clients at 127.0.0.1:4181 to 4183")
           .example("$0 start --nodes 5 --data-dir /tmp/five", "Five, elsewhere"),
       async (argv) => {
@@ -103,7 +117,15 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
         await done(startCommand(argv, io));
       },
     )
-    .command("server", "Run one node in the foreground; see quorate server --help")
+    .command(
+      "server",
+      "Run one node in the foreground; see quorate server --help",
+      // It is never parsed here, but by itself without this framework.
+      (command) =>
+        command
+          .options(SERVER_OPTIONS)
+          .example("$0 server --config /etc/quorate/node1.json", "From a JSON file"),
+    )
     .command(
       "status",
       "Tell the role, epoch and marks of every node",
@@ -111,7 +133,18 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
         command
           .epilogue(EXIT_CODES_HELP)
           .options(clientOptions(io))
+          .option("follow", {
+            type: "boolean",
+            default: false,
+            describe: "Look again and again, with lag, fsync and event-loop delays, until Ctrl-C",
+          })
+          .option("interval", {
+            type: "number",
+            default: 1000,
+            describe: "With --follow: milliseconds between two looks",
+          })
           .example("$0 status --server 127.0.0.1:4181", "All nodes of its ensemble")
+          .example("$0 status --follow", "A live table; lines where output is no terminal")
           .example("$0 status --json", "For scripts"),
       (argv) => done(statusCommand(argv, io)),
     );
@@ -242,6 +275,51 @@ function addLogCommand(parser: Argv, io: Io, done: Done): void {
     async (argv) => {
       const { logCommand } = await import("./log-command.js");
       await done(logCommand(argv, io));
+    },
+  );
+}
+
+function addConfigCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "config <action>",
+    "Check or explain a node's configuration",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .positional("action", {
+          choices: ["check", "explain"] as const,
+          demandOption: true,
+          describe: "explain prints each value and where it comes from, check looks for mistakes",
+        })
+        .options(SERVER_OPTIONS)
+        .option("json", { type: "boolean", describe: "Print JSON", default: false })
+        .example("$0 config explain --config node1.json", "Each value and its origin")
+        .example("$0 config check --zoo-cfg /etc/zookeeper/zoo.cfg", "Would a node take it?"),
+    async (argv) => {
+      const { configCommand } = await import("./config-command.js");
+      await done(Promise.resolve(configCommand(argv, io)));
+    },
+  );
+}
+
+function addCompletionCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "completion <shell>",
+    "Print a script that completes commands and options",
+    (command) =>
+      command
+        .epilogue(EXIT_CODES_HELP)
+        .positional("shell", {
+          choices: ["bash", "zsh", "fish"] as const,
+          demandOption: true,
+          describe: "Which shell is to read it",
+        })
+        .example("$0 completion fish | source", "For this session of fish")
+        .example("source <($0 completion bash)", "For this session of bash; zsh alike"),
+    async (argv) => {
+      const { completionScript } = await import("./completion.js");
+      io.out(completionScript(argv.shell, describeCommands(io)));
+      await done(Promise.resolve());
     },
   );
 }

@@ -1,27 +1,22 @@
-import { parseArgs } from "node:util";
 import { loadConfig, runNode, type NodeParts } from "@quorate/node";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import { reportError, reportUsage } from "./report.js";
+import { configSources, parseServerArgs, serverOptionsHelp } from "./server-options.js";
 
 export const SERVER_HELP = `quorate server --config FILE
+quorate server --zoo-cfg FILE
 
 Runs one node in the foreground. Settings: flag over QUORATE_* environment variable over file over
-default. Ends on SIGTERM or SIGINT within two seconds with code 0: it drains and hands over first.
+default; \`quorate config explain\` shows each and where it comes from. Ends on SIGTERM or SIGINT
+within two seconds with code 0: it drains and hands over first.
 
 Options:
-  --config FILE          JSON; see docs/cli.md
-  --node-id N            1..254
-  --data-dir DIR
-  --cluster NAME
-  --secret-file FILE
-  --log-level LEVEL      error, warn, info or debug
-  --log-format FORMAT    auto, human or json
-  --trust-empty          counts an empty data directory as a voter; dangerous
-  --help
+${serverOptionsHelp()}
 
 Examples:
   quorate server --config /etc/quorate/node1.json
+  quorate server --zoo-cfg /etc/zookeeper/zoo.cfg --secret-file /etc/quorate/secret
   QUORATE_NODE_ID=2 quorate server --config shared.json --data-dir /var/lib/quorate
 
 ${EXIT_CODES_HELP}
@@ -50,11 +45,7 @@ export async function serverCommand(
     return ExitCode.done;
   }
   try {
-    const config = loadConfig({
-      flags: flagsOf(values),
-      env: io.env,
-      ...(values.config === undefined ? {} : { file: values.config }),
-    });
+    const config = loadConfig(configSources(values, io.env));
     return await runUntilStopped(await runNode(config, await loadParts()), io);
   } catch (error) {
     return reportError(io, error, false);
@@ -81,36 +72,4 @@ async function runUntilStopped(
   clearTimeout(overdue);
   if (reason.kind === "stopped") return ExitCode.done;
   return reportError(io, reason.error, false);
-}
-
-function parseServerArgs(args: readonly string[]) {
-  return parseArgs({
-    args: [...args],
-    allowPositionals: false,
-    options: {
-      config: { type: "string" },
-      "node-id": { type: "string" },
-      "data-dir": { type: "string" },
-      cluster: { type: "string" },
-      "secret-file": { type: "string" },
-      "log-level": { type: "string" },
-      "log-format": { type: "string" },
-      "trust-empty": { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-    },
-  }).values;
-}
-
-function flagsOf(values: ReturnType<typeof parseServerArgs>): Record<string, unknown> {
-  const nodeId = values["node-id"];
-  return {
-    nodeId: nodeId === undefined ? undefined : Number(nodeId),
-    dataDir: values["data-dir"],
-    cluster: values.cluster,
-    secretFile: values["secret-file"],
-    trustEmpty: values["trust-empty"],
-    ...(values["log-level"] === undefined && values["log-format"] === undefined
-      ? {}
-      : { log: { level: values["log-level"], format: values["log-format"] } }),
-  };
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fetchStatus } from "@quorate/client";
+import { printJson } from "./client-commands.js";
 import { ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import {
@@ -16,6 +17,7 @@ export interface StartArgs {
   readonly dataDir: string;
   readonly nodes: number;
   readonly port: number;
+  readonly json: boolean;
 }
 
 /** Between two looks at the nodes. */
@@ -34,9 +36,14 @@ export async function startCommand(args: StartArgs, io: Io): Promise<ExitCode> {
   const stop = new Promise<void>((resolve) => (stopped = resolve));
   const stopListening = io.onStopSignal(() => stopped());
   const processes = nodes.map((node) => startProcess(node, io));
-  printWelcome(nodes, directory, io);
+  const tell = teller(args.json, io);
+  tell(welcomeText(nodes, directory), {
+    event: "started",
+    dataDir: directory,
+    nodes: nodes.map(({ id, requestAddr }) => ({ id, requestAddr })),
+  });
   const watching = new AbortController();
-  const watched = watch(nodes, io, watching.signal);
+  const watched = watch(nodes, tell, watching.signal);
   // A node that ends by itself does not stop the others; all of them ending does.
   const allEnded = Promise.all(processes.map((process) => tellEnd(process, watching.signal, io)));
   const codes = await Promise.race([stop.then(() => null), allEnded]);
@@ -46,10 +53,10 @@ export async function startCommand(args: StartArgs, io: Io): Promise<ExitCode> {
     stopListening();
     return exitCodeOfAll(codes);
   }
-  io.out("stopping\n");
+  tell("stopping\n", { event: "stopping" });
   await stopAll(processes);
   stopListening();
-  io.out("stopped\n");
+  tell("stopped\n", { event: "stopped" });
   return ExitCode.done;
 }
 
@@ -60,9 +67,19 @@ function check({ nodes, port }: StartArgs): void {
   }
 }
 
-function printWelcome(nodes: readonly LocalNode[], directory: string, io: Io): void {
+/** Says something to people, or the same to a program: one object a line. */
+type Tell = (text: string, event: Readonly<Record<string, unknown>>) => void;
+
+function teller(json: boolean, io: Io): Tell {
+  return (text, event) => {
+    if (json) printJson(io, { time: new Date().toISOString(), ...event });
+    else io.out(text);
+  };
+}
+
+function welcomeText(nodes: readonly LocalNode[], directory: string): string {
   const first = nodes[0]?.requestAddr ?? "";
-  const lines = [
+  return [
     `${nodes.length} nodes, data and logs in ${directory}`,
     ...nodes.map(({ id, requestAddr }) => `  node ${id}  ${requestAddr}`),
     "try:",
@@ -71,16 +88,15 @@ function printWelcome(nodes: readonly LocalNode[], directory: string, io: Io): v
     `  quorate status --server ${first}      or http://${first}/status`,
     "(quorate is `node packages/cli/dist/main.js`). Ctrl-C ends them.",
     "",
-  ];
-  io.out(lines.join("\n"));
+  ].join("\n");
 }
 
 /** Prints roles, epochs and commit marks as they change. */
-async function watch(nodes: readonly LocalNode[], io: Io, signal: AbortSignal): Promise<void> {
-  await Promise.all(nodes.map((node) => watchNode(node, io, signal)));
+async function watch(nodes: readonly LocalNode[], tell: Tell, signal: AbortSignal): Promise<void> {
+  await Promise.all(nodes.map((node) => watchNode(node, tell, signal)));
 }
 
-async function watchNode(node: LocalNode, io: Io, signal: AbortSignal): Promise<void> {
+async function watchNode(node: LocalNode, tell: Tell, signal: AbortSignal): Promise<void> {
   let state = "";
   let mark = "";
   let markAt = 0;
@@ -95,9 +111,13 @@ async function watchNode(node: LocalNode, io: Io, signal: AbortSignal): Promise<
       mark = seen.mark;
       markAt = performance.now();
       const time = new Date().toISOString().slice(11, 23);
-      io.out(
-        `${time}  node ${node.id}  ${state.padEnd(16)}${mark === "" ? "" : `committed ${mark}`}\n`,
-      );
+      const committed = mark === "" ? "" : `committed ${mark}`;
+      tell(`${time}  node ${node.id}  ${state.padEnd(16)}${committed}\n`, {
+        event: "node",
+        id: node.id,
+        state: seen.state,
+        committed: mark === "" ? null : mark,
+      });
     }
     await pause(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }

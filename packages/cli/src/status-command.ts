@@ -1,119 +1,79 @@
-import { fetchStatus, type ServerStatus } from "@quorate/client";
-import { errorCodeOf } from "@quorate/protocol";
-import { ExitCode } from "./exit-codes.js";
+import { setTimeout as pause } from "node:timers/promises";
 import { printJson, type ClientArgs } from "./client-commands.js";
+import { ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
+import { usageError } from "./report.js";
+import { gatherStatus, type StatusRow } from "./status-rows.js";
+import { liveLine, liveTable, plainTable } from "./status-table.js";
 
-/** One row of `status --json`. Scripts rely on it: keys are only ever added. */
-export type StatusRow =
-  | {
-      readonly id: number;
-      readonly role: ServerStatus["role"];
-      readonly epoch: number;
-      readonly lastLogged: string;
-      readonly lastCommitted: string;
-      readonly digest: string;
-      readonly digestAt: string;
-      /** Voters without which a new ensemble is not founded. */
-      readonly waitingFor: readonly number[];
-    }
-  | {
-      /** Null when no other node knows whose address this is. */
-      readonly id: number | null;
-      readonly role: "unreachable";
-      readonly server: string;
-      readonly reason: string;
-    };
-
-interface Asked {
-  readonly server: string;
-  readonly status: ServerStatus | null;
-  readonly reason: string;
+export interface StatusArgs extends ClientArgs {
+  readonly follow: boolean;
+  /** Milliseconds between two looks. */
+  readonly interval: number;
 }
 
-/** Asks the given servers, and through them all others of their ensemble. */
-export async function gatherStatus(
-  servers: readonly string[],
-  timeoutMs: number,
-): Promise<StatusRow[]> {
-  const first = await Promise.all(servers.map((server) => ask(server, timeoutMs)));
-  const ids = new Map<string, number>();
-  const answeredIds = new Set<number>();
-  for (const { status } of first) {
-    if (status === null) continue;
-    answeredIds.add(status.id);
-    for (const { id, requestAddr } of status.nodes) ids.set(requestAddr, id);
-  }
-  const others = [...ids].filter(
-    ([server, id]) => !servers.includes(server) && !answeredIds.has(id),
-  );
-  const second = await Promise.all(others.map(([server]) => ask(server, timeoutMs)));
-  const rows = new Map<number | string, StatusRow>();
-  for (const asked of [...first, ...second]) {
-    const id = asked.status?.id ?? ids.get(asked.server) ?? null;
-    const known = rows.get(id ?? asked.server);
-    // One node may be given by two names, one of them wrong.
-    if (known !== undefined && known.role !== "unreachable") continue;
-    rows.set(id ?? asked.server, rowOf(asked, id));
-  }
-  return [...rows.values()].sort((a, b) => (a.id ?? 255) - (b.id ?? 255));
-}
+const INTERVAL_MS_MIN = 100;
 
-export async function statusCommand(args: ClientArgs, io: Io): Promise<ExitCode> {
+export async function statusCommand(args: StatusArgs, io: Io): Promise<ExitCode> {
+  if (args.follow) return followStatus(args, io);
   const nodes = await gatherStatus(args.server, args.timeout);
   if (args.json) printJson(io, { nodes });
-  else io.out(tableOf(nodes) + waitsOf(nodes));
+  else io.out(textOf(plainTable(nodes)));
   const isAnyReachable = nodes.some((node) => node.role !== "unreachable");
   return isAnyReachable ? ExitCode.done : ExitCode.unreachable;
 }
 
-async function ask(server: string, timeoutMs: number): Promise<Asked> {
-  try {
-    return { server, status: await fetchStatus(server, { timeoutMs }), reason: "" };
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { server, status: null, reason: `${errorCodeOf(error) ?? "ERR"}: ${message}` };
+/** Looks again and again until it is stopped: it is there to watch nodes go and come back. */
+async function followStatus(args: StatusArgs, io: Io): Promise<ExitCode> {
+  if (!(args.interval >= INTERVAL_MS_MIN && args.interval <= 3_600_000)) {
+    throw usageError(`--interval is ${INTERVAL_MS_MIN} to 3600000 milliseconds`);
   }
+  const stop = new AbortController();
+  const stopListening = io.onStopSignal(() => stop.abort());
+  const show = args.json ? showJson : io.isTerminal ? createScreen() : showLines;
+  try {
+    while (!stop.signal.aborted) {
+      const from = performance.now();
+      const nodes = await gatherStatus(args.server, args.timeout);
+      // Told to stop while it asked, it has nothing more to say.
+      if (stop.signal.aborted) break;
+      show(nodes, io);
+      const rest = Math.max(0, args.interval - (performance.now() - from));
+      await pause(rest, undefined, { signal: stop.signal }).catch(() => undefined);
+    }
+  } finally {
+    stopListening();
+    if (show !== showJson && show !== showLines) io.out(WRAP);
+  }
+  return ExitCode.done;
 }
 
-function rowOf({ server, status, reason }: Asked, id: number | null): StatusRow {
-  if (status === null) return { id, role: "unreachable", server, reason };
-  const { id: own, role, epoch, lastLogged, lastCommitted, digest, digestAt } = status;
-  const waitingFor = status.waitingFor ?? [];
-  return { id: own, role, epoch, lastLogged, lastCommitted, digest, digestAt, waitingFor };
+type Show = (nodes: readonly StatusRow[], io: Io) => void;
+
+const showJson: Show = (nodes, io) => {
+  printJson(io, { time: new Date().toISOString(), nodes });
+};
+
+const showLines: Show = (nodes, io) => {
+  const time = new Date().toISOString().slice(11, 23);
+  io.out(textOf(nodes.map((node) => `${time}  ${liveLine(node)}`)));
+};
+
+/** A line that wrapped would not be overwritten whole. */
+const NO_WRAP = "\u001b[?7l";
+const WRAP = "\u001b[?7h";
+
+/** Draws each table over the one before. */
+function createScreen(): Show {
+  let height = 0;
+  return (nodes, io) => {
+    const lines = liveTable(nodes);
+    const back = height === 0 ? NO_WRAP : `\u001b[${height}A\u001b[J`;
+    height = lines.length;
+    io.out(back + textOf(lines));
+  };
 }
 
-/** One line for each node that cannot found the ensemble yet. */
-function waitsOf(nodes: readonly StatusRow[]): string {
-  const lines = nodes.map((node) => {
-    if (node.role === "unreachable" || node.waitingFor.length === 0) return "";
-    return `node ${node.id} waits for ${node.waitingFor.join(", ")} to found the ensemble\n`;
-  });
-  return lines.join("");
-}
-
-const COLUMNS = ["id", "role", "epoch", "lastLogged", "lastCommitted", "digest", "digestAt"];
-
-function tableOf(nodes: readonly StatusRow[]): string {
-  const rows = nodes.map((node) =>
-    node.role === "unreachable"
-      ? [String(node.id ?? "?"), node.role, node.reason]
-      : [
-          String(node.id),
-          node.role,
-          String(node.epoch),
-          node.lastLogged,
-          node.lastCommitted,
-          node.digest,
-          node.digestAt,
-        ],
-  );
-  const reachable = rows.filter((row) => row.length === COLUMNS.length);
-  const widths = COLUMNS.map((column, i) =>
-    Math.max(column.length, ...(i < 2 ? rows : reachable).map((row) => row[i]?.length ?? 0)),
-  );
-  const lines = [COLUMNS, ...rows].map((row) =>
-    row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join("  "),
-  );
-  return `${lines.join("\n")}\n`;
+function textOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
 }

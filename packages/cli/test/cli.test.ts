@@ -145,8 +145,14 @@ describe("status", () => {
           epoch: 3,
           lastLogged: "e3:1",
           lastCommitted: "e3:1",
+          lastApplied: "e3:1",
+          lag: 0,
           digest: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
           digestAt: "e3:1",
+          standing: "member",
+          ready: true,
+          logCommitMs: null,
+          loopDelayMs: { p99: expect.any(Number) as number, max: expect.any(Number) as number },
           waitingFor: [],
         },
         {
@@ -166,6 +172,62 @@ describe("status", () => {
     expect(head).toMatch(/^id {2}role +epoch +lastLogged/);
     expect(first).toMatch(/^1 {3}leader +3 +e3:0/);
     expect(second).toMatch(/^2 {3}unreachable +ERR_CLIENT_UNREACHABLE/);
+  });
+
+  async function follow(node: { url: string }, io: TestIo, ...args: string[]) {
+    const at = ["--server", node.url, "--interval", "100", ...args];
+    const ended = run(["status", "--follow", ...at], io, noParts);
+    const looks = async (count: number): Promise<void> => {
+      while (io.text.split("leader").length <= count) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await looks(1);
+    await quorate(["create", "/a", "--server", node.url]);
+    await looks(3);
+    io.signal();
+    expect(await ended).toBe(0);
+    return io.text;
+  }
+
+  it("follows as lines where nobody watches, until it is stopped", async () => {
+    await using node = await startMemoryNode([peer(2, DEAD)]);
+    const lines = (await follow(node, new TestIo())).trim().split("\n");
+    const first = /^[\d:.]{12} {2}node 1 {2}leader {4}e3 {2}logged e3:0 {2}committed e3:0 {2}lag 0/;
+    expect(lines[0]).toMatch(first);
+    expect(lines[0]).toMatch(/fsync - ms {2}loop [\d.]+ ms {2}ready$/);
+    expect(lines[1]).toMatch(/node 2 {2}unreachable {2}127\.0\.0\.1:2 {2}ERR_CLIENT_UNREACHABLE/);
+    expect(lines.at(-2)).toContain("committed e3:1");
+  });
+
+  it("follows as a table that is drawn over, on a terminal", async () => {
+    await using node = await startMemoryNode([peer(2, DEAD)]);
+    const io = new TestIo();
+    io.isTerminal = true;
+    const frames = (await follow(node, io)).split("\u001b[3A\u001b[J");
+    expect(frames.length).toBeGreaterThanOrEqual(3);
+    const [head, leader, unreachable] = (frames[0] ?? "").split("\n");
+    expect(head).toMatch(/id {2}role +epoch +lastLogged +lastCommitted +lag +fsync p50\/p99 ms/);
+    expect(leader).toMatch(/^1 {3}leader +3 +e3:0 +e3:0 +0 +- +[\d.]+ +ready$/);
+    expect(unreachable).toMatch(/^2 {3}unreachable +ERR_CLIENT_UNREACHABLE/);
+    // Lines do not wrap while it draws, and do again behind it.
+    expect(frames[0]?.startsWith("\u001b[?7l")).toBe(true);
+    expect(frames.at(-1)?.endsWith("\u001b[?7h")).toBe(true);
+  });
+
+  it("follows as JSON, one object a look", async () => {
+    await using node = await startMemoryNode();
+    const lines = (await follow(node, new TestIo(), "--json")).trim().split("\n");
+    const looks = lines.map((line) => JSON.parse(line) as { time: string; nodes: unknown[] });
+    expect(looks.length).toBeGreaterThanOrEqual(3);
+    expect(looks.at(-1)).toMatchObject({ nodes: [{ id: 1, lastCommitted: "e3:1", lag: 0 }] });
+    expect(looks.map(({ time }) => time)).toEqual(looks.map(({ time }) => time).sort());
+  });
+
+  it("refuses to follow without a pause", async () => {
+    const result = await quorate(["status", "--follow", "--interval", "0", "--server", DEAD]);
+    expect(result).toMatchObject({ code: 2, out: "" });
+    expect(result.err).toContain("--interval");
   });
 
   it("names the voters without which a new ensemble is not founded", async () => {
@@ -195,16 +257,49 @@ describe("status", () => {
   });
 });
 
+describe("start", () => {
+  it("tells as JSON what it runs, and ends when all of its nodes have", async () => {
+    // This program's file is missing, so every node ends at once.
+    const dataDir = join(directory, "start");
+    const args = ["start", "--json", "--nodes", "2", "--port", "9500", "--data-dir", dataDir];
+    const { code, out, err } = await quorate(args);
+    const events = out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
+    expect(events[0]).toMatchObject({
+      time: expect.stringMatching(/^\d{4}-.*Z$/) as string,
+      event: "started",
+      dataDir,
+      nodes: [
+        { id: 1, requestAddr: "127.0.0.1:9500" },
+        { id: 2, requestAddr: "127.0.0.1:9501" },
+      ],
+    });
+    expect(err).toMatch(/node 1 ended with code 1; the end of .*node\.log/);
+    expect(code).toBe(70);
+  });
+});
+
 describe("help", () => {
-  it.each(["start", "status", "create", "set", "delete", "get", "ls", "stat"])(
-    "of %s has an example and the exit codes",
-    async (command) => {
-      const { code, out } = await quorate([command, "--help"]);
-      expect(code).toBe(0);
-      expect(out).toMatch(/Examples:\n +quorate /);
-      expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
-    },
-  );
+  it.each([
+    "start",
+    "status",
+    "create",
+    "set",
+    "delete",
+    "get",
+    "ls",
+    "stat",
+    "log",
+    "config",
+    "completion",
+  ])("of %s has an example and the exit codes", async (command) => {
+    const { code, out } = await quorate([command, "--help"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/Examples:\n +quorate /);
+    expect(out).toMatch(/Exit codes:[^]*unknown outcome/);
+  });
 
   it("of server and of all has them too", async () => {
     for (const args of [["server", "--help"], ["--help"]]) {
@@ -257,5 +352,74 @@ describe("server", () => {
     expect(result.code).toBe(2);
     expect(result.err).toContain('ERR_CONFIG_UNKNOWN_KEY: unknown setting "datadir"');
     expect(result.err).toContain('"dataDir"');
+  });
+});
+
+describe("config", () => {
+  function zooCfg(...lines: string[]): string {
+    const dataDir = mkdtempSync(join(directory, "zoo-"));
+    writeFileSync(join(dataDir, "myid"), "1");
+    const file = join(dataDir, "zoo.cfg");
+    writeFileSync(file, [`dataDir=${dataDir}`, ...lines].join("\n"));
+    return file;
+  }
+  const one = "server.1=127.0.0.1:2888:3888;127.0.0.1:2181";
+
+  it("explain prints each value and its origin, and warnings beside it", async () => {
+    const file = zooCfg(one, "maxClientCnxns=60");
+    const io = new TestIo({ QUORATE_CLUSTER: "blue", QUORATE_SECRET: "hunter2-hunter2-hunter2" });
+    const args = ["config", "explain", "--zoo-cfg", file, "--log-level", "debug"];
+    const result = await quorate(args, io);
+    expect(result.code).toBe(0);
+    const rows = result.out.split("\n").map((line) => line.split(/ {2,}/));
+    expect(rows).toContainEqual(["nodeId", "1", file.replace("zoo.cfg", "myid:1")]);
+    expect(rows).toContainEqual(["host.requestAddr", "127.0.0.1:2181", `${file}:2`]);
+    expect(rows).toContainEqual(["cluster", "blue", "QUORATE_CLUSTER"]);
+    expect(rows).toContainEqual(["log.level", "debug", "--log-level"]);
+    expect(rows).toContainEqual(["secret", "[redacted]", "QUORATE_SECRET"]);
+    expect(rows).toContainEqual(["timings.leaseMs", "1000", "default"]);
+    expect(result.out).not.toContain("hunter2");
+    expect(result.err).toContain("warning: maxClientCnxns has no effect here");
+  });
+
+  it("explain and check print JSON when asked", async () => {
+    const file = zooCfg(one);
+    const explained = await quorate(["config", "explain", "--json", "--zoo-cfg", file]);
+    expect(JSON.parse(explained.out)).toMatchObject({
+      settings: expect.arrayContaining([
+        {
+          key: "peers.0.messageAddr",
+          value: "127.0.0.1:2888",
+          from: `${file}:2`,
+          origin: { kind: "file", file, line: 2 },
+        },
+      ]) as unknown,
+      warnings: [expect.stringContaining("UDP") as unknown],
+    });
+    const checked = await quorate(["config", "check", "--json", "--zoo-cfg", file]);
+    expect(checked).toMatchObject({ code: 0, err: "" });
+    expect(JSON.parse(checked.out)).toMatchObject({ ok: true, nodeId: 1, voters: [1] });
+  });
+
+  it("check finds what a start would, with the same code, and starts nothing", async () => {
+    const good = await quorate(["config", "check", "--zoo-cfg", zooCfg(one)]);
+    expect(good).toMatchObject({ code: 0, out: "node 1 is a voter; the voters are 1\n" });
+    const file = zooCfg(one, "sslQuorum=true");
+    for (const command of [["config", "check"], ["config", "explain"], ["server"]]) {
+      const bad = await quorate([...command, "--zoo-cfg", file]);
+      expect(bad).toMatchObject({ code: 2, out: "" });
+      expect(bad.err).toMatch(/^quorate: ERR_CONFIG_UNSUPPORTED: sslQuorum .*zoo\.cfg:3\)\n$/);
+    }
+    const json = await quorate(["config", "check", "--json", "--zoo-cfg", file]);
+    expect(JSON.parse(json.err)).toMatchObject({ error: { code: "ERR_CONFIG_UNSUPPORTED" } });
+  });
+
+  it("takes the flags of server, and refuses others", async () => {
+    const help = (await quorate(["server", "--help"])).out;
+    const flags = [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, flag]) => flag);
+    expect(flags).toContain("--zoo-cfg");
+    const configHelp = (await quorate(["config", "--help"])).out;
+    for (const flag of flags) expect(configHelp).toContain(flag);
+    expect(await quorate(["config", "check", "--frob"])).toMatchObject({ code: 2 });
   });
 });

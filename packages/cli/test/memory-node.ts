@@ -114,7 +114,7 @@ export async function startMemoryNode(
 export class TestIo implements Io {
   readonly stdin: Readable;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly isTerminal = false;
+  isTerminal = false;
   readonly self = [process.execPath, "no-such-file"] as const;
   readonly #out: Uint8Array[] = [];
   errText = "";

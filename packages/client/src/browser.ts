@@ -15,6 +15,7 @@ export type {
 } from "./client.js";
 export { createClient } from "./browser-client.js";
 export {
+  errorCodeOf,
   formatTxnid,
   parseTxnid,
   QuorateError,

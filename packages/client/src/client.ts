@@ -111,7 +111,8 @@ export interface QuorateClient {
    * lost connections and changes of the leader. It begins at the call, not with the first `next`.
    *
    * The iterator gives what it has received and then throws: ERR_CLIENT_COMPACTED when no server
-   * holds what follows any more (`details.oldest` names the oldest start there is),
+   * holds what follows any more (`details.oldest` names the oldest start there is), ERR_ARG_TXNID
+   * when none has come to `from` although it serves,
    * ERR_CLIENT_TOO_SLOW when the application took nothing for so long that the server cut it off,
    * ERR_CLIENT_ABORTED, ERR_CLIENT_CLOSED, ERR_CLIENT_UNREACHABLE or ERR_CLIENT_TIMEOUT when it did
    * not begin in time, and what the server refused. To go on, subscribe from the last txnid seen.

@@ -21,6 +21,7 @@ export type {
 } from "./client.js";
 export { createClient } from "./node-client.js";
 export {
+  errorCodeOf,
   formatTxnid,
   parseTxnid,
   QuorateError,

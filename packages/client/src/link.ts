@@ -1,4 +1,4 @@
-import { QuorateError, type Txnid } from "@quorate/protocol";
+import { ChurnMap, QuorateError, type Txnid } from "@quorate/protocol";
 import {
   decodeNativeReplies,
   encodeNativeRequests,
@@ -39,7 +39,7 @@ export class Link {
   readonly #socket: ClientSocket;
   readonly #ambient: Ambient;
   readonly #events: LinkEvents;
-  readonly #inFlight = new Map<number, Call>();
+  readonly #inFlight = new ChurnMap<number, Call>();
   readonly #subscriptions = new Map<number, Subscription>();
   readonly #ids = new Map<Subscription, number>();
   /** Those of which something was taken that the server was not told of. */

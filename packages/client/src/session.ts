@@ -1,4 +1,10 @@
-import { QuorateError, type CommittedEvent, type Timer, type Txnid } from "@quorate/protocol";
+import {
+  ChurnMap,
+  QuorateError,
+  type CommittedEvent,
+  type Timer,
+  type Txnid,
+} from "@quorate/protocol";
 import type { Ambient } from "./ambient.js";
 import { bytesOf, outcomeUnknown, type Answer, type Call } from "./call.js";
 import { Connector } from "./connector.js";
@@ -48,7 +54,7 @@ export class Session {
   readonly #ambient: Ambient;
   readonly #connector: Connector;
   readonly #serverCount: number;
-  readonly #calls = new Set<Call>();
+  readonly #calls = new ChurnMap<Call, Call>();
   readonly #subscriptions = new Set<Subscription>();
   #bytes = 0;
   /** Not sent, in order. */
@@ -89,7 +95,7 @@ export class Session {
         settled: false,
         sent: false,
       };
-      this.#calls.add(call);
+      this.#calls.set(call, call);
       this.#bytes += bytesOf(call);
       if (options.signal !== undefined) this.#watchSignal(call, options.signal);
       this.#waiting.push(call);
@@ -129,7 +135,7 @@ export class Session {
     this.#sweeper?.cancel();
     this.#retry?.cancel();
     this.#link?.close("the client was closed");
-    for (const call of this.#calls) {
+    for (const call of this.#calls.values()) {
       this.#settle(call, closedError());
     }
     for (const subscription of this.#subscriptions) {
@@ -225,10 +231,10 @@ export class Session {
   /** A subscription ended on this connection; it goes on elsewhere unless that helps nothing. */
   #onEnded(subscription: Subscription, error: QuorateError): void {
     if (!this.#subscriptions.has(subscription)) return;
-    if (error.code === "ERR_CLIENT_COMPACTED") {
-      // Another server may hold more of the log.
-      if (!subscription.compacted(error, this.#serverCount)) {
-        this.#endSubscription(subscription, subscription.compactedError ?? error);
+    if (error.code === "ERR_CLIENT_COMPACTED" || error.code === "ERR_ARG_TXNID") {
+      const end = subscription.without(error, this.#serverCount);
+      if (end !== null) {
+        this.#endSubscription(subscription, end);
         return;
       }
       this.#isLeaving = true;
@@ -309,7 +315,7 @@ export class Session {
   #sweep(): void {
     const now = this.#ambient.clock.now();
     this.#link?.sweep(now);
-    for (const call of this.#calls) {
+    for (const call of this.#calls.values()) {
       if (now >= call.deadline) this.#settle(call, this.#timeoutOf(call));
     }
     this.#waiting = this.#waiting.filter((call) => !call.settled);

@@ -14,6 +14,14 @@ export interface ServerStatus {
   readonly digestAt: string;
   readonly standing: string;
   readonly ready: boolean;
+  /** Of the last ten to twenty seconds; null without a commit. Older servers do not tell. */
+  readonly logCommitMs?: {
+    readonly count: number;
+    readonly p50: number;
+    readonly p99: number;
+    readonly max: number;
+  } | null;
+  readonly loopDelayMs?: { readonly p99: number; readonly max: number };
   /** Voters without which a new ensemble is not founded. Older servers do not tell. */
   readonly waitingFor?: readonly number[];
   readonly nodes: readonly { readonly id: number; readonly requestAddr: string }[];

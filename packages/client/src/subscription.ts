@@ -32,9 +32,9 @@ export class Subscription {
   #after: Txnid | null;
   #taken: Txnid | null = null;
   #hasBegun = false;
-  /** Servers in a row that no longer held what follows, and the best offer among them. */
-  #compactedCount = 0;
-  #compacted: QuorateError | null = null;
+  /** Servers in a row that do not hold what follows, and the best offer among them. */
+  #withoutCount = 0;
+  #best: QuorateError | null = null;
   /** It is on the open connection. */
   isSent = false;
   /** Called once, however it ends. */
@@ -69,7 +69,10 @@ export class Subscription {
 
   receive(upTo: Txnid, events: readonly CommittedEvent[]): void {
     const after = this.#after;
-    if (after !== null && upTo > after) this.#compactedCount = 0;
+    if (after !== null && upTo > after) {
+      this.#withoutCount = 0;
+      this.#best = null;
+    }
     // The first mark on a new connection repeats where it resumed.
     const isNews = !this.#hasBegun || after === null || upTo > after;
     this.#hasBegun = true;
@@ -78,16 +81,15 @@ export class Subscription {
     else this.#taken = upTo;
   }
 
-  /** Whether another server is worth asking; otherwise {@link compactedError} tells the best. */
-  compacted(error: QuorateError, serverCount: number): boolean {
-    this.#compactedCount += 1;
-    const best = this.#compacted;
-    if (best === null || oldestOf(error) < oldestOf(best)) this.#compacted = error;
-    return this.#compactedCount < serverCount;
-  }
-
-  get compactedError(): QuorateError | null {
-    return this.#compacted;
+  /**
+   * A server does not hold what follows: compacted away, or never heard of. Null when another one
+   * is worth asking, else the error to end with.
+   */
+  without(error: QuorateError, serverCount: number): QuorateError | null {
+    this.#withoutCount += 1;
+    const best = this.#best;
+    if (best === null || oldestOf(error) < oldestOf(best)) this.#best = error;
+    return this.#withoutCount < serverCount ? null : this.#best;
   }
 }
 

@@ -135,6 +135,18 @@ describe("a client's subscription", () => {
     expect([first.subscriptions.length, second.subscriptions.length]).toEqual([2, 2]);
   });
 
+  it("asks them all before it believes that there is no such txnid", async () => {
+    await using first = await FakeEndpoint.open(echo);
+    await using second = await FakeEndpoint.open(echo);
+    using client = openClient({ servers: [first.url, second.url] });
+    const next = codeOf(client.subscribe({ from: at(99) }).next());
+    for (const server of [first, second]) {
+      await until(() => server.subscriptions.length === 1);
+      server.lastSubscription.end(refusal("ERR_ARG_TXNID"));
+    }
+    expect(await next).toBe("ERR_ARG_TXNID");
+  });
+
   it("turns to another server when its own falls behind, and when it stops", async () => {
     await using first = await FakeEndpoint.open(echo);
     await using second = await FakeEndpoint.open(echo);

@@ -103,6 +103,23 @@ describe("a leader", () => {
     expect(world.agreedLeader()).toBe(2);
   });
 
+  it.each(["from", "to"] as const)(
+    "that is heard and hears nobody, or hears and is not heard, makes way (cut: %s)",
+    async (direction) => {
+      for (const members of [3, 5]) {
+        const world = await elected(members);
+        let worst = 0;
+        world.onMoment = () => (worst = Math.max(worst, world.leaders().length));
+        world.fate = (flight) => (flight[direction] === members ? [] : [1]);
+        await world.advance(3 * TIMEOUT_MS);
+        expect(world.leaders()).toEqual([members - 1]);
+        await world.advance(20_000);
+        expect(world.candidate(members - 1).state.term).toBe(2);
+        expect(worst).toBe(1);
+      }
+    },
+  );
+
   it("keeps the lead while a minority is restarted, again and again", async () => {
     const world = await elected(5);
     const log = record(world);

@@ -4,14 +4,11 @@
  * @packageDocumentation
  */
 export { formatAddress, parseAddress, type Address } from "./config/address.js";
-export {
-  buildConfig,
-  describeConfig,
-  loadConfig,
-  type ConfigSources,
-  type MemberAddresses,
-  type NodeConfig,
-} from "./config/config.js";
+export { buildConfig, describeConfig, loadConfig, type NodeConfig } from "./config/config.js";
+export { explainConfig, type ExplainedConfig, type ExplainedSetting } from "./config/explain.js";
+export type { ConfigSources } from "./config/layers.js";
+export { formatOrigin, type Origin } from "./config/located.js";
+export type { Member, MemberRole } from "./config/members.js";
 export type { SubscribeOptions } from "./feed/subscribe.js";
 export {
   createWinstonLogger,

@@ -19,6 +19,7 @@ import {
 } from "@quorate/transport";
 import type { ServerDeps, ServerOptions } from "@quorate/server";
 import { operationsOf, ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
 import { Feed, type SubscriptionHandle } from "./feed/feed.js";
@@ -27,6 +28,7 @@ import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.j
 import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
+import { Vitals } from "./vitals.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -66,14 +68,17 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   const clock = createClock();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
   const metrics = new NodeMetrics();
-  const meter = bothOf(metrics.meter, parts.meter);
+  const vitals = new Vitals(bothOf(metrics.meter, parts.meter), clock);
+  const { meter } = vitals;
   const scope = logger.child({ node: config.nodeId });
   scope.info("starting", { config: describeConfig(config) });
-  const opened: Closable[] = [metrics];
+  for (const warning of config.warnings) scope.warn("about the configuration", { warning });
+  const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
   try {
     const port = await openNativePort(config, {
       server: late,
+      vitals: () => vitals.document(),
       metrics: () => metrics.scrape(late.levels(port.connectionCount)),
       isRead: (op) => reads.has(op),
       clock,
@@ -81,7 +86,9 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       meter,
     });
     opened.push(port);
-    const peers = await openPeerPorts(config, { clock, logger: scope, meter }, opened);
+    const isElecting = (): boolean => late.status()?.role === "electing";
+    const peerDeps = { clock, logger: scope, meter, isElecting };
+    const peers = await openPeerPorts(config, peerDeps, opened);
     const server = await parts.startServer(serverOptions(config), {
       ...peers,
       clock,
@@ -157,7 +164,12 @@ function serverOptions(config: NodeConfig): ServerOptions {
 
 async function openPeerPorts(
   config: NodeConfig,
-  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
+  deps: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly meter: Meter;
+    isElecting(): boolean;
+  },
   opened: Closable[],
 ): Promise<Pick<ServerDeps, "messenger" | "listener" | "connector">> {
   const identity = {
@@ -167,10 +179,12 @@ async function openPeerPorts(
   };
   const addresses = (kind: "election" | "message"): ReadonlyMap<NodeId, PeerAddress> =>
     new Map(config.peers.map((peer) => [peer.id, peer[kind]]));
-  const messenger = await createUdpMessenger(
+  const ballotDeps = { ...deps, logger: deps.logger.child({ component: "ballots" }) };
+  const socket = await createUdpMessenger(
     { ...identity, bind: config.host.election, peers: addresses("election") },
-    { ...deps, logger: deps.logger.child({ component: "ballots" }) },
+    ballotDeps,
   );
+  const messenger = new AttentiveMessenger(socket, config, ballotDeps);
   opened.push(messenger);
   const peerDeps = { ...deps, logger: deps.logger.child({ component: "peers" }) };
   const listener = await createPeerListener(

@@ -100,6 +100,35 @@ describe("configuration", () => {
     expect(config.peers.map((peer) => peer.id)).toEqual([1, 2]);
   });
 
+  it("counts as voters those that are not listed as watchers", () => {
+    const peers = [...good.peers, { id: 9, role: "watcher", ...at(9090) }];
+    const config = buildConfig({ ...good, peers });
+    expect(config).toMatchObject({ role: "voter", voters: [1, 2, 3] });
+    expect(config.members.map(({ id, role }) => [id, role])).toEqual([
+      [1, "voter"],
+      [2, "voter"],
+      [3, "voter"],
+      [9, "watcher"],
+    ]);
+  });
+
+  it("takes its own role from the list, or by itself where the list does not name it", () => {
+    const peers = [...good.peers, { id: 9, role: "watcher", ...at(9090) }];
+    const listed = buildConfig({ nodeId: 9, dataDir: "d", peers });
+    expect(listed).toMatchObject({ role: "watcher", voters: [2, 3] });
+    const alone = buildConfig({ ...good, nodeId: 9, role: "watcher", host: at(9090) });
+    expect(alone).toMatchObject({ role: "watcher", voters: [2, 3], host: { id: 9 } });
+    expect(alone.members.map(({ id }) => id)).toEqual([2, 3, 9]);
+  });
+
+  it("binds what host says and is known to others by what the list says", () => {
+    const peers = [{ id: 1, ...at(9010, "node1.example") }, ...good.peers];
+    const secret = "sixteen letters!";
+    const config = buildConfig({ ...good, host: at(9010, "0.0.0.0"), peers, secret });
+    expect(config.host.request.host).toBe("0.0.0.0");
+    expect(config.members[0]?.request.host).toBe("node1.example");
+  });
+
   it("binds to loopback where an address names no host", () => {
     const config = buildConfig({
       ...good,
@@ -192,6 +221,25 @@ describe("a mistake in the configuration", () => {
       /id 2 is listed twice/,
     ],
     [
+      "a role that the list contradicts",
+      { ...good, role: "watcher", peers: [{ id: 1, ...at(9010) }, ...good.peers] },
+      "ERR_CONFIG_RELATION",
+      /^role: this node is to be a watcher, and peers lists node 1 as a voter/,
+    ],
+    [
+      "an ensemble of watchers",
+      { ...good, role: "watcher", peers: [{ id: 2, role: "watcher", ...at(9020) }] },
+      "ERR_CONFIG_RELATION",
+      /names no voter/,
+    ],
+    ["an unknown role", { ...good, role: "observer" }, "ERR_CONFIG_VALUE", /^role: /],
+    [
+      "an unknown role of a peer",
+      { ...good, peers: [{ id: 2, role: "leader", ...at(9020) }] },
+      "ERR_CONFIG_VALUE",
+      /^peers\.0\.role: /,
+    ],
+    [
       "a lease longer than a follower's patience",
       { ...good, timings: { leaseMs: 2000 } },
       "ERR_CONFIG_RELATION",
@@ -238,23 +286,5 @@ describe("a mistake in the configuration", () => {
   ])("is refused in the environment: %s", (_title, env, code, message) => {
     const error = errorOf(() => loadConfig({ env, flags: good }));
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
-  });
-
-  it.each<[string, unknown, RegExp]>([
-    ["a list", [], /not a JSON object/],
-    ["no JSON", '{"secret": "hunter2-hunter2-hunter2" "x"}', /not JSON/],
-  ])("is refused in the file: %s", (name, content, message) => {
-    const error = errorOf(() => loadConfig({ file: fileOf(name, content) }));
-    expect([error.code, error.message]).toEqual([
-      "ERR_CONFIG_FILE",
-      expect.stringMatching(message),
-    ]);
-    expect(error.message).not.toContain("hunter2");
-  });
-
-  it("is refused when the file is not there", () => {
-    expect(errorOf(() => loadConfig({ file: join(directory, "none") })).code).toBe(
-      "ERR_CONFIG_FILE",
-    );
   });
 });

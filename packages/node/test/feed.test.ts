@@ -9,7 +9,7 @@ import {
   UNSERVED_MS_MAX,
 } from "../src/feed/limits.js";
 import { encodeEvents } from "@quorate/codec";
-import { FeedSetup } from "./feed-support.js";
+import { FeedSetup, type TestSink } from "./feed-support.js";
 
 describe("the feed of committed entries", () => {
   it("gives what lies below a prefix, in whole components", async () => {
@@ -116,7 +116,7 @@ describe("the feed of committed entries", () => {
     expect(ahead.paths()).toEqual(["/d"]);
     await setup.clock.pass(AHEAD_MS_MAX + 1000);
     expect(ahead.error).toBeNull();
-    expect(lost.error).toMatchObject({ code: "ERR_SERVER_NOT_READY", retryable: true });
+    expect(lost.error).toMatchObject({ code: "ERR_ARG_TXNID", retryable: false });
   });
 
   it("serves history without a leader for a while, and does not begin with now", async () => {
@@ -152,6 +152,20 @@ describe("the feed of committed entries", () => {
     expect(() => setup.subscribe("")).toThrow(/too many/);
     sinks[0]?.handle?.close();
     setup.subscribe("");
+  });
+
+  it("keeps no whole batch in memory for the few events of it that it holds", async () => {
+    const setup = new FeedSetup();
+    const [sparse, dense] = [setup.subscribe("few", TXNID_ZERO), setup.subscribe("", TXNID_ZERO)];
+    setup.say(["many", "few", "many"], 10_000);
+    await setup.clock.settle();
+    const memoryOf = ({ events }: TestSink): number => {
+      const [operation] = events[0]?.operations ?? [];
+      return operation?.kind === "broadcast" ? operation.data.buffer.byteLength : 0;
+    };
+    expect(memoryOf(sparse)).toBe(10_000);
+    expect(memoryOf(dense)).toBeGreaterThan(30_000);
+    expect(sparse.events).toEqual(dense.events.slice(1, 2));
   });
 
   it("tells everybody when it closes", async () => {

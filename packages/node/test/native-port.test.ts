@@ -7,7 +7,15 @@ import { errorCodeOf, formatTxnid, OpCode } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_OP_PING, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { OUTSTANDING_MAX, OUTSTANDING_READS_MAX } from "../src/native/limits.js";
 import { openNativePort } from "../src/native/native-port.js";
-import { FakeOp, openTestPort, RawClient, serverOf, testConfig, until } from "./support.js";
+import {
+  FakeOp,
+  noVitals,
+  openTestPort,
+  RawClient,
+  serverOf,
+  testConfig,
+  until,
+} from "./support.js";
 
 describe("the native port", () => {
   it("answers pipelined requests, many to a frame, by their ids", async () => {
@@ -96,6 +104,7 @@ describe("the native port", () => {
     const second = openNativePort(config, {
       server: serverOf(setup.server, setup.feed),
       metrics: () => Promise.reject(new Error("nobody asks")),
+      vitals: noVitals,
       isRead: () => false,
       clock: setup.clock,
       logger: setup.logger,
@@ -267,6 +276,8 @@ describe("the native port's HTTP", () => {
       digestAt: "e7:0",
       standing: "member",
       ready: true,
+      logCommitMs: null,
+      loopDelayMs: { p99: 0, max: 0 },
       waitingFor: [],
       nodes: [
         { id: 1, requestAddr: "127.0.0.1:0" },

@@ -25,6 +25,7 @@ import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
 import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
+import type { VitalsDocument } from "../src/vitals.js";
 
 export const realClock: Clock = {
   now: () => performance.now(),
@@ -147,6 +148,11 @@ export function testConfig(extra: Record<string, unknown> = {}): NodeConfig {
   return buildConfig({ nodeId: 1, dataDir: "unused", host: at, ...extra });
 }
 
+export const noVitals = (): VitalsDocument => ({
+  logCommitMs: null,
+  loopDelayMs: { p99: 0, max: 0 },
+});
+
 /** What a port needs of the two. */
 export function serverOf(server: FakeServer, feed: Feed): NativePortDeps["server"] {
   return {
@@ -181,6 +187,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   const port = await openNativePort(testConfig(extra), {
     server: serverOf(server, feed),
     metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
+    vitals: noVitals,
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,

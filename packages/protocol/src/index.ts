@@ -4,6 +4,7 @@
  */
 export * from "./action-handler.js";
 export * from "./assert.js";
+export * from "./churn-map.js";
 export * from "./committed-event.js";
 export * from "./committed-stream.js";
 export * from "./entry-batch.js";

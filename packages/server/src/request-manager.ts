@@ -1,5 +1,5 @@
 import { isInternalOpCode, OP_CODE_MAX, PENDING_REQUESTS_MAX } from "@quorate/protocol";
-import { CONTENT_BYTES_MAX, KEY_BYTES_MAX, QuorateError } from "@quorate/protocol";
+import { ChurnMap, CONTENT_BYTES_MAX, KEY_BYTES_MAX, QuorateError } from "@quorate/protocol";
 import type {
   Clock,
   Random,
@@ -28,7 +28,7 @@ interface Pending {
  */
 export class RequestManager implements RequestMgr {
   readonly #clock: Clock;
-  readonly #pending = new Map<bigint, Pending>();
+  readonly #pending = new ChurnMap<bigint, Pending>();
   /** Not handed on yet, in arrival order. */
   #waiting: Pending[] = [];
   #receiver: ((request: RequestMsg) => void) | null = null;

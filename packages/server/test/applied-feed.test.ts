@@ -12,7 +12,7 @@ import {
 import { encodeCreate, ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { AppliedFeed } from "../src/applied-feed.js";
-import { Ensemble, testHash } from "./support.js";
+import { Ensemble, id, testHash } from "./support.js";
 
 const builder = new BatchBuilder(testHash);
 
@@ -126,4 +126,38 @@ describe("the feed of what is applied", () => {
     for (const log of logs)
       expect(log.map(({ chain }) => chain)).toEqual(logs[0]?.map((b) => b.chain));
   });
+});
+
+test("a node that was away for too long tells its followers that entries never came", async () => {
+  const ensemble = new Ensemble(3);
+  await ensemble.start(1, 2, 3);
+  await ensemble.clock.until(() => ensemble.allReady());
+  const [away = 3, here = 1] = [3, 1, 2].filter((one) => ensemble.leader !== ensemble.server(one));
+  await ensemble.settle(ensemble.server(away).stop());
+  const before = ensemble.server(away).committed.head;
+  ensemble.servers.delete(id(away));
+  // More than a log keeps below a checkpoint (1 MiB here), several checkpoints long.
+  for (let i = 0; i < 12; i += 1) {
+    const content = encodeCreate({ data: new Uint8Array(400_000) });
+    await ensemble.settle(ensemble.server(here).submit(ZnodeOp.create, `/${i}`, content));
+  }
+  await ensemble.clock.pass(5000);
+  await ensemble.start(away);
+  const { committed } = ensemble.server(away);
+  const seen: number[] = [];
+  committed.listen((batches) => void seen.push(batches.length));
+  await ensemble.clock.until(() => ensemble.allReady());
+  expect(seen).toContain(0);
+  expect(committed.oldest).toBeGreaterThan(before);
+  await expect(ensemble.settle(committed.read(before, 1000))).rejects.toMatchObject({
+    code: "ERR_STORE_COMPACTED",
+  });
+  // It goes on from there, like everybody's.
+  const more = encodeCreate({ data: new Uint8Array(1) });
+  const { txnid } = await ensemble.settle(
+    ensemble.server(away).submit(ZnodeOp.create, "/more", more),
+  );
+  expect(committed.head).toBe(txnid);
+  const rest = await ensemble.settle(committed.read(committed.oldest, 1e7));
+  expect(rest.at(-1)?.last).toBe(txnid);
 });

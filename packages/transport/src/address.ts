@@ -15,7 +15,7 @@ export function parseAddress(text: string, what: string): PeerAddress {
   const bad = match === null || port > 65_535 || (match[1] !== undefined && isIP(match[1]) !== 6);
   if (bad) {
     throw new QuorateError("ERR_CONFIG_VALUE", `${what} must be like "127.0.0.1:9001"`, {
-      details: { [what]: text.slice(0, 200) },
+      details: { key: what, value: text.slice(0, 200) },
     });
   }
   return { host: host === "" ? LOOPBACK : host, port };

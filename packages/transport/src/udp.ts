@@ -2,6 +2,7 @@
  * What a service that only elects needs of this package: no WebSocket, no message codec.
  * @packageDocumentation
  */
+import { isIPv6 } from "node:net";
 import type { ElectionNetworkOptions, NodeId, OpenElectionNetwork } from "@quorate/protocol";
 import { parseAddress } from "./address.js";
 import { isLoopbackHost } from "./bind.js";
@@ -43,6 +44,8 @@ export async function udpNetwork(options: ElectionNetworkOptions): Promise<OpenE
 
 /** For one who is no member and only asks: any port from which the members can be reached. */
 function anyPort(peers: ReadonlyMap<NodeId, PeerAddress>): PeerAddress {
-  const isLocal = [...peers.values()].every(({ host }) => isLoopbackHost(host));
+  const hosts = [...peers.values()].map(({ host }) => host);
+  const isLocal = hosts.every(isLoopbackHost);
+  if (hosts.some(isIPv6)) return { host: isLocal ? "::1" : "::", port: 0 };
   return { host: isLocal ? "127.0.0.1" : "0.0.0.0", port: 0 };
 }

@@ -1,4 +1,4 @@
-import type { Txnid } from "@quorate/protocol";
+import { ChurnMap, type Txnid } from "@quorate/protocol";
 
 /** What a judgement needs to know of a node; a Znode is one, too. */
 export interface NodeView {
@@ -16,7 +16,7 @@ export interface PreparedNode extends NodeView {
 
 /** Prepared and not yet applied changes, by path. Bounded by the outstanding entries, twice. */
 export class Overlay {
-  readonly #records = new Map<string, PreparedNode>();
+  readonly #records = new ChurnMap<string, PreparedNode>();
 
   get size(): number {
     return this.#records.size;

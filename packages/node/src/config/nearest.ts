@@ -1,3 +1,5 @@
+import { QuorateError } from "@quorate/protocol";
+
 /** The known word closest to a mistyped one; undefined when none is close. */
 export function nearestOf(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
@@ -25,4 +27,18 @@ function editDistance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] ?? 0;
+}
+
+/** ERR_CONFIG_UNKNOWN_KEY, with the known key that was probably meant. */
+export function unknownKey(
+  key: string,
+  known: readonly string[],
+  what: string,
+  where = "",
+): QuorateError {
+  const nearest = nearestOf(key, known);
+  const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
+  return new QuorateError("ERR_CONFIG_UNKNOWN_KEY", `unknown ${what} "${key}"${hint}${where}`, {
+    details: { key, ...(nearest === undefined ? {} : { nearest }) },
+  });
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CLUSTER_NAME_BYTES_MAX, NODE_ID_MAX, NODE_ID_MIN } from "@quorate/protocol";
+import { SECRET_LENGTH_MAX, SECRET_LENGTH_MIN } from "./secret.js";
 
 const nodeId = z.int().min(NODE_ID_MIN).max(NODE_ID_MAX);
 const bytes = z
@@ -16,6 +17,9 @@ const addresses = {
   /** Native clients and status, HTTP and WebSocket. */
   requestAddr: z.string(),
 };
+
+/** A watcher is ZooKeeper's observer: it follows, votes nowhere and counts in no quorum. */
+const role = z.enum(["voter", "watcher"]);
 
 const timings = z
   .strictObject({
@@ -47,6 +51,8 @@ const log = z
 export const configSchema = z
   .strictObject({
     nodeId,
+    /** Of a node that the list does not name; the list has the say on those that it names. */
+    role,
     cluster: z
       .string()
       .min(1)
@@ -54,9 +60,12 @@ export const configSchema = z
         error: `at most ${CLUSTER_NAME_BYTES_MAX} bytes`,
       }),
     host: z.strictObject(addresses),
-    peers: z.array(z.strictObject({ id: nodeId, ...addresses })),
+    peers: z.array(z.strictObject({ id: nodeId, role: role.optional(), ...addresses })),
     dataDir: z.string().min(1),
-    secret: z.string().min(16, { error: "a secret has at least 16 characters" }).max(1024),
+    secret: z
+      .string()
+      .min(SECRET_LENGTH_MIN, { error: `a secret has at least ${SECRET_LENGTH_MIN} characters` })
+      .max(SECRET_LENGTH_MAX),
     secretFile: z.string().min(1),
     timings,
     checkpointBytes: bytes,

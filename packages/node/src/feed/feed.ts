@@ -318,8 +318,11 @@ function errorOf(reason: EndReason, at: Txnid, oldest: Txnid): QuorateError {
     }
     case "tooSlow":
       return new QuorateError("ERR_CLIENT_TOO_SLOW", "the subscriber does not take its events");
-    case "ahead":
-      return notReady(`this node has not applied ${formatTxnid(at)}`);
+    case "ahead": {
+      // It serves, so it is not far behind the others: most likely there never was such a txnid.
+      const text = `${formatTxnid(at)} was not committed here, however long that was waited for`;
+      return new QuorateError("ERR_ARG_TXNID", text);
+    }
     case "notServing":
       return notReady("this node has no leader; another may know more");
     case "unreadable":

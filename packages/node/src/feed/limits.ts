@@ -32,7 +32,7 @@ export const HISTORY_READS_MAX = 4;
 export const BOOKMARK_MS = 1000;
 /** How often stalls, bookmarks and waits are looked at. */
 export const TICK_MS = 500;
-/** A subscription from a txnid that this node has not applied waits so long; then NOT_READY. */
+/** A subscription from a txnid that this node has not applied waits so long: ERR_ARG_TXNID. */
 export const AHEAD_MS_MAX = 10_000;
 /** A node that serves nobody for this long ends its subscriptions: others may know more. */
 export const UNSERVED_MS_MAX = 5000;

@@ -1,4 +1,4 @@
-import type { CommittedEvent, Txnid } from "@quorate/protocol";
+import type { CommittedEvent, CommittedOperation, Txnid } from "@quorate/protocol";
 import type { FollowedBatch } from "./followed-batch.js";
 import {
   PAGE_BYTES_SOFT_MAX,
@@ -68,7 +68,28 @@ export function pageOf(
     entries += batch.count;
     if (bytes >= PAGE_BYTES_SOFT_MAX || entries >= PAGE_ENTRIES_SOFT_MAX) break;
   }
-  return new Page(after, upTo, events);
+  const page = new Page(after, upTo, events);
+  // A few events must not keep whole batches in memory for as long as the page is held.
+  return page.bytes * 2 < bytes ? new Page(after, upTo, copiesOf(events)) : page;
+}
+
+/** The same events, with their data in one piece of memory of their own. */
+function copiesOf(events: readonly CommittedEvent[]): CommittedEvent[] {
+  const total = events.reduce((sum, { operations }) => sum + dataBytesOf(operations), 0);
+  const memory = new Uint8Array(total);
+  let at = 0;
+  const copy = (operation: CommittedOperation): CommittedOperation => {
+    if (!("data" in operation)) return operation;
+    const data = memory.subarray(at, at + operation.data.length);
+    data.set(operation.data);
+    at += data.length;
+    return { ...operation, data };
+  };
+  return events.map(({ txnid, operations }) => ({ txnid, operations: operations.map(copy) }));
+}
+
+function dataBytesOf(operations: readonly CommittedOperation[]): number {
+  return operations.reduce((sum, one) => sum + ("data" in one ? one.data.length : 0), 0);
 }
 
 /** Remembers pages for the next subscriber that is at the same place. */
@@ -108,9 +129,6 @@ function keyOf(prefix: string, after: Txnid): string {
 }
 
 function weightOf({ operations }: CommittedEvent): number {
-  let bytes = EVENT_OVERHEAD_BYTES;
-  for (const operation of operations) {
-    bytes += operation.path.length + ("data" in operation ? operation.data.length : 0);
-  }
-  return bytes;
+  const paths = operations.reduce((sum, { path }) => sum + path.length, 0);
+  return EVENT_OVERHEAD_BYTES + paths + dataBytesOf(operations);
 }

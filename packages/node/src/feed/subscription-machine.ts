@@ -150,7 +150,8 @@ export class SubscriptionMachine<P extends PageInfo> {
 
   #onTick(now: number, isServing: boolean): SubscriptionEffect<P>[] {
     this.#isStarved = false;
-    if (this.#cursor <= this.#head) this.#aheadSince = now;
+    // A node that does not serve may be far behind; that has a bound of its own.
+    if (this.#cursor <= this.#head || !isServing) this.#aheadSince = now;
     if (now - this.#aheadSince >= AHEAD_MS_MAX) return this.#end("ahead");
     if (isServing) this.#unservedSince = null;
     else this.#unservedSince ??= now;

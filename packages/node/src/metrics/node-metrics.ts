@@ -61,10 +61,8 @@ export class NodeMetrics {
 
   /** The exposition format, and its name. */
   async scrape(sources: LevelSources): Promise<{ readonly type: string; readonly text: string }> {
-    const { AggregatorRegistry } = await import("prom-client");
-    // The library's way to make a registry out of numbers that were counted elsewhere.
-    const registry = AggregatorRegistry.aggregate([this.#documents(sources)]);
-    return { type: registry.contentType, text: await registry.metrics() };
+    const { prometheusText } = await import("./prometheus-text.js");
+    return prometheusText(this.#documents(sources));
   }
 
   close(): Promise<void> {

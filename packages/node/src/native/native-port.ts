@@ -7,6 +7,7 @@ import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
+import type { VitalsDocument } from "../vitals.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
@@ -20,12 +21,19 @@ export interface NativePortDeps {
     };
   /** What `GET /metrics` answers. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  /** How disk and event loop fare, for the status document. */
+  readonly vitals: () => VitalsDocument;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
 }
+
+type PortConfig = Pick<
+  NodeConfig,
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins"
+>;
 
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
@@ -41,7 +49,7 @@ export interface NativePort {
  * @throws (rejects) ERR_SERVER_PORT_IN_USE; ERR_CONFIG_VALUE when the address cannot be bound.
  */
 export async function openNativePort(
-  config: Pick<NodeConfig, "cluster" | "host" | "peers" | "allowedHosts" | "allowedOrigins">,
+  config: PortConfig,
   deps: NativePortDeps,
 ): Promise<NativePort> {
   const connections = new Set<NativeConnection>();

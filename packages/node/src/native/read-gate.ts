@@ -1,3 +1,5 @@
+import { ChurnMap } from "@quorate/protocol";
+
 /**
  * Holds back reads until the writes that the same connection asked for before them are answered,
  * so that a pipelined client sees its own writes (Invariant 8). Writes need not be answered in
@@ -6,13 +8,13 @@
 export class ReadGate {
   #nextWrite = 1;
   /** Unanswered writes, in order of arrival. */
-  readonly #writes = new Set<number>();
+  readonly #writes = new ChurnMap<number, true>();
   readonly #waiting: { readonly behind: number; readonly run: () => void }[] = [];
 
   beginWrite(): number {
     const write = this.#nextWrite;
     this.#nextWrite += 1;
-    this.#writes.add(write);
+    this.#writes.set(write, true);
     return write;
   }
 
@@ -28,7 +30,7 @@ export class ReadGate {
   }
 
   #release(): void {
-    const oldest = this.#writes.values().next().value ?? Number.POSITIVE_INFINITY;
+    const oldest = this.#writes.keys().next().value ?? Number.POSITIVE_INFINITY;
     for (;;) {
       const first = this.#waiting[0];
       if (first === undefined || first.behind >= oldest) return;

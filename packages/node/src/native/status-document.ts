@@ -2,9 +2,10 @@ import { formatTxnid, TXNID_ZERO } from "@quorate/protocol";
 import { formatAddress } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { NodeStatus } from "../server-handle.js";
+import type { VitalsDocument } from "../vitals.js";
 
 /** The body of `GET /status`. Scripts rely on it: keys are only ever added. */
-export interface StatusDocument {
+export interface StatusDocument extends VitalsDocument {
   readonly cluster: string;
   readonly id: number;
   readonly role: "leader" | "follower" | "watcher" | "electing";
@@ -37,13 +38,13 @@ const roles = {
 /** `status` is null while the server is not there yet. */
 export function statusDocument(
   status: NodeStatus | null,
-  config: Pick<NodeConfig, "cluster" | "host" | "peers">,
+  vitals: VitalsDocument,
+  config: Pick<NodeConfig, "cluster" | "nodeId" | "members">,
 ): StatusDocument {
-  const members = [config.host, ...config.peers].sort((a, b) => a.id - b.id);
   const applied = formatTxnid(status?.lastApplied ?? TXNID_ZERO);
   return {
     cluster: config.cluster,
-    id: config.host.id,
+    id: config.nodeId,
     role: roles[status?.role ?? "electing"],
     leader: status?.leader ?? null,
     epoch: status?.epoch ?? 0,
@@ -55,6 +56,7 @@ export function statusDocument(
     standing: status?.standing ?? "starting",
     ready: status?.ready ?? false,
     waitingFor: status?.waitingFor ?? [],
-    nodes: members.map(({ id, request }) => ({ id, requestAddr: formatAddress(request) })),
+    ...vitals,
+    nodes: config.members.map(({ id, request }) => ({ id, requestAddr: formatAddress(request) })),
   };
 }

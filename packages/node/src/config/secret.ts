@@ -1,0 +1,54 @@
+import { statSync } from "node:fs";
+import { QuorateError } from "@quorate/protocol";
+import { formatAddress, isLoopback } from "./address.js";
+import type { Member } from "./members.js";
+import type { ConfigInput } from "./schema.js";
+import { readText } from "./text-file.js";
+
+/** Characters of a secret. */
+export const SECRET_LENGTH_MIN = 16;
+export const SECRET_LENGTH_MAX = 4096;
+
+export interface Secret {
+  readonly secret: string | null;
+  readonly warnings: readonly string[];
+}
+
+/** @throws ERR_CONFIG_FILE, ERR_CONFIG_VALUE, ERR_CONFIG_RELATION. */
+export function secretOf(input: ConfigInput): Secret {
+  if (input.secret !== undefined && input.secretFile !== undefined) {
+    throw new QuorateError("ERR_CONFIG_RELATION", "give secret or secretFile, not both");
+  }
+  if (input.secretFile === undefined) return { secret: input.secret ?? null, warnings: [] };
+  const secret = readText("the secret file", input.secretFile).trim();
+  if (secret.length < SECRET_LENGTH_MIN || secret.length > SECRET_LENGTH_MAX) {
+    const bounds = `${SECRET_LENGTH_MIN}..${SECRET_LENGTH_MAX}`;
+    throw new QuorateError("ERR_CONFIG_VALUE", `secretFile: a secret has ${bounds} characters`, {
+      details: { key: "secretFile" },
+    });
+  }
+  return { secret, warnings: isPublic(input.secretFile) ? [publicWarning(input.secretFile)] : [] };
+}
+
+function isPublic(file: string): boolean {
+  return process.platform !== "win32" && (statSync(file).mode & 0o007) !== 0;
+}
+
+function publicWarning(file: string): string {
+  return `every user of this machine may read or write the secret file ${file}; chmod it to 600`;
+}
+
+/** @throws ERR_CONFIG_INSECURE. */
+export function refuseInsecure(host: Member, secret: string | null): void {
+  if (secret !== null) return;
+  for (const kind of ["election", "message", "request"] as const) {
+    if (isLoopback(host[kind].host)) continue;
+    throw new QuorateError(
+      "ERR_CONFIG_INSECURE",
+      `${kind}Addr ${formatAddress(host[kind])} is reachable from other machines and no secret ` +
+        "is set, so anyone there could vote or write; set a secret (secretFile, --secret-file, " +
+        "QUORATE_SECRET_FILE or QUORATE_SECRET), or bind to 127.0.0.1",
+      { details: { address: formatAddress(host[kind]) } },
+    );
+  }
+}
