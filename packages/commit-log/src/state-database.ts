@@ -19,6 +19,8 @@ interface Layer {
 type Touched = readonly [generation: number, key: Buffer];
 
 const ROWS_PER_STEP = 500;
+/** Their values may be large, and the pages of each are walked. */
+const UNUSED_ROWS_PER_STEP = 64;
 const BUSY_TIMEOUT_MS = 5000;
 const NO_ROWS: RowsRef = { table: 0, generation: 0, rowCount: 0, rowSum: 0 };
 
@@ -41,7 +43,8 @@ export class StateDatabase {
   #walBytes = 0;
 
   /**
-   * Drops what belongs to no finished checkpoint.
+   * Removes what would become visible with the next checkpoint; the rest of what belongs to no
+   * finished one is for `sweep`.
    * @param walBytesMax bytes of WAL at which it is written back, between two chunks.
    */
   constructor(
@@ -61,7 +64,6 @@ export class StateDatabase {
     this.#untouch = db.prepare("DELETE FROM touched WHERE generation = ? AND key = ?");
     const tables = tableNumbers(db);
     this.#nextTable = Math.max(this.#current.table, ...tables) + 1;
-    for (const number of tables) if (number !== this.#current.table) this.#drop(number);
     this.#nextGeneration = this.#current.generation + 1;
     if (this.#current.table === 0) db.exec("DELETE FROM touched");
     else this.#forgetUnfinished();
@@ -163,7 +165,7 @@ export class StateDatabase {
     }
     const unused = tableNumbers(this.#db).find((number) => !used.has(number));
     if (unused !== undefined) {
-      this.#drop(unused);
+      this.#shrink(unused);
       return true;
     }
     let floor = this.#current.generation;
@@ -223,14 +225,20 @@ export class StateDatabase {
     return known;
   }
 
-  #drop(number: number): void {
+  /** Dropping a large table at once would take its time from everybody who reads meanwhile. */
+  #shrink(number: number): void {
+    if (this.#table(number).removeSome(UNUSED_ROWS_PER_STEP)) {
+      this.#walBytes += UNUSED_ROWS_PER_STEP * 256;
+      if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
+      return;
+    }
     this.#tables.delete(number);
-    this.#db.exec(`DROP TABLE IF EXISTS ${tableName(number)}`);
+    this.#db.exec(`DROP TABLE ${tableName(number)}`);
   }
 
+  /** A table of its own is nobody's from here on. */
   #dropLayer(layer: Layer): void {
-    if (layer.isBase) this.#drop(layer.table.number);
-    else this.#forget(layer.rows.generation);
+    if (!layer.isBase) this.#forget(layer.rows.generation);
   }
 
   /** Generations above the current one in its own table: checkpoints that never finished. */

@@ -16,6 +16,7 @@ export class StateTable {
   readonly #removeOlder: Database.Statement;
   readonly #removeTombstone: Database.Statement;
   readonly #removeOne: Database.Statement;
+  readonly #removeSome: Database.Statement;
 
   constructor(db: Database.Database, number: number) {
     const name = tableName(number);
@@ -41,6 +42,10 @@ export class StateTable {
     this.#above = db.prepare(`SELECT 1 FROM ${name} WHERE generation > ? LIMIT 1`);
     this.#removeOlder = db.prepare(`DELETE FROM ${name} WHERE key = ? AND generation < ?`);
     this.#removeOne = db.prepare(`DELETE FROM ${name} WHERE key = ? AND generation = ?`);
+    this.#removeSome = db.prepare(
+      `DELETE FROM ${name} WHERE (key, generation) IN
+         (SELECT key, generation FROM ${name} LIMIT ?)`,
+    );
     this.#removeTombstone = db.prepare(
       `DELETE FROM ${name} WHERE key = ? AND generation = ? AND value IS NULL`,
     );
@@ -71,6 +76,11 @@ export class StateTable {
 
   remove(key: Buffer, generation: number): void {
     this.#removeOne.run(key, generation);
+  }
+
+  /** False when none is left. */
+  removeSome(rowsMax: number): boolean {
+    return this.#removeSome.run(rowsMax).changes > 0;
   }
 
   /** The rows that count at a generation, in key order, each verified. */

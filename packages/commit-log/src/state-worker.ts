@@ -81,6 +81,7 @@ function answer(request: StateRequest): unknown {
     case "open":
       directory = request.directory;
       walBytesMax = request.walBytesMax;
+      scheduleSweep();
       return open(request.rows);
     case "reset":
       return reset();
@@ -91,18 +92,21 @@ function answer(request: StateRequest): unknown {
     case "finish":
       return database().finish();
     case "discard":
+      scheduleSweep();
       return database().discard() ?? null;
     case "current":
       database().become(request.rows);
       scheduleSweep();
       return null;
     case "stage":
+      scheduleSweep();
       return database().stage() ?? null;
     case "stageWrite":
       return database().stageWrite(unpackRows(request.rows)) ?? null;
     case "stageFinish":
       return database().stageFinish();
     case "stageDrop":
+      scheduleSweep();
       return database().dropStage() ?? null;
     case "pin":
       return database().pin(request.pin, request.rows) ?? null;

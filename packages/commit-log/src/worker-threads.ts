@@ -2,9 +2,15 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 
+/** The threads keep next to nothing of what they handle: a larger heap only delays its sweep. */
+const YOUNG_GENERATION_MIB = 2;
+
 /** Starts a thread of this package, from its build or, under a test runner, from its source. */
 export function startThread(name: "log-worker" | "state-worker"): Worker {
-  const options = { name: `quorate ${name}` };
+  const options = {
+    name: `quorate ${name}`,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+  };
   if (!import.meta.url.endsWith(".ts")) {
     return new Worker(new URL(`./${name}.js`, import.meta.url), { ...options, execArgv: [] });
   }

@@ -208,6 +208,21 @@ describe.skipIf(!canShim)("a real store on a disk that fails", () => {
     });
   }
 
+  test("F29: no room for SQLite's index of the log is a full disk, not a broken one", async () => {
+    const first = start("no-index", "checkpoints");
+    await first.noted("checkpoint", 1);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    rmSync(join(first.directory, "log.db-shm"));
+    writeFileSync(first.control, `write log.db-shm ${String(ENOSPC)} always\n`);
+    const second = runUnderShim(library, join(first.directory, ".."), {
+      script: "open-once.ts",
+      withImages: false,
+    });
+    expect(await second.ended).toBe(0);
+    expect(linesOf(first.journal).at(-1)).toBe("not opened ERR_STORE_FULL");
+  });
+
   test("F31: a close does not wait for a disk that hangs, nor is the directory opened twice", async () => {
     const run = start("hanging", "closed");
     await run.noted("ready", 1);

@@ -97,8 +97,8 @@ describe("a running node", () => {
     const aborted = node.subscribe({ signal: abort.signal }).next();
     abort.abort();
     await expect(aborted).rejects.toMatchObject({ code: "ERR_CLIENT_ABORTED" });
-    expect(() => node.subscribe({ signal: abort.signal })).toThrow(/aborted/);
-    expect(() => node.subscribe({ prefix: "/a/" })).toThrow(/prefix/);
+    await expect(node.subscribe({ signal: abort.signal }).next()).rejects.toThrow(/aborted/);
+    await expect(node.subscribe({ prefix: "/a/" }).next()).rejects.toThrow(/prefix/);
     const ended = marks.next();
     await node.stop();
     await expect(ended).rejects.toMatchObject({ code: "ERR_SERVER_CLOSED" });

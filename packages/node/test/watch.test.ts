@@ -143,6 +143,25 @@ describe("a watch over HTTP", () => {
     expect(setup.feed.subscriptionCount).toBe(0);
   });
 
+  it("is told that the server stops", async () => {
+    const setup = await openTestPort();
+    await using watch = await HttpWatch.open(setup, "");
+    await until(() => watch.blocks.length === 2);
+    setup.feed.close();
+    await setup[Symbol.asyncDispose]();
+    await until(() => watch.isOver);
+    expect(watch.blocks.at(-1)).toMatch(/^event: end\ndata: {"code":"ERR_SERVER_CLOSED"/);
+  });
+
+  it("is a GET and nothing else", async () => {
+    await using setup = await openTestPort();
+    for (const method of ["HEAD", "POST", "OPTIONS"]) {
+      const response = await fetch(`http://${setup.url}/watch`, { method });
+      expect(response.status).toBe(405);
+    }
+    expect(setup.feed.subscriptionCount).toBe(0);
+  });
+
   it("is kept alive by comments while nothing happens", async () => {
     await using setup = await openTestPort();
     await using watch = await HttpWatch.open(setup, "");

@@ -51,6 +51,7 @@ export const EVENT_KINDS = [
   "late joiner",
   "recovering",
   "compaction",
+  "log too long",
   "handover",
   "pipe overflow",
 ] as const;

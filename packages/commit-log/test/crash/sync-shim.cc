@@ -25,7 +25,7 @@ typedef ssize_t (*write_fn)(int, const void *, size_t);
 typedef ssize_t (*pwrite_fn)(int, const void *, size_t, off64_t);
 typedef ssize_t (*read_fn)(int, void *, size_t);
 typedef ssize_t (*pread_fn)(int, void *, size_t, off64_t);
-typedef int (*statfs_fn)(const char *, struct statfs *);
+typedef int (*statfs_fn)(const char *, struct statfs64 *);
 typedef int (*truncate_fn)(int, off64_t);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -222,12 +222,16 @@ ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
 
 ssize_t pread(int fd, void *data, size_t size, off_t at) { return pread64(fd, data, size, at); }
 
-int statfs(const char *path, struct statfs *found) {
-  static statfs_fn real = (statfs_fn)dlsym(RTLD_NEXT, "statfs");
+int statfs64(const char *path, struct statfs64 *found) {
+  static statfs_fn real = (statfs_fn)dlsym(RTLD_NEXT, "statfs64");
   int result = real(path, found);
   struct order order;
   if (result == 0 && read_order(&order) && order.code == ENOSPC) found->f_bavail = 0;
   return result;
+}
+
+int statfs(const char *path, struct statfs *found) {
+  return statfs64(path, (struct statfs64 *)found);
 }
 
 int ftruncate64(int fd, off64_t size) {

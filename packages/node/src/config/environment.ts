@@ -27,8 +27,8 @@ const ENVIRONMENT: Readonly<Record<string, readonly [path: readonly string[], ki
 
 export const ENVIRONMENT_NAMES = Object.keys(ENVIRONMENT);
 
-/** Variables of that prefix which other commands read. */
-const FOREIGN = new Set(["QUORATE_SERVER"]);
+/** Variables of that prefix which other commands read or set. */
+const FOREIGN = new Set(["QUORATE_SERVER", "QUORATE_TERM"]);
 
 /** @throws ERR_CONFIG_UNKNOWN_KEY, ERR_CONFIG_VALUE. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): LocatedObject {

@@ -4,7 +4,7 @@ import type { NodeConfig } from "../config/config.js";
 import { refusalOf } from "./guard.js";
 import { WATCHES_MAX } from "./limits.js";
 import type { NativePortDeps } from "./native-port.js";
-import { statusDocument } from "./status-document.js";
+import { statusDocument, type StatusDocument } from "./status-document.js";
 import { openWatch, watchRequestOf, type Watch } from "./watch.js";
 
 type HttpConfig = Pick<
@@ -53,11 +53,7 @@ export class HttpAnswers {
   #route(request: IncomingMessage, response: ServerResponse): void {
     switch ((request.url ?? "").split("?")[0]) {
       case "/status":
-        send(
-          response,
-          200,
-          statusDocument(this.#deps.server.status(), this.#deps.vitals(), this.#config),
-        );
+        send(response, 200, this.#status());
         return;
       case "/healthz":
         send(response, 200, { ok: true });
@@ -71,11 +67,17 @@ export class HttpAnswers {
         this.#metrics(response);
         return;
       case "/watch":
-        this.#watch(request, response);
+        // A stream without an end has no head alone.
+        if (request.method === "HEAD") send(response, 405, { error: "GET only" });
+        else this.#watch(request, response);
         return;
       default:
         send(response, 404, { error: "there are /status, /healthz, /readyz, /metrics and /watch" });
     }
+  }
+
+  #status(): StatusDocument {
+    return statusDocument(this.#deps.server.status(), this.#deps.vitals(), this.#config);
   }
 
   #metrics(response: ServerResponse): void {

@@ -148,9 +148,35 @@ const fullDiskInBarrier: FaultAction = {
   },
 };
 
+const LONG_LOG_CHECKPOINT_BYTES_MAX = 16 * 1024;
+const LONG_LOG_MS = 4000;
+
+/** F29: no room for checkpoints, and much is written, until the log may grow no further. */
+const logWithoutRoom: FaultAction = {
+  kind: "F29 disk full",
+  durationMs: [LONG_LOG_MS, LONG_LOG_MS + 2000],
+  begin: (nemesis) => {
+    const { world } = nemesis;
+    const { checkpointBytes } = world.options;
+    if (establishedLeader(nemesis) === null) return null;
+    if (checkpointBytes > LONG_LOG_CHECKPOINT_BYTES_MAX) return null;
+    const { id, disk } = nemesis.anyNode();
+    nemesis.line(`n${id} has no room for checkpoints while all write much`);
+    disk.hasRoomForRows = false;
+    world.pace = "busy";
+    world.valueBytes = checkpointBytes / 2;
+    return () => {
+      disk.hasRoomForRows = true;
+      world.pace = "drawn";
+      world.valueBytes = null;
+    };
+  },
+};
+
 export const directedDiskActions: readonly FaultAction[] = [
   killWhileTruncating,
   killAfterTruncation,
   killWhileInstalling,
   fullDiskInBarrier,
+  logWithoutRoom,
 ];

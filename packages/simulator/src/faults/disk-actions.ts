@@ -63,6 +63,20 @@ function failing(kind: "F28 failed fsync" | "F29 disk full", how: "io" | "full")
   };
 }
 
+/** The log still finds room, and grows until its bound. */
+const noRoomForCheckpoints: FaultAction = {
+  kind: "F29 disk full",
+  durationMs: [2000, 20_000],
+  begin: (nemesis) => {
+    const { id, disk } = nemesis.anyNode();
+    nemesis.line(`F29 disk full at n${id}, for checkpoints`);
+    disk.hasRoomForRows = false;
+    return () => {
+      disk.hasRoomForRows = true;
+    };
+  },
+};
+
 const slowFsync: FaultAction = {
   kind: "F31 slow fsync",
   durationMs: [1000, 10_000],
@@ -82,5 +96,6 @@ export const diskActions: readonly FaultAction[] = [
   wiped,
   failing("F28 failed fsync", "io"),
   failing("F29 disk full", "full"),
+  noRoomForCheckpoints,
   slowFsync,
 ];

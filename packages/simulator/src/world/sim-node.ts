@@ -1,4 +1,4 @@
-import type { Logger, NodeId } from "@quorate/protocol";
+import { QuorateError, type Logger, type NodeId } from "@quorate/protocol";
 import { openMemoryStore } from "@quorate/testkit";
 import { endOfLog } from "../checkers/disk-checker.js";
 import type { HostEnd, NodeHost } from "../engine/node-host.js";
@@ -206,6 +206,9 @@ export class SimNode {
         const text = `${message} ${textOf(all)}`;
         if (all["end"] === "abdicated") this.#world.coverage.event("abdicate");
         if (all["end"] === "superseded") this.#world.coverage.event("superseded");
+        // Otherwise a full disk says nothing of bytes.
+        const isTooLong = error instanceof QuorateError && "bytesMax" in error.details;
+        if (isTooLong && level === "error") this.#world.coverage.event("log too long");
         this.#world.line(this.id, level, text);
       };
     return {
