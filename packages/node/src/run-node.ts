@@ -172,8 +172,8 @@ function handleOf(
 }
 
 function serverOptions(config: NodeConfig): ServerOptions {
-  const { nodeId, role, voters, cluster, timings, trustEmpty, checkpointBytes } = config;
-  return { nodeId, role, voters, cluster, timings, trustEmpty, checkpointBytes };
+  const { nodeId, role, upstreams, voters, cluster, timings, trustEmpty, checkpointBytes } = config;
+  return { nodeId, role, upstreams, voters, cluster, timings, trustEmpty, checkpointBytes };
 }
 
 async function openPeerPorts(

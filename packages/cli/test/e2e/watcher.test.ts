@@ -1,8 +1,10 @@
 import { createClient } from "@quorate/client";
+import { TXNID_ZERO } from "@quorate/protocol";
 import { describe, expect, it } from "vitest";
 import { loadOf, others, quorate, startEnsemble, verdict } from "./support.js";
 
 const WATCHER = 4;
+const BELOW = 5;
 
 async function watched() {
   const started = await startEnsemble({ watchers: 1 });
@@ -77,5 +79,51 @@ describe("three voters and a watcher", () => {
     ensemble.start(...others(ensemble, leader));
     await ensemble.untilReady();
     await ensemble.untilEqual([...ensemble.ids, WATCHER]);
+  });
+
+  it("two watchers in a chain: one stream of the leader, and every entry in its order", async () => {
+    await using started = await startEnsemble({ watchers: 2 });
+    const { ensemble, leader } = started;
+    ensemble.start(WATCHER);
+    const ready = (id: number) =>
+      ensemble.until(`${id} ready`, ([seen]) => seen?.ready === true, { ids: [id] });
+    await ready(WATCHER);
+    ensemble.start(BELOW);
+    await ready(BELOW);
+    expect(await ensemble.status(BELOW)).toMatchObject({ role: "watcher", leader: WATCHER });
+    expect(ensemble.process(leader).log).not.toContain(
+      `a peer joined node=${leader} peer=${BELOW}`,
+    );
+    const follower = createClient({ servers: [ensemble.serverOf(BELOW)] });
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const { operations } of follower.subscribe({ prefix: "/s", from: TXNID_ZERO })) {
+        seen.push(...operations.map(({ path }) => path));
+        if (seen.length === 300) return;
+      }
+    })();
+    const writer = createClient({ servers: [ensemble.serverOf(BELOW)] });
+    try {
+      await writer.create("/s");
+      for (let i = 1; i < 100; i += 1) await writer.create(`/s/${i}`);
+      // The middle of the chain dies: its end finds the leader, and the middle comes back.
+      await ensemble.kill("SIGKILL", WATCHER);
+      await ensemble.until(
+        "the end of the chain to follow the leader",
+        ([end]) => end?.ready === true && end.leader === leader,
+        { ids: [BELOW] },
+      );
+      for (let i = 100; i < 200; i += 1) await writer.create(`/s/${i}`);
+      ensemble.start(WATCHER);
+      await ready(WATCHER);
+      for (let i = 200; i < 300; i += 1) await writer.create(`/s/${i}`);
+      await following;
+      const all = ["/s", ...Array.from({ length: 299 }, (_, i) => `/s/${i + 1}`)];
+      expect(seen).toEqual(all);
+      await ensemble.untilEqual([...ensemble.ids, WATCHER, BELOW]);
+    } finally {
+      writer.close();
+      follower.close();
+    }
   });
 });

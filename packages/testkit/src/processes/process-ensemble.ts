@@ -41,7 +41,7 @@ export interface EnsembleOptions {
   readonly directory: string;
   /** Voters. Default 3. */
   readonly count?: number;
-  /** Watchers beside them; their ids follow. */
+  /** Watchers beside them; their ids follow. Each but the first follows the one before it. */
   readonly watchers?: number;
   /** Puts a stretch of network that can fall silent between each two nodes. */
   readonly isProxied?: boolean;
@@ -130,7 +130,8 @@ export class ProcessEnsemble implements AsyncDisposable {
 
   start(...ids: number[]): void {
     for (const id of ids.length === 0 ? this.ids : ids) {
-      const command = [...this.#options.command, "server", "--config", this.configFile(id)];
+      const name = this.watcherIds.includes(id) ? "watcher" : "server";
+      const command = [...this.#options.command, name, "--config", this.configFile(id)];
       this.#processes.set(
         id,
         new ServerProcess(command, this.#options.env?.(id, this.dataDir(id))),
@@ -248,6 +249,11 @@ export class ProcessEnsemble implements AsyncDisposable {
     return join(this.#options.directory, String(id));
   }
 
+  #upstreamsOf({ id, role }: Member): { upstreams?: number[] } {
+    const isFirst = this.watcherIds[0] === id;
+    return role === "watcher" && !isFirst ? { upstreams: [id - 1] } : {};
+  }
+
   async #layOut(member: Member): Promise<void> {
     const peers = [];
     for (const other of this.#members) {
@@ -268,6 +274,7 @@ export class ProcessEnsemble implements AsyncDisposable {
       dataDir: this.dataDir(member.id),
       log: { format: "human" },
       peers,
+      ...this.#upstreamsOf(member),
       ...this.#options.config,
     };
     writeFileSync(this.configFile(member.id), JSON.stringify(config));
