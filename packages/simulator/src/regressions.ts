@@ -29,7 +29,6 @@ export const regressions: readonly Regression[] = [
     seed: 1,
     broke: "an admission that was committed late prolonged the lease of a leader that was cut off",
     holds: "an admitted voter counts for the lease as of what it has answered",
-    mutant: "lease prolonged by an admission",
   },
   {
     seed: 19,
@@ -58,9 +57,21 @@ export const regressions: readonly Regression[] = [
     holds: "a leader must hold what was committed in earlier epochs; it commits nothing else",
   },
   {
+    seed: 412,
+    broke:
+      "a voter whose log was damaged behind an accept that was on its way passed for one that " +
+      "had never held the entry",
+    holds: "an answer stands that was durable when it left, whatever happens to the disk after it",
+  },
+  {
     seed: 826,
     broke:
       "the last question was on its way when its half-open pipe was reset, and passed for deaf",
     holds: "the last questions are asked again, within a bound, while their outcome is unknown",
+  },
+  {
+    seed: 1027,
+    broke: "the lease's checker took a leader for alone whose links were open one way at a time",
+    holds: "what reached a voter while the way there was open is proven when the way back is",
   },
 ];

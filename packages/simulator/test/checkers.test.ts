@@ -10,6 +10,10 @@ import { History } from "../src/workload/history.js";
 const nodes = [1, 2, 3].map((id) => toNodeId(id));
 const [one, two] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
 
+function at(ms: number): <T>(change: readonly [number, T]) => readonly [number, T] {
+  return ([, isOpen]) => [ms, isOpen];
+}
+
 function violations(): Violations {
   return new Violations(
     () => 0,
@@ -18,7 +22,18 @@ function violations(): Violations {
 }
 
 describe("the lease checker", () => {
-  async function aloneFor(ms: number, prepare: (host: NodeHost) => void = () => undefined) {
+  /** How the links of node 1 change, by the time. */
+  type Changes = readonly (readonly [
+    atMs: number,
+    isOpen: (from: number, to: number) => boolean,
+  ])[];
+  const alone: Changes = [[1, (from, to) => from !== one && to !== one]];
+
+  async function aloneFor(
+    ms: number,
+    prepare: (host: NodeHost) => void = () => undefined,
+    changes = alone,
+  ) {
     const scheduler = new Scheduler();
     const host = new NodeHost(one, scheduler, new RandomStream(1), {
       onUncaught: () => undefined,
@@ -31,9 +46,9 @@ describe("the lease checker", () => {
     for (let at = 0; at <= ms; at += 20) {
       scheduler.after(at, "look", () => checker.look(host, true));
     }
-    scheduler.after(1, "cut", () => {
-      links.partition((from, to) => from !== one && to !== one);
-    });
+    for (const [at, isOpen] of changes) {
+      scheduler.after(at, "cut", () => links.partition(isOpen));
+    }
     await scheduler.run(ms + 1);
     return found.found.map(({ checker: name }) => name);
   }
@@ -41,6 +56,19 @@ describe("the lease checker", () => {
   it("finds a leader that outlives its lease without a quorum in reach", async () => {
     expect(await aloneFor(1100)).toEqual([]);
     expect(await aloneFor(1200)).toContain("leaseIsObeyed");
+  });
+
+  it("lets an answer count that came when only the way back was open (seed 1027)", async () => {
+    const outwards: Changes = [...alone, [600, (_from, to) => to !== one], ...alone.map(at(700))];
+    const back = [
+      ...outwards,
+      [900, (from: number) => from !== one] as const,
+      ...alone.map(at(1000)),
+    ];
+    expect(await aloneFor(1200, undefined, outwards)).toContain("leaseIsObeyed");
+    expect(await aloneFor(1200, undefined, back)).toEqual([]);
+    // It tells of what was sent by 700, and of nothing later.
+    expect(await aloneFor(2000, undefined, back)).toContain("leaseIsObeyed");
   });
 
   it("excuses one whose timers are late or that is stopped", async () => {

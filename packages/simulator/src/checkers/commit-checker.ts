@@ -159,9 +159,8 @@ export class CommitChecker {
   }
 
   /** Whoever the committed table does not name is no voter yet (G27). */
-  #isMember(node: NodeId): boolean {
-    const image = this.#disks.image(node);
-    return this.#members.size === 0 || image === null || this.#members.get(node) === image.identity;
+  #isMember(node: NodeId, identity: string): boolean {
+    return this.#members.size === 0 || this.#members.get(node) === identity;
   }
 
   /** The position with this chain, directly below `at`. */
@@ -173,8 +172,10 @@ export class CommitChecker {
   #checkQuorum(node: NodeId, epoch: Epoch, txnid: Txnid): void {
     const holders = [...this.#disks.holdersOf(txnid)].filter((id) => {
       const image = this.#disks.image(id);
-      // Wiped since it answered: its answer stands, there is nothing to look at any more.
-      return (image === null || image.currentEpoch >= epoch) && this.#isMember(id);
+      // Wiped or damaged since it answered: its answer stands, what is there now says nothing of
+      // it (seed 412). What it holds as one that forgot does not make it a holder.
+      if (image === null || this.#disks.isForgetful(id)) return true;
+      return image.currentEpoch >= epoch && this.#isMember(id, image.identity);
     });
     this.#violations.expect(
       this.#quorum.hasQuorumOf(holders),

@@ -8,8 +8,12 @@ const SLACK_MS = 60;
 
 interface LeaderState {
   readonly incarnation: number;
-  /** Local time at which it last had a quorum in reach, both ways. */
-  reachedAtMs: number;
+  /** Local time before which nothing is held against it. */
+  excusedUntilMs: number;
+  /** Per voter, local time at which the leader's messages last reached it. */
+  readonly reachedAtMs: Map<NodeId, number>;
+  /** Per voter, the last of those times that an answer can have told the leader of. */
+  readonly provenAtMs: Map<NodeId, number>;
 }
 
 /**
@@ -40,18 +44,18 @@ export class LeaseChecker {
   /** To be called often. `isLeading`: it serves as an established leader. */
   look(host: NodeHost, isLeading: boolean): void {
     const { id, incarnation, clock } = host;
-    const known = this.#leaders.get(id);
     const nowMs = clock.localMs();
     const { timerLateMs } = clock.faults;
     if (timerLateMs > 0) this.#lateUntilMs.set(id, nowMs + timerLateMs + this.#boundMs);
-    const isLate = nowMs < (this.#lateUntilMs.get(id) ?? 0);
-    const isExcused = host.isPaused || isLate || this.#hasQuorum(id);
-    if (!isLeading || known?.incarnation !== incarnation || isExcused) {
-      if (isLeading) this.#leaders.set(id, { incarnation, reachedAtMs: nowMs });
-      else this.#leaders.delete(id);
+    if (!isLeading) {
+      this.#leaders.delete(id);
       return;
     }
-    const aloneMs = nowMs - known.reachedAtMs;
+    const state = this.#stateOf(id, incarnation, nowMs);
+    this.#note(state, id, nowMs);
+    const isLate = nowMs < (this.#lateUntilMs.get(id) ?? 0);
+    if (host.isPaused || isLate) state.excusedUntilMs = nowMs;
+    const aloneMs = nowMs - Math.max(state.excusedUntilMs, this.#quorumProvenAt(state, id, nowMs));
     this.#violations.expect(
       aloneMs <= this.#boundMs,
       "leaseIsObeyed",
@@ -65,15 +69,43 @@ export class LeaseChecker {
    */
   acknowledged(host: NodeHost): void {
     const known = this.#leaders.get(host.id);
-    if (known !== undefined) known.reachedAtMs = host.clock.localMs();
+    if (known !== undefined) known.excusedUntilMs = host.clock.localMs();
   }
 
-  #hasQuorum(node: NodeId): boolean {
-    const reached = this.#quorum.voterIds.filter(
-      (other) =>
-        other === node ||
-        (!this.#links.of(node, other).isCut && !this.#links.of(other, node).isCut),
-    );
-    return this.#quorum.hasQuorumOf(reached);
+  #stateOf(id: NodeId, incarnation: number, nowMs: number): LeaderState {
+    const known = this.#leaders.get(id);
+    if (known?.incarnation === incarnation) return known;
+    const state = {
+      incarnation,
+      excusedUntilMs: nowMs,
+      reachedAtMs: new Map<NodeId, number>(),
+      provenAtMs: new Map<NodeId, number>(),
+    };
+    this.#leaders.set(id, state);
+    return state;
+  }
+
+  /**
+   * The two ways need not be open at one time: what reached a voter while only the way there was
+   * open is answered when only the way back is (seed 1027).
+   */
+  #note({ reachedAtMs, provenAtMs }: LeaderState, id: NodeId, nowMs: number): void {
+    for (const other of this.#quorum.voterIds) {
+      if (other === id) continue;
+      if (!this.#links.of(id, other).isCut) reachedAtMs.set(other, nowMs);
+      const reached = reachedAtMs.get(other);
+      if (reached !== undefined && !this.#links.of(other, id).isCut) provenAtMs.set(other, reached);
+    }
+  }
+
+  /** The latest time as of which a quorum, the leader included, can have been proven. */
+  #quorumProvenAt({ provenAtMs }: LeaderState, id: NodeId, nowMs: number): number {
+    const proven = [[id, nowMs] as const, ...provenAtMs].sort(([, a], [, b]) => b - a);
+    const voters: NodeId[] = [];
+    for (const [voter, atMs] of proven) {
+      voters.push(voter);
+      if (this.#quorum.hasQuorumOf(voters)) return atMs;
+    }
+    return Number.NEGATIVE_INFINITY;
   }
 }
