@@ -82,11 +82,12 @@ async function runUntilStopped(
 ): Promise<ExitCode> {
   let overdue: NodeJS.Timeout | undefined;
   const stopListening = io.onStopSignal(() => {
-    // Everything acknowledged is durable: at worst an election follows instead of a handover.
-    const forced = new Promise<void>((resolve) => {
-      overdue = setTimeout(resolve, STOP_MS_MAX);
-    });
-    void forced.then(() => process.exit(ExitCode.done));
+    // Everything acknowledged is durable: at worst an election follows instead of a handover. No
+    // process.exit: that waits for the threads of the store, and one may hang in the disk for ever.
+    overdue = setTimeout(() => {
+      io.err("quorate: the disk or a drain did not end in time; killing this process\n");
+      process.kill(process.pid, "SIGKILL");
+    }, STOP_MS_MAX);
     node.stop().catch((error: unknown) => {
       io.err(`quorate: stopping failed: ${String(error)}\n`);
     });
