@@ -4,15 +4,8 @@
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
-export type {
-  CallSettings,
-  ClientDeps,
-  ClientOptions,
-  QuorateClient,
-  ReadSettings,
-  SubscribeSettings,
-  WriteSettings,
-} from "./client.js";
+export type { ClientDeps, ClientOptions, QuorateClient, SubscribeSettings } from "./client.js";
+export type { CallSettings, ReadSettings, WriteSettings } from "@quorate/znode";
 export { createClient } from "./browser-client.js";
 export {
   errorCodeOf,

@@ -1,20 +1,6 @@
-import { isCustomOpCode, QuorateError, type CommittedEvent, type Txnid } from "@quorate/protocol";
-import {
-  checkPath,
-  decodeChildren,
-  decodeCreateResult,
-  decodeGetResult,
-  decodeStat,
-  encodeCreate,
-  encodeDelete,
-  encodeRead,
-  encodeSet,
-  ZNODE_DATA_BYTES_MAX,
-  ZnodeOp,
-  type Stat,
-} from "@quorate/znode";
+import { QuorateError, type CommittedEvent, type Txnid } from "@quorate/protocol";
+import { treeClient, type TreeClient } from "@quorate/znode";
 import { realAmbient, type Ambient } from "./ambient.js";
-import type { Answer } from "./call.js";
 import { REQUEST_TIMEOUT_MS, SERVERS_MAX } from "./limits.js";
 import { Session } from "./session.js";
 import type { OpenSocket } from "./socket.js";
@@ -30,22 +16,6 @@ export interface ClientDeps {
   /** Default: the `ws` package in Node, the browser's own WebSocket in a browser. */
   readonly openSocket?: OpenSocket;
   readonly ambient?: Ambient;
-}
-
-export interface CallSettings {
-  readonly signal?: AbortSignal;
-  /** Instead of the client's. */
-  readonly timeoutMs?: number;
-}
-
-export interface ReadSettings extends CallSettings {
-  /** As if no other copy existed: sees every write that was acknowledged before. Default false. */
-  readonly linearizable?: boolean;
-}
-
-export interface WriteSettings extends CallSettings {
-  /** The version that the node must have; any when absent. */
-  readonly version?: number;
 }
 
 export interface SubscribeSettings {
@@ -70,42 +40,7 @@ export interface SubscribeSettings {
  * ERR_CLIENT_CLOSED when nothing has happened. ERR_CLIENT_OUTCOME_UNKNOWN: the write left, and
  * nobody can say whether it happened; it is never sent again by itself.
  */
-export interface QuorateClient {
-  create(
-    path: string,
-    data?: Uint8Array,
-    settings?: CallSettings,
-  ): Promise<{ readonly path: string; readonly stat: Stat; readonly txnid: Txnid }>;
-  get(
-    path: string,
-    settings?: ReadSettings,
-  ): Promise<{ readonly data: Uint8Array; readonly stat: Stat }>;
-  set(
-    path: string,
-    data: Uint8Array,
-    settings?: WriteSettings,
-  ): Promise<{ readonly stat: Stat; readonly txnid: Txnid }>;
-  delete(path: string, settings?: WriteSettings): Promise<{ readonly txnid: Txnid }>;
-  /** Null when there is no such node. */
-  exists(path: string, settings?: ReadSettings): Promise<Stat | null>;
-  /** Names, not paths. */
-  children(
-    path: string,
-    settings?: ReadSettings,
-  ): Promise<{ readonly children: readonly string[]; readonly stat: Stat }>;
-  /** Ordered among the writes, stored nowhere. */
-  broadcast(
-    key: string,
-    content: Uint8Array,
-    settings?: CallSettings,
-  ): Promise<{ readonly txnid: Txnid }>;
-  /** The host's own operation, above 50. */
-  custom(
-    op: number,
-    key: string,
-    content: Uint8Array,
-    settings?: CallSettings,
-  ): Promise<Uint8Array>;
+export interface QuorateClient extends TreeClient {
   /**
    * Follows the committed entries: each transaction once, in txnid order, without a hole, across
    * lost connections and changes of the leader. It begins at the call, not with the first `next`.
@@ -135,8 +70,14 @@ export function createClientOver(
   );
   const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
   return {
-    ...writesOf(session, timeoutMs),
-    ...readsOf(session, timeoutMs),
+    ...treeClient((op, key, content, settings) =>
+      session.call(op, key, content, {
+        isWrite: settings.isWrite,
+        linearizable: settings.linearizable,
+        timeoutMs: settings.timeoutMs ?? timeoutMs,
+        signal: settings.signal,
+      }),
+    ),
     subscribe: (settings = {}) =>
       session.subscribe({
         prefix: settings.prefix ?? "",
@@ -147,95 +88,6 @@ export function createClientOver(
       }),
     close: () => session.close(),
   };
-}
-
-type Writes = Pick<QuorateClient, "create" | "set" | "delete" | "broadcast" | "custom">;
-type Reads = Pick<QuorateClient, "get" | "exists" | "children">;
-
-function writesOf(session: Session, timeoutMs: number): Writes {
-  const write = (
-    op: number,
-    key: string,
-    content: Uint8Array,
-    settings: CallSettings = {},
-  ): Promise<Answer> =>
-    session.call(op, key, content, {
-      isWrite: true,
-      linearizable: false,
-      timeoutMs: settings.timeoutMs ?? timeoutMs,
-      signal: settings.signal,
-    });
-  return {
-    async create(path, data = NO_DATA, settings = {}) {
-      checkWrite(path, data);
-      const answer = await write(ZnodeOp.create, path, encodeCreate({ data }), settings);
-      return { ...decodeCreateResult(answer.content), txnid: answer.txnid };
-    },
-    async set(path, data, settings = {}) {
-      checkWrite(path, data);
-      const content = encodeSet({ data, ...versionOf(settings) });
-      const answer = await write(ZnodeOp.set, path, content, settings);
-      return { stat: decodeStat(answer.content), txnid: answer.txnid };
-    },
-    async delete(path, settings = {}) {
-      checkWrite(path, NO_DATA);
-      const content = encodeDelete(versionOf(settings));
-      const { txnid } = await write(ZnodeOp.delete, path, content, settings);
-      return { txnid };
-    },
-    async broadcast(key, content, settings) {
-      const { txnid } = await write(ZnodeOp.broadcast, key, content, settings);
-      return { txnid };
-    },
-    async custom(op, key, content, settings) {
-      if (!isCustomOpCode(op)) throw new QuorateError("ERR_ARG_VALUE", "custom ops are 51..255");
-      return (await write(op, key, content, settings)).content;
-    },
-  };
-}
-
-function readsOf(session: Session, timeoutMs: number): Reads {
-  const read = async (op: number, path: string, settings: ReadSettings): Promise<Uint8Array> => {
-    checkWrite(path, NO_DATA);
-    const answer = await session.call(op, path, encodeRead(), {
-      isWrite: false,
-      linearizable: settings.linearizable ?? false,
-      timeoutMs: settings.timeoutMs ?? timeoutMs,
-      signal: settings.signal,
-    });
-    return answer.content;
-  };
-  return {
-    async get(path, settings = {}) {
-      return decodeGetResult(await read(ZnodeOp.get, path, settings));
-    },
-    async exists(path, settings = {}) {
-      try {
-        return decodeStat(await read(ZnodeOp.exists, path, settings));
-      } catch (error) {
-        if (error instanceof QuorateError && error.code === "ERR_ZNODE_NO_NODE") return null;
-        throw error;
-      }
-    },
-    async children(path, settings = {}) {
-      return decodeChildren(await read(ZnodeOp.children, path, settings));
-    },
-  };
-}
-
-const NO_DATA = new Uint8Array(0);
-
-function versionOf(settings: WriteSettings): { version?: number } {
-  return settings.version === undefined ? {} : { version: settings.version };
-}
-
-/** What can be refused without asking is refused here. */
-function checkWrite(path: string, data: Uint8Array): void {
-  const problem = checkPath(path);
-  if (problem !== null) throw new QuorateError(problem.code, problem.message);
-  if (data.length > ZNODE_DATA_BYTES_MAX) {
-    throw new QuorateError("ERR_ARG_TOO_LARGE", `data has at most ${ZNODE_DATA_BYTES_MAX} bytes`);
-  }
 }
 
 function checkServers(servers: readonly string[]): void {

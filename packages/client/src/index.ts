@@ -10,15 +10,7 @@
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
-export type {
-  CallSettings,
-  ClientDeps,
-  ClientOptions,
-  QuorateClient,
-  ReadSettings,
-  SubscribeSettings,
-  WriteSettings,
-} from "./client.js";
+export type { ClientDeps, ClientOptions, QuorateClient, SubscribeSettings } from "./client.js";
 export { createClient } from "./node-client.js";
 export {
   errorCodeOf,
@@ -36,5 +28,6 @@ export {
   type EventDocument,
   type OperationDocument,
 } from "@quorate/codec";
+export type { CallSettings, ReadSettings, WriteSettings } from "@quorate/znode";
 export type { ClientSocket, OpenSocket } from "./socket.js";
 export * from "./status.js";

@@ -5,6 +5,7 @@ import {
   type Clock,
   type CommittedEvent,
   type CustomRequestHandler,
+  type CustomState,
   type Logger,
   type Meter,
   type NodeId,
@@ -19,11 +20,12 @@ import {
   createUdpMessenger,
   type PeerAddress,
 } from "@quorate/transport";
-import type { ServerDeps, ServerOptions } from "@quorate/server";
-import { operationsOf, ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
+import { operationsOf, ZnodeMachine, ZnodeOp, type TreeCall } from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
+import { localCall } from "./embed/local-call.js";
 import { Feed, type SubscriptionHandle } from "./feed/feed.js";
 import { subscribe, type SubscribeOptions } from "./feed/subscribe.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
@@ -46,6 +48,10 @@ export interface NodeParts {
   readonly meter?: Meter;
   /** Answers the operations with codes above 50, where the leader is. The same on every node. */
   readonly customHandler?: CustomRequestHandler;
+  /** A small replicated state of the host's own beside the tree. The same on every node. */
+  createCustomState?(): CustomState;
+  /** An ActionHandler of the host's in place of Quorate's store and tree. */
+  openHost?(context: HostContext): Promise<OpenedHost>;
   /** Runs on each connection to a leader before anything else; a rejection closes it. */
   readonly authenticate?: ClientAuthFunction;
 }
@@ -63,6 +69,8 @@ export interface RunningNode {
   ping(): Promise<void>;
   /** Closes all peer connections, which are made anew; ends no term. */
   resetConnections(): void;
+  /** Carries out one request of a client in this process, as the request port would. */
+  readonly call: TreeCall;
   /** Drains, hands over, closes. Resolves with `done`. Idempotent. */
   stop(): Promise<void>;
 }
@@ -85,12 +93,15 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
+  // A state that is made only to be asked for its codes.
+  const customReads = new Set(parts.createCustomState?.().reads ?? []);
+  const isRead = (op: number): boolean => reads.has(op) || customReads.has(op);
   try {
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
       metrics: () => metrics.scrape(late.levels(port.connectionCount)),
-      isRead: (op) => reads.has(op),
+      isRead,
       clock,
       logger: scope.child({ component: "native" }),
       meter,
@@ -108,8 +119,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
       createStateMachine: () => new ZnodeMachine(),
       chainHash,
-      ...(parts.customHandler === undefined ? {} : { customHandler: parts.customHandler }),
-      ...(parts.authenticate === undefined ? {} : { authenticate: parts.authenticate }),
+      ...hostParts(parts),
     });
     const feed = new Feed({
       log: server.committed,
@@ -121,13 +131,28 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     });
     late.attach(server, feed);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    return handleOf(port, server, late, { scope, logger, opened, feed });
+    const rest = { scope, logger, opened, feed, call: localCall(server, isRead, clock) };
+    return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
     await closeInOrder(opened);
     await logger.close();
     throw error;
   }
+}
+
+function hostParts(
+  parts: NodeParts,
+): Pick<ServerDeps, "customHandler" | "createCustomState" | "openHost" | "authenticate"> {
+  const { customHandler, authenticate } = parts;
+  return {
+    ...(customHandler === undefined ? {} : { customHandler }),
+    ...(authenticate === undefined ? {} : { authenticate }),
+    ...(parts.createCustomState === undefined
+      ? {}
+      : { createCustomState: parts.createCustomState.bind(parts) }),
+    ...(parts.openHost === undefined ? {} : { openHost: parts.openHost.bind(parts) }),
+  };
 }
 
 interface Closable {
@@ -139,13 +164,14 @@ interface Rest {
   readonly logger: ClosableLogger;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
+  readonly call: TreeCall;
 }
 
 function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, opened, feed }: Rest,
+  { scope, logger, opened, feed, call }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
@@ -161,6 +187,7 @@ function handleOf(
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),
+    call,
     ping: () => server.ping(),
     resetConnections: () => server.resetConnections(),
     async stop() {

@@ -15,6 +15,7 @@ export * from "./limits.js";
 export * from "./messages.js";
 export * from "./op-code.js";
 export * from "./ports/clock.js";
+export * from "./ports/custom-state.js";
 export * from "./ports/durable-store.js";
 export * from "./ports/election-network.js";
 export * from "./ports/logger.js";

@@ -7,8 +7,10 @@ export type { CommittedLog, CommittedListener } from "./applied-feed.js";
 export {
   startServer,
   type ExitReason,
+  type HostContext,
   type NodeRole,
   type NodeStatus,
+  type OpenedHost,
   type ReadOptions,
   type Server,
   type ServerDeps,

@@ -6,10 +6,12 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { AppliedFeed } from "./applied-feed.js";
+import { CombinedMachine } from "./combined-machine.js";
 import { LazyStore } from "./lazy-store.js";
 import { pause } from "./pause.js";
 import { RequestManager } from "./request-manager.js";
 import type { Role } from "./role.js";
+import { nodeStateOf, type NodeState } from "./node-state.js";
 import { ServerAction } from "./server-action.js";
 import type {
   ExitReason,
@@ -48,7 +50,7 @@ export class NodeCore {
   readonly #abort = new AbortController();
   readonly #aborted: Promise<null>;
   #resolveDone: (reason: ExitReason) => void = () => undefined;
-  #action: ServerAction | null = null;
+  #action: NodeState | null = null;
   #closeStore: () => Promise<void> = () => Promise.resolve();
   #role: Role | null = null;
   #leader: NodeId | null = null;
@@ -84,7 +86,7 @@ export class NodeCore {
   }
 
   /** @throws ERR_SERVER_NOT_READY before `open`. */
-  get action(): ServerAction {
+  get action(): NodeState {
     if (this.#action === null) throw new QuorateError("ERR_SERVER_NOT_READY", "not started");
     return this.#action;
   }
@@ -193,12 +195,27 @@ export class NodeCore {
 
   /** @throws (rejects) what opening the store reports. */
   async open(): Promise<void> {
-    const { openStore, createStateMachine, clock, logger } = this.#deps;
+    const { openHost, clock } = this.#deps;
+    const { nodeId, quorum } = this.#options;
+    if (openHost === undefined) {
+      await this.#openStore();
+      return;
+    }
+    const host = await openHost({ nodeId, quorum, clock, requests: this.requests });
+    this.#action = nodeStateOf(host.handler, host, this.committed);
+    this.#closeStore = async () => host.close?.();
+  }
+
+  async #openStore(): Promise<void> {
+    const { openStore, createCustomState, createStateMachine, clock, logger } = this.#deps;
     const { nodeId, quorum, trustEmpty, checkpointBytes, role, timings } = this.#options;
     const opened = await openStore();
     const { diskTimeoutMs } = timings;
     const lazy = role === "watcher" ? new LazyStore(opened, { clock, diskTimeoutMs }) : null;
     const store = lazy ?? opened;
+    const tree = createStateMachine();
+    const custom = createCustomState?.();
+    const machine = custom === undefined ? null : new CombinedMachine(tree, custom);
     const { identity, damage, lastLogged, currentEpoch } = store.recovered;
     if (damage !== null) logger.error("the history was found damaged; recovering", { damage });
     logger.info("store opened", { identity, lastLogged: lastLogged.txnid, currentEpoch });
@@ -207,7 +224,8 @@ export class NodeCore {
         { nodeId, quorum, trustEmpty, checkpointBytes },
         {
           store,
-          stateMachine: createStateMachine(),
+          stateMachine: machine ?? tree,
+          ...(machine === null ? {} : { isReplicated: (op) => machine.isWrite(op) }),
           requests: this.requests,
           clock,
           logger,

@@ -26,6 +26,8 @@ export interface ServerActionDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly feed?: AppliedFeed;
+  /** Custom operations that become entries. Default: none. */
+  isReplicated?(op: number): boolean;
   /** The store itself, where it may write what is committed already at its leisure. */
   readonly lazy?: LazyStore;
 }

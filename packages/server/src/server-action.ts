@@ -14,7 +14,6 @@ import {
 import type {
   AcceptedEpoch,
   ActionEvents,
-  ActionHandler,
   EntryBatch,
   Epoch,
   ErrorCode,
@@ -38,6 +37,7 @@ import type {
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
 import { decodeIdentities, isSameTable } from "./identity-record.js";
+import type { NodeState } from "./node-state.js";
 import { Replica } from "./replica.js";
 import type { ServerActionDeps, ServerActionOptions } from "./server-action-options.js";
 import { StagedHistory } from "./staged-history.js";
@@ -52,7 +52,7 @@ const READ_BYTES = 256 * 1024;
  * What it tells the protocol about log and epochs is what the store has answered, never what it
  * was asked to write (Invariant 4).
  */
-export class ServerAction implements ActionHandler {
+export class ServerAction implements NodeState {
   readonly #options: ServerActionOptions;
   readonly #deps: ServerActionDeps;
   readonly #fid: string;
@@ -348,6 +348,10 @@ export class ServerAction implements ActionHandler {
     if (isInternalOpCode(op)) return { ok: true, op, key, content };
     const wallTimeMs = this.#deps.clock.wallTime();
     return this.#deps.stateMachine.prepare(op, key, content, { txnid, wallTimeMs });
+  }
+
+  isReplicated(op: number): boolean {
+    return this.#deps.isReplicated?.(op) ?? false;
   }
 
   discardPrepared(): void {

@@ -3,10 +3,12 @@ import {
   defaultMsgFactory,
   majorityQuorum,
   silentMeter,
+  type ActionHandler,
   type ChainHash,
   type ClientAuthFunction,
   type Clock,
   type CustomRequestHandler,
+  type CustomState,
   type Epoch,
   type Logger,
   type Meter,
@@ -17,13 +19,16 @@ import {
   type PeerListener,
   type PeerMessenger,
   type QuorateError,
+  type QuorumVerifier,
   type Random,
+  type RequestMgr,
   type Standing,
   type StateMachine,
   type Timings,
   type Txnid,
 } from "@quorate/protocol";
 import type { CommittedLog } from "./applied-feed.js";
+import type { HostReads } from "./node-state.js";
 import { Coordinator } from "./coordinator.js";
 import { WatcherNode } from "./watcher-node.js";
 
@@ -63,8 +68,32 @@ export interface ServerDeps {
   readonly chainHash: ChainHash;
   readonly factory?: MsgFactory;
   readonly customHandler?: CustomRequestHandler;
+  /** A state of the host's own beside the tree, empty; called for each opening of the store. */
+  createCustomState?(): CustomState;
+  /**
+   * In place of Quorate's own store and tree: an ActionHandler of the host's, as
+   * `syncActionHandler` makes it of one with blocking methods. Then `openStore` and the machines
+   * are not asked. It serves no subscriptions.
+   */
+  openHost?(context: HostContext): Promise<OpenedHost>;
   /** Runs on each connection to a leader before anything else. */
   readonly authenticate?: ClientAuthFunction;
+}
+
+/** What a host is given when its node starts, and again after its disk was full. */
+export interface HostContext {
+  readonly nodeId: NodeId;
+  readonly quorum: QuorumVerifier;
+  readonly clock: Clock;
+  /** Where it completes the requests of this node's clients. */
+  readonly requests: RequestMgr;
+}
+
+/** A host of someone else's in place of Quorate's store and tree. */
+export interface OpenedHost extends HostReads {
+  readonly handler: ActionHandler;
+  /** The node has ended. */
+  close?(): Promise<void>;
 }
 
 /** Why the server ended. */

@@ -18,4 +18,13 @@ export { operationsOf } from "./operations.js";
 export { checkPath, type PathProblem } from "./paths.js";
 export { ANY_VERSION, encodeCreate, encodeDelete, encodeRead, encodeSet } from "./requests.js";
 export type { Stat } from "./stat.js";
+export {
+  treeClient,
+  type CallSettings,
+  type ReadSettings,
+  type TreeAnswer,
+  type TreeCall,
+  type TreeClient,
+  type WriteSettings,
+} from "./tree-client.js";
 export { ZnodeMachine } from "./znode-machine.js";

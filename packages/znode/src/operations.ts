@@ -1,5 +1,6 @@
 import {
   assert,
+  isCustomOpCode,
   isInternalOpCode,
   type CommittedOperation,
   type LogEntryMsg,
@@ -28,8 +29,13 @@ export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] 
     case ZnodeOp.broadcast:
       return [{ kind: "broadcast", path, data: content }];
     default:
-      // The tree refuses to apply what it does not know, so nothing else can have got here.
-      assert(isInternalOpCode(entry.op), "a committed operation is known", { op: entry.op });
+      // The tree refuses to apply what it does not know, so nothing else can have got here: the
+      // ensemble's own entries, and those of a state that a host keeps beside the tree.
+      assert(
+        isInternalOpCode(entry.op) || isCustomOpCode(entry.op),
+        "a committed operation is known",
+        { op: entry.op },
+      );
       return [];
   }
 }

@@ -1,6 +1,6 @@
 import { openCommitLog } from "@quorate/commit-log";
-import type { NodeParts } from "@quorate/node";
 import { startServer } from "@quorate/server";
+import type { NodeParts } from "./run-node.js";
 
 /** The shipped server on the shipped store. */
 export const productionParts: NodeParts = {

@@ -1,0 +1,151 @@
+import {
+  QuorateError,
+  silentLogger,
+  type ClientAuthFunction,
+  type CommittedEvent,
+  type CustomState,
+  type Meter,
+} from "@quorate/protocol";
+import type { HostContext, OpenedHost } from "@quorate/server";
+import { treeClient, type TreeClient } from "@quorate/znode";
+import type { Address } from "../config/address.js";
+import { buildConfig } from "../config/config.js";
+import type { RawSettings } from "../config/located.js";
+import type { SubscribeOptions } from "../feed/subscribe.js";
+import type { ClosableLogger } from "../log/winston-logger.js";
+import { productionParts } from "../production-parts.js";
+import { runNode, type NodeParts, type RunningNode } from "../run-node.js";
+import type { ExitReason, NodeStatus } from "../server-handle.js";
+import { customRequestHandler, type CustomHandlers } from "./handlers.js";
+
+/** What the program brings. Everything that other nodes must agree on is the same on every node. */
+export interface EmbedParts {
+  /** Operations above 50 that are answered where the leader is, and not logged. */
+  readonly handlers?: CustomHandlers;
+  /** Operations above 50 that go through the log, over a small state of the program's own. */
+  createCustomState?(): CustomState;
+  /** An ActionHandler of the program's own in place of Quorate's store and tree. */
+  openHost?(context: HostContext): Promise<OpenedHost>;
+  readonly authenticate?: ClientAuthFunction;
+  /** Default: nothing is logged. */
+  readonly logger?: ClosableLogger;
+  readonly meter?: Meter;
+  /** Ends it, as `close` does. */
+  readonly signal?: AbortSignal;
+}
+
+/** A server within this process. */
+export interface EmbeddedNode extends AsyncDisposable {
+  /** In-process: no socket, no copy on a wire. Calls are bounded like those of any client. */
+  readonly client: TreeClient;
+  /** Where clients of other processes reach it. */
+  readonly requestAddress: Address;
+  /** Resolves once, when everything is closed; also when the node ended by itself. */
+  readonly done: Promise<ExitReason>;
+  status(): NodeStatus | null;
+  /** Resolves when the node serves. @throws (rejects) ERR_SERVER_NOT_READY after `timeoutMs`. */
+  ready(options?: { readonly timeoutMs?: number }): Promise<void>;
+  subscribe(options?: SubscribeOptions): AsyncIterableIterator<CommittedEvent, undefined>;
+  ping(): Promise<void>;
+  resetConnections(): void;
+  /** Drains, hands over and closes everything. Idempotent; resolves when it is done. */
+  close(): Promise<void>;
+}
+
+const READY_MS = 10_000;
+const READY_POLL_MS = 5;
+
+/** Of a node of its own: any free ports of loopback, and nobody else. */
+const DEFAULTS = {
+  nodeId: 1,
+  host: { electionAddr: "0", messageAddr: "0", requestAddr: "0" },
+} as const;
+
+const silent: ClosableLogger = { ...silentLogger, close: () => Promise.resolve() };
+
+/**
+ * Runs a whole server in this process.
+ * @param settings what a configuration file may say; `dataDir` is all that must be given.
+ * @throws (rejects) ERR_CONFIG_*, ERR_SERVER_PORT_IN_USE, ERR_STORE_* ; then nothing is left open.
+ */
+export async function embed(settings: RawSettings, parts: EmbedParts = {}): Promise<EmbeddedNode> {
+  const { signal } = parts;
+  if (signal?.aborted === true) throw closedError();
+  const hasPeers = Array.isArray(settings["peers"]);
+  const config = buildConfig(
+    hasPeers ? { nodeId: DEFAULTS.nodeId, ...settings } : { ...DEFAULTS, ...settings },
+  );
+  const node = await runNode(config, nodeParts(parts));
+  const embedded = handleOf(node);
+  if (signal !== undefined) closeOnAbort(embedded, signal);
+  return embedded;
+}
+
+function nodeParts(parts: EmbedParts): NodeParts {
+  const { handlers, authenticate, meter, logger = silent } = parts;
+  return {
+    ...productionParts,
+    logger,
+    ...(handlers === undefined ? {} : { customHandler: customRequestHandler(handlers) }),
+    ...(authenticate === undefined ? {} : { authenticate }),
+    ...(meter === undefined ? {} : { meter }),
+    ...(parts.createCustomState === undefined
+      ? {}
+      : { createCustomState: parts.createCustomState.bind(parts) }),
+    ...(parts.openHost === undefined ? {} : { openHost: parts.openHost.bind(parts) }),
+  };
+}
+
+function handleOf(node: RunningNode): EmbeddedNode {
+  let isClosed = false;
+  let closing: Promise<void> | null = null;
+  const client = treeClient((...call) =>
+    isClosed ? Promise.reject(closedError()) : node.call(...call),
+  );
+  const close = (): Promise<void> => {
+    isClosed = true;
+    closing ??= node.stop();
+    return closing;
+  };
+  return {
+    client,
+    requestAddress: node.requestAddress,
+    done: node.done,
+    status: () => node.status(),
+    ready: ({ timeoutMs = READY_MS } = {}) => untilReady(node, timeoutMs),
+    subscribe: (options) => node.subscribe(options),
+    ping: () => node.ping(),
+    resetConnections: () => node.resetConnections(),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function untilReady(node: RunningNode, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  let ended: ExitReason | null = null;
+  void node.done.then((reason) => (ended = reason));
+  while (node.status()?.ready !== true) {
+    if (ended !== null) throw closedError();
+    if (performance.now() >= deadline) {
+      const message = `the node does not serve within ${timeoutMs} ms`;
+      throw new QuorateError("ERR_SERVER_NOT_READY", message, { retryable: true });
+    }
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
+}
+
+function closeOnAbort(node: EmbeddedNode, signal: AbortSignal): void {
+  const onAbort = (): void => {
+    // What goes wrong is told by `done` and by whoever calls `close`.
+    node.close().catch(() => undefined);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  const forget = (): void => signal.removeEventListener("abort", onAbort);
+  node.done.then(forget, forget);
+  if (signal.aborted) onAbort();
+}
+
+function closedError(): QuorateError {
+  return new QuorateError("ERR_SERVER_CLOSED", "the node was closed");
+}

@@ -1,0 +1,45 @@
+import {
+  defaultMsgFactory,
+  isCustomOpCode,
+  QuorateError,
+  type CustomRequestHandler,
+  type RequestMsg,
+  type ResponseMsg,
+} from "@quorate/protocol";
+
+export interface CustomRequest {
+  /** The node whose client asked, in decimal. */
+  readonly fid: string;
+  readonly op: number;
+  readonly key: string;
+  readonly content: Uint8Array;
+}
+
+/** Answers one operation of the host's own. A throw, or a rejection, is an error response. */
+export type CustomHandler = (request: CustomRequest) => Uint8Array | Promise<Uint8Array>;
+
+/** By op code, 51 to 255. */
+export type CustomHandlers = Readonly<Record<number, CustomHandler>>;
+
+/** Handlers that return their answers, in the form that a leader asks. @throws ERR_CONFIG_VALUE. */
+export function customRequestHandler(handlers: CustomHandlers): CustomRequestHandler {
+  const byOp = new Map(Object.entries(handlers).map(([op, handler]) => [Number(op), handler]));
+  for (const op of byOp.keys()) {
+    if (!isCustomOpCode(op)) {
+      throw new QuorateError("ERR_CONFIG_VALUE", `handlers: ${op} is not in 51..255`);
+    }
+  }
+  let respond: ((response: ResponseMsg) => void) | null = null;
+  return {
+    attach: (to) => {
+      respond = to;
+    },
+    async onNewRequest(fid: string, { reqId, op, key, content }: RequestMsg) {
+      const handler = byOp.get(op);
+      if (handler === undefined) throw new Error(`there is no handler for operation ${op}`);
+      const answer = await handler({ fid, op, key, content });
+      // The leader that asked may have ended meanwhile; nobody waits for the answer then.
+      respond?.(defaultMsgFactory.createResponse(fid, reqId, "", answer));
+    },
+  };
+}
