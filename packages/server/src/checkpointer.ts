@@ -77,6 +77,7 @@ export class Checkpointer {
       try {
         await this.#startedAttempt();
       } catch (error) {
+        if (isOver()) return;
         this.#failed(error);
         await new Promise<void>((resolve) => {
           this.#deps.clock.setTimer(RETRY_PAUSE_MS, resolve);

@@ -188,8 +188,7 @@ export class Coordinator implements Server {
     const { logger } = this.#deps;
     while (!this.#isStopping) {
       this.#becomeElecting();
-      const failure =
-        (await this.#barrier()) ?? (await this.#openAction().shortenLog(this.#abort.signal));
+      const failure = (await this.#barrier()) ?? (await this.#shortenLog());
       if (this.#abort.signal.aborted) break;
       if (failure !== null) {
         // It failed after the role had ended: nobody else has heard of it.
@@ -227,6 +226,12 @@ export class Coordinator implements Server {
     isOver = true;
     warning.cancel();
     return failure;
+  }
+
+  /** A disk that does not answer must not keep the node from its end. */
+  #shortenLog(): Promise<QuorateError | null> {
+    const shortened = this.#openAction().shortenLog(this.#abort.signal);
+    return Promise.race([shortened, this.#aborted]);
   }
 
   async #elect(site: ElectionSite): Promise<ElectionResult | undefined> {

@@ -121,12 +121,14 @@ describe("an ensemble", () => {
     const bytes = written * data.length;
     expect(bytes).toBeGreaterThan((checkpointBytes * LOG_INTERVALS_MAX) / 2);
     expect(bytes).toBeLessThan(checkpointBytes * (LOG_INTERVALS_MAX + 1));
-    await ensemble.clock.pass(30_000);
+    await ensemble.clock.pass(30_500);
     expect(server.status().ready).toBe(false);
     const refused = ensemble.settle(server.submit(ZnodeOp.create, "/refused", create), 3000);
     await expect(refused).rejects.toMatchObject({ code: "ERR_SERVER_NOT_READY" });
     // It stays so over a restart, and the process stays up.
+    const stoppedAt = ensemble.clock.now();
     await ensemble.settle(server.stop());
+    expect(ensemble.clock.now() - stoppedAt).toBeLessThan(100);
     await ensemble.start(1);
     await ensemble.clock.pass(5000);
     expect(ensemble.server(1).status().ready).toBe(false);
