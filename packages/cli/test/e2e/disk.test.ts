@@ -11,6 +11,8 @@ import { loadOf, others, startEnsemble, verdict } from "./support.js";
 const SHIM = fileURLToPath(new URL("../../../commit-log/test/crash/sync-shim.cc", import.meta.url));
 const ENOSPC = 28;
 const EIO = 5;
+/** A process ends within two seconds of being told; the rest is for a busy machine. */
+const STOP_MS_MAX = 3000;
 
 const directory = mkdtempSync(join(tmpdir(), "quorate-shim-"));
 const library = join(directory, "shim.so");
@@ -62,6 +64,30 @@ describe.runIf(process.platform === "linux")("a disk", () => {
     expect(await ensemble.process(leader).ended).toEqual({ code: 74, signal: null });
     expect(ensemble.process(leader).log).toContain("ERR_STORE_IO");
     await ensemble.untilReady(others(ensemble, leader));
+    ensemble.start(leader);
+    await ensemble.untilReady();
+    await load.more(300);
+    expect(await verdict(load, ensemble)).toEqual([]);
+  });
+
+  it("that hangs deposes its leader, keeps it out, and does not keep its process from ending", async () => {
+    await using started = await startEnsemble({ env: shimmed });
+    const { ensemble, leader } = started;
+    const load = loadOf(ensemble);
+    await load.start("w");
+    await load.more(300);
+    const hungAt = performance.now();
+    writeFileSync(controlOf(leader), "sync log.db-wal 0 hang");
+    await ensemble.untilReady(others(ensemble, leader));
+    await load.next(({ from }) => from > hungAt);
+    await ensemble.until("it to say so", () =>
+      ensemble.process(leader).log.includes("disk does not answer"),
+    );
+    const toldAt = performance.now();
+    const end = await ensemble.kill("SIGTERM", leader);
+    expect(performance.now() - toldAt).toBeLessThan(STOP_MS_MAX);
+    expect(end).toEqual([{ code: null, signal: "SIGKILL" }]);
+    rmSync(controlOf(leader));
     ensemble.start(leader);
     await ensemble.untilReady();
     await load.more(300);

@@ -14,6 +14,7 @@ const WORKER = fileURLToPath(new URL("elect/worker.ts", EXAMPLES));
 /** Runs TypeScript, on the sources of the workspace's packages. */
 const TSX = ["--conditions=@quorate/source", "--import", "tsx"];
 const WAIT_MS_MAX = 15_000;
+const POLL_MS = 5;
 /** A dead leader is missed, a ballot held; the rest is for a busy machine. */
 const GAP_MS_MAX = DEFAULT_TIMINGS.followerTimeoutMs + 1500;
 
@@ -33,7 +34,9 @@ class Talker {
   readonly #child: ChildProcess;
 
   constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    // Where what a service of its own would import is found, from wherever the tests are run.
+    const cwd = fileURLToPath(EXAMPLES);
+    this.#child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
     let rest = "";
     this.#child.stdout?.on("data", (chunk: Buffer) => {
       const parts = (rest + chunk.toString()).split("\n");
@@ -81,7 +84,7 @@ async function until(what: string, condition: () => boolean): Promise<void> {
       const seen = talkers.map(({ lines, err }) => `${JSON.stringify(lines.slice(-3))} ${err}`);
       throw new Error(`never happened: ${what}\n${seen.join("\n")}`);
     }
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
@@ -155,7 +158,6 @@ describe("three workers that only elect", () => {
       candidate.on("leading", () => candidate.close());`;
     const preload = `data:text/javascript,${encodeURIComponent(register + report)}`;
     const talker = start([...TSX, "--import", preload, "--input-type=module", "-e", program]);
-    // Resolved from this package, which depends on both.
     expect(await talker.exited, talker.err).toBe(0);
     expect(talker.has("leading")).toBe(true);
     expect(talker.err).toContain("election/src/join-election.ts");
