@@ -102,7 +102,7 @@ function openLog(
     if (!isMade && (found !== null || existsSync(join(directory, STATE_FILE)))) {
       problems.push("log.db is gone");
     }
-    migrate(db, schema.log, () => fillFacts(new FactTable(db)));
+    migrate(db, schema.log, () => fillFacts(new FactTable(db), problems));
     checkpointWal(db);
     const table = new FactTable(db);
     const wrongFacts: string[] = [];
@@ -155,14 +155,15 @@ function checkpointWal(db: Database.Database): void {
   throw new QuorateError("ERR_STORE_LOCKED", "a reader holds the log", { retryable: true });
 }
 
-function fillFacts(facts: FactTable): void {
+/** Of a log made in the place of a lost one it is known before anything else that it was lost. */
+function fillFacts(facts: FactTable, problems: readonly string[]): void {
   facts.put("marks", FIRST_MARKS);
   facts.put("identity", newIdentity());
   facts.put("accepted", { epoch: EPOCH_ZERO, leader: 0 });
   facts.put("current", EPOCH_ZERO);
   facts.put("members", []);
   facts.put("checkpoint", null);
-  facts.put("damage", null);
+  facts.put("damage", problems.length === 0 ? null : problems.join("; "));
 }
 
 function readFacts(table: FactTable, problems: string[]): Facts {

@@ -36,6 +36,8 @@ export class StateDatabase {
   #nextTable: number;
   #nextGeneration: number;
   #checkpoint: Layer | null = null;
+  /** Why the last one could not begin: what was to be written is on its way, and meets the same. */
+  #refusal: Error | null = null;
   #staged: Layer | null = null;
   /** Handed to log.db and not yet named by it. */
   #installing: Layer | null = null;
@@ -80,31 +82,31 @@ export class StateDatabase {
 
   begin(isFull: boolean): void {
     assert(this.#checkpoint === null, "one checkpoint is written at a time");
-    const isBase = isFull || this.#current.table === 0;
-    this.#checkpoint = isBase
-      ? this.#newBase()
-      : {
-          table: this.#table(this.#current.table),
-          isBase,
-          rows: { ...this.#current, generation: this.#takeGeneration() },
-        };
+    this.#refusal = null;
+    try {
+      const isBase = isFull || this.#current.table === 0;
+      this.#checkpoint = isBase ? this.#newBase() : this.#newLayer();
+    } catch (error) {
+      if (error instanceof Error) this.#refusal = error;
+      throw error;
+    }
   }
 
   write(rows: readonly StateRow[]): void {
-    assert(this.#checkpoint !== null, "a checkpoint was begun");
-    this.#writeTo(this.#checkpoint, rows);
+    this.#writeTo(this.#begun(), rows);
   }
 
   finish(): RowsRef {
-    assert(this.#checkpoint !== null, "a checkpoint was begun");
-    const { rows } = this.#checkpoint;
+    const { rows } = this.#begun();
     this.#sync();
     return rows;
   }
 
+  /** Removing needs room as well: what cannot be removed now goes before the next one begins. */
   discard(): void {
-    if (this.#checkpoint !== null) this.#dropLayer(this.#checkpoint);
+    const layer = this.#checkpoint;
     this.#checkpoint = null;
+    if (layer !== null && !layer.isBase) this.#forget(layer.rows.generation);
   }
 
   stage(): void {
@@ -125,8 +127,8 @@ export class StateDatabase {
     return this.#installing.rows;
   }
 
+  /** Its table is nobody's from here on. */
   dropStage(): void {
-    if (this.#staged !== null) this.#dropLayer(this.#staged);
     this.#staged = null;
   }
 
@@ -206,6 +208,19 @@ export class StateDatabase {
     this.#db.pragma("synchronous = NORMAL");
   }
 
+  #begun(): Layer {
+    if (this.#refusal !== null) throw this.#refusal;
+    assert(this.#checkpoint !== null, "a checkpoint was begun");
+    return this.#checkpoint;
+  }
+
+  #newLayer(): Layer {
+    // Left by one whose removal found no room, they would show among the rows of this one.
+    this.#forgetUnfinished();
+    const rows = { ...this.#current, generation: this.#takeGeneration() };
+    return { table: this.#table(this.#current.table), isBase: false, rows };
+  }
+
   #newBase(): Layer {
     const number = this.#nextTable;
     this.#nextTable += 1;
@@ -234,11 +249,6 @@ export class StateDatabase {
     }
     this.#tables.delete(number);
     this.#db.exec(`DROP TABLE ${tableName(number)}`);
-  }
-
-  /** A table of its own is nobody's from here on. */
-  #dropLayer(layer: Layer): void {
-    if (!layer.isBase) this.#forget(layer.rows.generation);
   }
 
   /** Generations above the current one in its own table: checkpoints that never finished. */

@@ -184,6 +184,19 @@ describe.skipIf(!canShim)("a real store on a disk that fails", () => {
     expect(new Expectation(lines).states).toContain(found.state);
   });
 
+  test("F29: half a checkpoint, which needs room to be removed, neither ends the store nor shows", async () => {
+    const run = start("half-full", "halves");
+    expect(await run.ended).toBe(0);
+    const lines = linesOf(run.journal);
+    expect(lines.filter((line) => line.startsWith("failed"))).toEqual([]);
+    const lost = lines.filter((line) => line.startsWith("no checkpoint"));
+    expect(lost).toEqual(Array(3).fill("no checkpoint ERR_STORE_FULL"));
+    expect(lines.filter((line) => line.startsWith("row"))).toEqual(
+      ["base", "base-second", "found", "found-second"].map((key) => `row ${key}`),
+    );
+    expect((await verifyCommitLog(run.directory)).problems).toEqual([]);
+  });
+
   for (const file of ["log.db-wal", "*"]) {
     test(`F29, ZOOKEEPER-4882: a store is opened again once there is room (${file})`, async () => {
       const run = start(file === "*" ? "reopened-any" : "reopened-wal", "reopened");

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { silentLogger, silentMeter, toNodeId, TXNID_ZERO } from "@quorate/protocol";
 import { History, row, snapshotInfo, StoreDriver, testHash } from "@quorate/testkit";
 import { dumpCommitLog, openCommitLog, verifyCommitLog } from "../src/index.js";
+import { openLogFiles } from "../src/log-recovery.js";
 import { makeTempDirectory } from "./crash/shim.js";
 
 function fixture() {
@@ -83,6 +84,29 @@ describe("a damaged directory", () => {
     await second.log([new History().next()]);
     await second.store.close();
   });
+
+  test.each([["its log"], ["its log, damaged,"]])(
+    "F16, G27: that lost %s and its high-water file remembers it over a crash in its repair",
+    async (what) => {
+      const { directory, open } = fixture();
+      const first = await open();
+      const history = new History();
+      await first.log(history.many(5));
+      await first.checkpoint(snapshotInfo(history.end), [row("a", "1")]);
+      await first.store.close();
+      rmSync(join(directory, "high-water"));
+      if (what === "its log") rmSync(join(directory, "log.db"));
+      else writeFileSync(join(directory, "log.db"), "no database".repeat(500));
+      // A log is made in the place of the lost one, and there the process is killed.
+      const files = openLogFiles(directory, 0);
+      expect(files.opened.problems).not.toEqual([]);
+      files.db.close();
+      files.highWater.close();
+      const second = await open();
+      expect(second.store.recovered.damage).toMatch(/log.db is (gone|corrupt)/);
+      await second.store.close();
+    },
+  );
 });
 
 describe("the operator's reads", () => {

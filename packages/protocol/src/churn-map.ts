@@ -10,7 +10,8 @@ const ADDITIONS_MIN = 256;
  * that ever was in the map stays until a full collection. At 20,000 requests a second that was a
  * third of all CPU time. Here the map is replaced by a copy before long, which ends such a chain.
  *
- * What is added while it is iterated may be missed; deleting is safe.
+ * While it is iterated, deleting is safe. Whoever adds meanwhile may go on over the copy's
+ * original: what was added may be missed, and what is deleted afterwards be given out all the same.
  */
 export class ChurnMap<K, V> {
   #map = new Map<K, V>();

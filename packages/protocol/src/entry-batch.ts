@@ -65,7 +65,7 @@ const ENTRY_HEADER_BYTES = 20;
 const INITIAL_BYTES = 4096;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const fids: readonly string[] = Array.from({ length: 256 }, (_, id) => String(id));
 
 export function positionOf(batch: EntryBatch): LogPosition {

@@ -64,3 +64,24 @@ test("entries may be deleted while they are gone through", () => {
   }
   expect([seen, churn.size]).toEqual([500, 0]);
 });
+
+test("gives out what a map does, whatever is deleted on the way", () => {
+  const deletions = fc.array(fc.array(fc.nat(999), { maxLength: 8 }), { maxLength: 1000 });
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 1000 }), deletions, (size, run) => {
+      const churn = new ChurnMap<number, number>();
+      const model = new Map<number, number>();
+      for (const map of [churn, model]) for (let i = 0; i < size; i += 1) map.set(i, i);
+      const walk = (map: ChurnMap<number, number> | Map<number, number>): number[] => {
+        const seen: number[] = [];
+        for (const key of map.keys()) {
+          for (const gone of run[seen.length] ?? []) map.delete(gone);
+          seen.push(key);
+        }
+        return seen;
+      };
+      expect(walk(churn)).toEqual(walk(model));
+      expect([...churn]).toEqual([...model]);
+    }),
+  );
+});

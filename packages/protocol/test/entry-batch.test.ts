@@ -90,6 +90,13 @@ describe("entry batch", () => {
     }
   });
 
+  test("keeps a key that begins with a byte order mark", () => {
+    const builder = new BatchBuilder(hash);
+    builder.add(1, 0n, 9, "\ufefftopic", new Uint8Array());
+    const batch = builder.finish(makeTxnid(1, 1), LOG_START);
+    expect(entriesOf(batch).map(({ key }) => key)).toEqual(["\ufefftopic"]);
+  });
+
   test("follows only the position whose chain it names", () => {
     const first = sample();
     const builder = new BatchBuilder(hash);

@@ -11,6 +11,7 @@ import type {
   Logger,
   SnapshotInfo,
   StateMachine,
+  Txnid,
 } from "@quorate/protocol";
 
 export interface CheckpointerDeps {
@@ -20,8 +21,10 @@ export interface CheckpointerDeps {
   readonly logger: Logger;
   /** Log bytes applied since the start; grows only. */
   appliedBytes(): number;
-  /** The applied state as of now; its position is durable in the log when a checkpoint starts. */
+  /** The applied state as of now. */
   describe(): SnapshotInfo;
+  /** The own log is durable up to here. */
+  lastLogged(): Txnid;
   /** There was no room for a checkpoint for so long that the log may grow no further. */
   onOverdue(error: QuorateError): void;
 }
@@ -45,6 +48,8 @@ export class Checkpointer {
   #isOutOfRoom = false;
   #isRunning = false;
   #generation = 0;
+  /** A checkpoint's image stands, and waits for the log below it to be durable. */
+  #awaited: { readonly txnid: Txnid; readonly resolve: () => void } | null = null;
 
   constructor(intervalBytes: number, deps: CheckpointerDeps) {
     this.#intervalBytes = intervalBytes;
@@ -66,6 +71,12 @@ export class Checkpointer {
   /** The state is being replaced: what is being written must never become current. */
   cancel(): void {
     this.#generation += 1;
+    this.#release();
+  }
+
+  /** The own log is durable up to here. */
+  logged(upTo: Txnid): void {
+    if (this.#awaited !== null && this.#awaited.txnid <= upTo) this.#release();
   }
 
   /**
@@ -77,6 +88,7 @@ export class Checkpointer {
       try {
         await this.#startedAttempt();
       } catch (error) {
+        if (isOver()) return;
         this.#failed(error);
         await new Promise<void>((resolve) => {
           this.#deps.clock.setTimer(RETRY_PAUSE_MS, resolve);
@@ -135,6 +147,8 @@ export class Checkpointer {
     const changes = this.#deps.stateMachine.beginChanges({ full: false });
     let writer: CheckpointWriter | null = null;
     try {
+      await this.#untilLogged(info.position.txnid);
+      if (generation !== this.#generation) return false;
       writer = this.#deps.store.beginCheckpoint(info, { full: false });
       for (;;) {
         if (generation !== this.#generation) break;
@@ -152,5 +166,22 @@ export class Checkpointer {
       await writer?.discard();
       throw error;
     }
+  }
+
+  /**
+   * A checkpoint stands on what is durable in the own log, and the applied state runs ahead of it
+   * for as long as others are faster and there is no pause. So the image is of a state that will
+   * be durable in a moment (G18).
+   */
+  #untilLogged(txnid: Txnid): Promise<void> {
+    if (txnid <= this.#deps.lastLogged()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#awaited = { txnid, resolve };
+    });
+  }
+
+  #release(): void {
+    this.#awaited?.resolve();
+    this.#awaited = null;
   }
 }

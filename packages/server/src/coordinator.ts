@@ -130,7 +130,7 @@ export class Coordinator implements Server {
         this.#deps.meter.count("elections");
         core.enter("electing", null, null);
       }
-      const failure = (await core.barrier()) ?? (await core.action.shortenLog(core.signal));
+      const failure = (await core.barrier()) ?? (await core.shortenLog());
       if (core.signal.aborted) break;
       if (failure !== null) {
         // It failed after the role had ended: nobody else has heard of it.

@@ -253,6 +253,11 @@ export class NodeCore {
     return failure;
   }
 
+  /** As `ServerAction.shortenLog`; a disk that does not answer keeps nobody from ending. */
+  shortenLog(): Promise<QuorateError | null> {
+    return Promise.race([this.action.shortenLog(this.signal), this.#aborted]);
+  }
+
   /**
    * A full disk rolled back: nothing of the open writes is there, so what is durable is loaded
    * again, as soon as the store can be opened. Any other failure has an unknown outcome. So may a

@@ -290,8 +290,13 @@ export class Relay {
   }
 
   #forward(fid: string, pipe: PeerPipe, request: Omit<RequestMsg, "kind">): void {
-    if (fid === this.#deps.action.getFollowerId()) {
+    const { action } = this.#deps;
+    if (fid === action.getFollowerId()) {
       throw new QuorateError("ERR_PROTOCOL_ORDER", "a request of this very node from below");
+    }
+    // The leader would refuse it, too, and close the pipe that it came by: this node's.
+    if (action.getQuorumVerifier().voterIds.some((voter) => fidOf(voter) === fid)) {
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `a request of voter ${fid} from below`);
     }
     this.#origins.set(fid, pipe);
     this.#deps.forward(fid, request);

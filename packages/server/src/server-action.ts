@@ -95,6 +95,7 @@ export class ServerAction implements NodeState {
         digest: deps.stateMachine.digest(),
         members: [...this.#appliedMembers].sort(([a], [b]) => a - b),
       }),
+      lastLogged: () => this.#lastLogged.txnid,
       onOverdue: (error) => {
         this.#fail(error);
       },
@@ -103,6 +104,7 @@ export class ServerAction implements NodeState {
       clock: deps.clock,
       onAnswered: (upTo, lastLogged) => {
         this.#lastLogged = lastLogged;
+        this.#checkpointer.logged(lastLogged.txnid);
         this.#events?.onPersisted(upTo, lastLogged);
         this.#considerCheckpoint();
       },
@@ -474,16 +476,13 @@ export class ServerAction implements NodeState {
   }
 
   #considerCheckpoint(): void {
-    if (this.#isInstalling) return;
-    // A checkpoint stands on what is durable in the own log.
-    const { applied } = this.#replica;
-    if (applied.txnid > this.#lastLogged.txnid || this.#failure !== null) return;
-    this.#checkpointer.consider();
+    if (!this.#isInstalling && this.#failure === null) this.#checkpointer.consider();
   }
 
   #fail(error: QuorateError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
+    this.#checkpointer.cancel();
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }

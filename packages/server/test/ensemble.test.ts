@@ -148,12 +148,14 @@ describe("an ensemble", () => {
     const bytes = written * data.length;
     expect(bytes).toBeGreaterThan((checkpointBytes * LOG_INTERVALS_MAX) / 2);
     expect(bytes).toBeLessThan(checkpointBytes * (LOG_INTERVALS_MAX + 1));
-    await ensemble.clock.pass(30_000);
+    await ensemble.clock.pass(30_500);
     expect(server.status().ready).toBe(false);
     const refused = ensemble.settle(server.submit(ZnodeOp.create, "/refused", create), 3000);
     await expect(refused).rejects.toMatchObject({ code: "ERR_SERVER_NOT_READY" });
     // It stays so over a restart, and the process stays up.
+    const stoppedAt = ensemble.clock.now();
     await ensemble.settle(server.stop());
+    expect(ensemble.clock.now() - stoppedAt).toBeLessThan(100);
     await ensemble.start(1);
     await ensemble.clock.pass(5000);
     expect(ensemble.server(1).status().ready).toBe(false);
@@ -168,6 +170,42 @@ describe("an ensemble", () => {
     }
     await ensemble.settle(ensemble.server(1).submit(ZnodeOp.create, "/more", create));
   });
+
+  test.each([
+    ["a leader", 3],
+    ["a follower", 1],
+    ["a watcher", 9],
+  ])(
+    "G18: %s with a slow disk checkpoints while it is written to without a pause",
+    async (_, slow) => {
+      const writeLatencyMs = (node: number): number => (node === slow ? 20 : 1);
+      const ensemble = new Ensemble(3, { checkpointBytes: 10_000, writeLatencyMs });
+      await ensemble.start(1, 2, 3);
+      await ensemble.clock.until(() => ensemble.allReady());
+      if (slow === 9) await ensemble.start(slow);
+      await ensemble.clock.until(() => ensemble.allReady());
+      const { clock, leader } = ensemble;
+      expect(leader?.status().id).toBe(3);
+      let written = 0;
+      let failed = 0;
+      const write = (): void => {
+        written += 1;
+        leader?.submit(ZnodeOp.create, `/n${String(written)}`, create).then(
+          () => clock.setTimer(10, write),
+          () => (failed += 1),
+        );
+      };
+      // About one batch per millisecond: never is everything durable that was applied.
+      for (let i = 0; i < 10; i += 1) clock.setTimer(i, write);
+      for (const count of [2000, 4000]) {
+        await clock.until(() => written >= count, 60_000);
+        // Counters of one epoch are entries. A watcher is durable within a second of them.
+        const { txnid } = ensemble.disk(slow).image?.checkpoint?.position ?? { txnid: 0n };
+        expect(written - Number(txnid & 0xffff_ffffn)).toBeLessThan(1500);
+      }
+      expect(failed).toBe(0);
+    },
+  );
 
   test("G32: a disk that failed with an unknown outcome ends the server", async () => {
     const ensemble = new Ensemble(1);

@@ -3,6 +3,7 @@ import {
   CUSTOM_OP_CODE_MIN,
   DEFAULT_TIMINGS,
   defaultMsgFactory,
+  majorityQuorum,
   makeTxnid,
   QuorateError,
   silentLogger,
@@ -178,6 +179,7 @@ function relayOf() {
   const action: Partial<RoleHandler> = {
     getNodeId: () => id(10),
     getFollowerId: () => "10",
+    getQuorumVerifier: () => majorityQuorum([id(1), id(2), id(3)]),
     getCommittedPosition: () => position,
     findLogPosition: () => Promise.resolve(position),
   };
@@ -281,6 +283,16 @@ describe("the relay of one node", () => {
     // Nobody below can be this very node.
     via.receive({ ...request, kind: "relayedRequest", fid: "10" });
     expect(via.closed).toEqual(["ERR_PROTOCOL_ORDER"]);
+    // Nor a voter: handed on, it would cost this node its own pipe (Invariant 12).
+    const forger = connect(14);
+    await forger.join();
+    forger.receive({ ...request, kind: "relayedRequest", fid: "2" });
+    expect(forger.closed).toEqual(["ERR_PROTOCOL_ORDER"]);
+    const posing = connect(2);
+    await posing.join();
+    posing.receive(request);
+    expect(posing.closed).toEqual(["ERR_PROTOCOL_ORDER"]);
+    expect(forwarded).toHaveLength(2);
   });
 
   test("lets everybody go when its own upstream is lost, and who is silent", async () => {

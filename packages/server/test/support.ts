@@ -206,6 +206,8 @@ export interface EnsembleOptions {
   readonly checkpointBytes?: number;
   readonly retainedTailBytes?: number;
   readonly readLatencyMs?: (node: number) => number;
+  /** Of each sync. Default 1. */
+  readonly writeLatencyMs?: (node: number) => number;
   readonly deps?: (node: number) => Partial<ServerDeps>;
   /** Whom a watcher follows in place of the leader. */
   readonly upstreams?: Readonly<Record<number, readonly number[]>>;
@@ -275,7 +277,7 @@ export class Ensemble {
               clock: this.clock,
               random,
               chainHash: testHash,
-              latencyMs: () => 1,
+              latencyMs: () => this.options.writeLatencyMs?.(node) ?? 1,
               readLatencyMs: () => this.options.readLatencyMs?.(node) ?? 0,
               ...(this.options.retainedTailBytes === undefined
                 ? {}

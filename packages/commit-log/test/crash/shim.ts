@@ -46,7 +46,15 @@ export interface Run {
 }
 
 export type WorkloadKind =
-  "commits" | "mixed" | "forever" | "reopened" | "checkpoints" | "installs" | "reads" | "closed";
+  | "commits"
+  | "mixed"
+  | "forever"
+  | "reopened"
+  | "checkpoints"
+  | "halves"
+  | "installs"
+  | "reads"
+  | "closed";
 
 export function runWorkload(
   library: string,

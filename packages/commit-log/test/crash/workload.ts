@@ -1,6 +1,6 @@
 // A process of its own under the shim: writes, and notes each write and each answer in the shim's
 // log, so that the order of writes, syncs and answers is one sequence of lines.
-import { appendFileSync } from "node:fs";
+import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import {
   errorCodeOf,
   formatTxnid,
@@ -88,6 +88,7 @@ if (kind === "commits") {
 } else if (kind === "reopened") {
   for (;;) await Promise.race([until(append()), roomMade()]);
 } else if (kind === "checkpoints") await checkpoints();
+else if (kind === "halves") await halves();
 else if (kind === "installs") await installs();
 else if (kind === "reads") await reads();
 else if (kind === "closed") await closedWhileItHangs();
@@ -108,6 +109,39 @@ async function checkpoints(): Promise<void> {
       note(`no checkpoint ${String(errorCodeOf(error))}`);
       await writer.discard();
     }
+  }
+}
+
+/** The room is used up in the midst of a checkpoint, and what is to be removed needs some, too. */
+async function halves(): Promise<void> {
+  const control = process.env["SYNC_SHIM_CONTROL"] ?? "";
+  const fill = (): void => writeFileSync(control, "write state.db-wal 28 always\n");
+  const checkpoint = async (key: string, full?: "before" | "within"): Promise<void> => {
+    await until(append());
+    if (full === "before") fill();
+    const writer = store.beginCheckpoint(snapshotInfo(history.end), { full: false });
+    try {
+      await writer.write([row(key, "x".repeat(3000))]);
+      if (full === "within") fill();
+      await writer.write([row(`${key}-second`, "x".repeat(3000))]);
+      await writer.finish();
+      note(`checkpoint ${key}`);
+    } catch (error) {
+      note(`no checkpoint ${String(errorCodeOf(error))}`);
+      await writer.discard().catch((again: unknown) => {
+        note(`not discarded ${String(errorCodeOf(again))}`);
+      });
+    }
+  };
+  await checkpoint("first", "before");
+  rmSync(control);
+  await checkpoint("base");
+  await checkpoint("lost", "within");
+  await checkpoint("lost-again");
+  rmSync(control);
+  await checkpoint("found");
+  for await (const rows of store.readCheckpoint()) {
+    for (const { key } of rows) note(`row ${new TextDecoder().decode(key)}`);
   }
 }
 
