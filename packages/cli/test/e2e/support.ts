@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +23,59 @@ export function quorate(...args: string[]): Promise<Output> {
       resolve({ code, out, err });
     });
   });
+}
+
+/** Node's arguments for a TypeScript file, which then runs on the sources of all packages. */
+export const TYPESCRIPT = ["--conditions=@quorate/source", "--import", "tsx"] as const;
+
+/** The path of a file of packages/examples. */
+export function exampleFile(path: string): string {
+  return fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
+}
+
+/** A process of Node's, and what it has printed, line by line. */
+export class LineProcess {
+  readonly lines: string[] = [];
+  readonly exited: Promise<number | null>;
+  err = "";
+  readonly #child: ChildProcess;
+
+  constructor(args: readonly string[]) {
+    this.#child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let rest = "";
+    this.#child.stdout?.on("data", (chunk: Buffer) => {
+      const parts = (rest + chunk.toString()).split("\n");
+      rest = parts.pop() ?? "";
+      this.lines.push(...parts);
+    });
+    this.#child.stderr?.on("data", (chunk: Buffer) => (this.err += chunk.toString()));
+    this.exited = new Promise((resolve) => this.#child.once("close", (code) => resolve(code)));
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** As `head`, when it has its lines. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal("SIGKILL");
+    await this.exited;
+  }
+}
+
+const UNTIL_MS = 20_000;
+
+/** Waits for what other processes bring about. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + UNTIL_MS;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 export interface TestEnsemble extends AsyncDisposable {
