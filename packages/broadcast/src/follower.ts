@@ -1,5 +1,6 @@
 import { assertNever, fidOf, PENDING_READS_MAX, QuorateError } from "@quorate/protocol";
 import type {
+  AbortMsg,
   ActionHandler,
   LogPosition,
   MsgFactory,
@@ -7,6 +8,7 @@ import type {
   PeerPipe,
   PeerRole,
   RequestMsg,
+  ResponseMsg,
   Txnid,
 } from "@quorate/protocol";
 import { FollowerMachine, type FollowerEffect } from "./follower-machine.js";
@@ -15,6 +17,11 @@ export interface FollowerDeps {
   readonly pipe: PeerPipe;
   readonly handler: ActionHandler;
   readonly factory: MsgFactory;
+  /**
+   * An answer to another node, for which this one relays. False when it never did: then the answer
+   * costs the pipe.
+   */
+  onForeignAnswer?(message: AbortMsg | ResponseMsg): boolean;
   /** Committed state has reached at least what the leader established. Once. */
   onReady(): void;
 }
@@ -57,6 +64,13 @@ export class Follower {
   forwardRequest(request: RequestMsg): boolean {
     if (this.#isTerminated) return false;
     this.#deps.pipe.send(request);
+    return true;
+  }
+
+  /** Hands on what a node further down asks. False after the role ended. */
+  relayRequest(fid: string, { reqId, op, key, content }: Omit<RequestMsg, "kind">): boolean {
+    if (this.#isTerminated) return false;
+    this.#deps.pipe.send({ kind: "relayedRequest", fid, reqId, op, key, content });
     return true;
   }
 
@@ -108,6 +122,11 @@ export class Follower {
 
   #deliver(message: PeerMsg): void {
     const { handler } = this.#deps;
+    if ((message.kind === "abort" || message.kind === "response") && message.fid !== this.#fid) {
+      if (this.#deps.onForeignAnswer?.(message) === true) return;
+      // Of the leader's routing, not of this node's bookkeeping: it costs the pipe.
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `an answer to node ${message.fid}`);
+    }
     if (message.kind === "abort") {
       handler.abort(message.fid, message.reqId, message.code, message.error);
     } else if (message.kind === "response") {

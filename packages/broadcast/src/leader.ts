@@ -10,65 +10,30 @@ import {
   QuorateError,
 } from "@quorate/protocol";
 import type {
-  ActionHandler,
-  ChainHash,
-  Clock,
-  CustomRequestHandler,
+  AbortMsg,
   EntryBatch,
-  Epoch,
+  ErrorCode,
   Identity,
-  Logger,
   LogPosition,
-  MsgFactory,
   NodeId,
   PeerMsg,
   PeerPipe,
-  QuorumVerifier,
+  RelayedRequestMsg,
   RequestMsg,
   ResponseMsg,
   Timer,
-  Timings,
   Txnid,
 } from "@quorate/protocol";
 import { CommitTracker } from "./commit-tracker.js";
-import { runCustomRequest } from "./custom-request.js";
+import { CustomRequests } from "./custom-requests.js";
 import { HeartbeatRounds } from "./heartbeat-rounds.js";
+import type { JoiningFollower, LeaderDeps, LeaderOptions } from "./leader-options.js";
 import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
-import { RefusalQueue } from "./refusal-queue.js";
-
-export interface LeaderOptions {
-  readonly nodeId: NodeId;
-  readonly epoch: Epoch;
-  readonly quorum: QuorumVerifier;
-  /** The end of the initial history: durable on a quorum, committed by the owner already. */
-  readonly initialEnd: LogPosition;
-  readonly timings: Timings;
-}
-
-export interface LeaderDeps {
-  readonly handler: ActionHandler;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly factory: MsgFactory;
-  readonly chainHash: ChainHash;
-  readonly customHandler?: CustomRequestHandler;
-  /** A follower or watcher joined or left. */
-  onEnsembleChange(): void;
-  /** This leader must not go on. Once. */
-  onStepDown(error: QuorateError): void;
-}
-
-export interface JoiningFollower {
-  readonly pipe: PeerPipe;
-  readonly identity: Identity;
-  /** Whether its accepts count at once; a voter that had forgotten counts after re-admission. */
-  readonly isCounted: boolean;
-  /** The end of the history that it acknowledged. */
-  readonly upTo: LogPosition;
-}
+import { RefusalQueue, stoppedLeading } from "./refusal-queue.js";
+import { VoterRoll } from "./voter-roll.js";
 
 /**
  * The leader in normal operation (Zab phase 3): one order of proposals, commits in that order.
@@ -83,6 +48,7 @@ export class Leader {
   readonly #rounds: HeartbeatRounds;
   readonly #maker: ProposalMaker;
   readonly #peers = new PeerList();
+  readonly #roll: VoterRoll;
   /** Proposed and not committed, in order. */
   #outstanding: EntryBatch[] = [];
   #outstandingEntries = 0;
@@ -90,7 +56,7 @@ export class Leader {
   #announcedMark: Txnid;
   readonly #reads = new ReadIndexQueue();
   readonly #refusals = new RefusalQueue();
-  readonly #admissions: { readonly voter: NodeId; readonly identity: Identity }[] = [];
+  readonly #custom: CustomRequests;
   #heartbeatTimer: Timer | null = null;
   #isTerminated = false;
   #isDraining = false;
@@ -102,6 +68,13 @@ export class Leader {
     const { nodeId, quorum, initialEnd, epoch } = options;
     this.#tracker = new CommitTracker(quorum, initialEnd.txnid);
     this.#rounds = new HeartbeatRounds(nodeId, quorum);
+    const { leaseMs } = options.timings;
+    this.#roll = new VoterRoll({
+      tracker: this.#tracker,
+      rounds: this.#rounds,
+      clock: deps.clock,
+      leaseMs,
+    });
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
@@ -111,8 +84,14 @@ export class Leader {
     });
     this.#announcedMark = initialEnd.txnid;
     this.#tracker.count(nodeId, initialEnd.txnid);
-    deps.customHandler?.attach((response) => {
-      this.queueResponse(response);
+    this.#custom = new CustomRequests({
+      ...deps,
+      onResponse: (response) => {
+        this.#answer(response);
+      },
+      onRefused: (fid, request, error) => {
+        this.#refuse(fid, request, error);
+      },
     });
     this.#scheduleHeartbeat();
   }
@@ -140,8 +119,11 @@ export class Leader {
     const { pipe, identity, isCounted, upTo } = follower;
     const { peer } = pipe;
     const member = { id: peer, pipe, isWatcher: false, identity, acceptedUpTo: upTo.txnid };
+    // It may count still, as the one whose connection was reset.
+    if (!isCounted) this.#roll.uncount(peer);
     if (!this.#join(member)) return;
     if (isCounted) this.#count(peer, upTo.txnid);
+    else this.#scheduleFlush();
     this.#deps.onEnsembleChange();
   }
 
@@ -158,18 +140,8 @@ export class Leader {
    * what is being applied now.
    */
   admit(voter: NodeId, identity: Identity): void {
-    this.#admissions.push({ voter, identity });
+    this.#roll.admit(voter, identity);
     this.#scheduleFlush();
-  }
-
-  #countAdmitted(): void {
-    for (const { voter, identity } of this.#admissions.splice(0)) {
-      for (const { id, identity: known, acceptedUpTo } of this.#peers.members()) {
-        const isAdmitted = id === voter && known === identity && !this.#tracker.isCounted(voter);
-        // What it accepted before is as durable as what it accepts from now on.
-        if (isAdmitted) this.#count(voter, acceptedUpTo);
-      }
-    }
   }
 
   removeMember(pipe: PeerPipe): void {
@@ -177,10 +149,18 @@ export class Leader {
     if (member === undefined) return;
     this.#peers.remove(pipe);
     if (!member.isWatcher) {
-      this.#tracker.uncount(member.id);
-      this.#rounds.removeVoter(member.id);
+      this.#roll.uncount(member.id);
       this.#scheduleFlush(); // Where a lost quorum is noticed, unless another pipe joins first.
     }
+    this.#deps.onEnsembleChange();
+  }
+
+  /** Its pipe was closed on purpose and it is expected back: see {@link VoterRoll}. */
+  suspendMember(pipe: PeerPipe): void {
+    const member = this.#peers.get(pipe);
+    if (member === undefined) return;
+    this.#peers.remove(pipe);
+    if (!member.isWatcher) this.#roll.suspend(member.id);
     this.#deps.onEnsembleChange();
   }
 
@@ -201,17 +181,18 @@ export class Leader {
   /** Takes a request into the order. Refusals are answered through `abort`. */
   queueRequest(fid: string, request: RequestMsg): void {
     if (this.#isTerminated) return;
-    const isLocal = fid === this.getFollowerId();
-    if (isCustomOpCode(request.op)) {
-      const answer = runCustomRequest(fid, request, this.#deps);
-      if (answer instanceof QuorateError) this.#refuse(fid, request, answer);
-      else if (answer !== null) this.queueResponse(answer);
-    } else if (isInternalOpCode(request.op) && !isLocal) {
-      this.#refuse(fid, request, new QuorateError("ERR_SERVER_UNSUPPORTED", "internal operation"));
+    const { op } = request;
+    const isOwn = fid === this.getFollowerId();
+    const refuse = (code: ErrorCode, message: string): void =>
+      this.#refuse(fid, request, new QuorateError(code, message));
+    if (isInternalOpCode(op) && !isOwn) {
+      refuse("ERR_SERVER_UNSUPPORTED", "internal operation");
     } else if (this.#isDraining) {
-      this.#refuse(fid, request, new QuorateError("ERR_SERVER_NOT_READY", "leader is leaving"));
+      refuse("ERR_SERVER_NOT_READY", "leader is leaving");
+    } else if (isCustomOpCode(op) && this.#deps.handler.isReplicated?.(op) !== true) {
+      this.#custom.take(fid, request);
     } else if (!this.#maker.add(fid, request)) {
-      this.#refuse(fid, request, new QuorateError("ERR_SERVER_BUSY", "leader's queue is full"));
+      refuse("ERR_SERVER_BUSY", "leader's queue is full");
     } else {
       this.#scheduleFlush();
     }
@@ -220,11 +201,7 @@ export class Leader {
   /** The answer of the custom request handler, on its way to the node that asked. */
   queueResponse(response: ResponseMsg): void {
     if (this.#isTerminated) return;
-    if (response.fid === this.getFollowerId()) {
-      this.#deps.handler.respond(response.fid, response.reqId, response.error, response.content);
-      return;
-    }
-    this.#toOrigin(response.fid, response);
+    this.#custom.respond(response);
   }
 
   /** A read index: calls back with the mark that the reader must have applied. */
@@ -249,6 +226,9 @@ export class Leader {
       case "request":
         this.queueRequest(fidOf(member.id), message);
         return;
+      case "relayedRequest":
+        this.#takeRelayed(pipe, message);
+        return;
       case "heartbeat":
         if (!member.isWatcher) this.#rounds.answer(member.id, message.round);
         this.#completeReads();
@@ -268,6 +248,15 @@ export class Leader {
     }
   }
 
+  #takeRelayed(pipe: PeerPipe, { fid, reqId, op, key, content }: RelayedRequestMsg): void {
+    // Voters speak for themselves: their entries and answers must not be taken for another's.
+    if (this.#options.quorum.voterIds.some((voter) => fidOf(voter) === fid)) {
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `a request relayed for voter ${fid}`);
+    }
+    this.#peers.noteRoute(fid, pipe);
+    this.queueRequest(fid, { kind: "request", reqId, op, key, content });
+  }
+
   /** The own log is durable up to here. */
   onPersisted(lastLogged: LogPosition): void {
     if (this.#isTerminated) return;
@@ -285,9 +274,9 @@ export class Leader {
     this.#scheduleFlush();
   }
 
-  /** Tells everybody to elect at once. After a drain. */
+  /** Tells everybody to elect, or to look for another, at once. After a drain. */
   handOver(): void {
-    this.#peers.sendToFollowers({ kind: "handover" });
+    for (const { pipe } of this.#peers.members()) pipe.send({ kind: "handover" });
   }
 
   /** Ends the role: nothing is sent or committed any more. Idempotent. */
@@ -295,10 +284,11 @@ export class Leader {
     if (this.#isTerminated) return;
     this.#isTerminated = true;
     this.#heartbeatTimer?.cancel();
-    this.#deps.customHandler?.attach(null);
+    this.#custom.close();
     const error = stoppedLeading();
     this.#reads.refuse(error);
     // These drew no txnid and left no trace: they are refused, not unknown.
+    this.#refusals.giveUp(error);
     for (const { fid, request } of this.#maker.takeWaiting()) this.#refuse(fid, request, error);
   }
 
@@ -322,8 +312,7 @@ export class Leader {
   }
 
   #count(voter: NodeId, upTo: Txnid): void {
-    this.#rounds.count(voter);
-    if (this.#tracker.count(voter, upTo)) this.#committed();
+    if (this.#roll.count(voter, upTo)) this.#committed();
   }
 
   #accept(member: Member, txnid: Txnid): void {
@@ -340,13 +329,20 @@ export class Leader {
     if (this.#tracker.accept(member.id, txnid)) this.#committed();
   }
 
-  #refuse(fid: string, request: RequestMsg, error: QuorateError): void {
-    if (fid === this.getFollowerId()) {
-      this.#deps.handler.abort(fid, request.reqId, error.code, error.message);
-      return;
+  #refuse(fid: string, { reqId }: RequestMsg, error: QuorateError): void {
+    this.#answer(this.#deps.factory.createAbort(fid, reqId, error.code, error.message));
+  }
+
+  #answer(answer: AbortMsg | ResponseMsg): void {
+    const { fid, reqId, error } = answer;
+    if (fid !== this.getFollowerId()) {
+      for (const pipe of this.#peers.towards(fid)) pipe.send(answer);
+    } else if (answer.kind === "abort") {
+      this.#deps.handler.abort(fid, reqId, answer.code, error);
+    } else {
+      this.#deps.handler.respond(fid, reqId, error, answer.content);
     }
-    const { factory } = this.#deps;
-    this.#toOrigin(fid, factory.createAbort(fid, request.reqId, error.code, error.message));
+    if (this.#isDraining) this.#scheduleFlush();
   }
 
   /**
@@ -361,15 +357,17 @@ export class Leader {
         this.#refuse(fid, request, proof);
         return;
       }
-      this.#refusals.add(judgedAt, () => {
-        this.#refuse(fid, request, error);
+      this.#refusals.add({
+        judgedAt,
+        deliver: () => {
+          this.#refuse(fid, request, error);
+        },
+        giveUp: (reason) => {
+          this.#refuse(fid, request, reason);
+        },
       });
       this.#scheduleFlush();
     });
-  }
-
-  #toOrigin(fid: string, message: PeerMsg): void {
-    for (const { id, pipe } of this.#peers.members()) if (fidOf(id) === fid) pipe.send(message);
   }
 
   #scheduleFlush(): void {
@@ -382,7 +380,7 @@ export class Leader {
   }
 
   #flush(): void {
-    this.#countAdmitted();
+    if (this.#roll.countAdmitted(this.#peers.members())) this.#committed();
     if (!this.#tracker.hasQuorum()) {
       this.#stepDown(new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected"));
       return;
@@ -407,7 +405,7 @@ export class Leader {
   /** Nothing that was accepted here waits for its answer. */
   #isDrained(): boolean {
     const isQuiet = this.#outstanding.length === 0 && this.#maker.waiting === 0;
-    return isQuiet && this.#reads.isEmpty && this.#refusals.isEmpty;
+    return isQuiet && this.#reads.isEmpty && this.#refusals.isEmpty && this.#custom.isEmpty;
   }
 
   /** A few batches in flight, the rest gathers: the batch grows with the load by itself. */
@@ -481,6 +479,7 @@ export class Leader {
         this.#stepDown(error);
         return;
       }
+      if (this.#roll.dropSuspended()) this.#scheduleFlush();
       this.#beginRound();
       this.#scheduleHeartbeat();
     });
@@ -490,10 +489,4 @@ export class Leader {
     this.terminate();
     this.#deps.onStepDown(error);
   }
-}
-
-function stoppedLeading(): QuorateError {
-  return new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
-    retryable: true,
-  });
 }

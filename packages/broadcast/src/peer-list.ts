@@ -1,3 +1,4 @@
+import { fidOf } from "@quorate/protocol";
 import type { Identity, NodeId, PeerMsg, PeerPipe, Txnid } from "@quorate/protocol";
 import type { ObserverQueue } from "./observer-queue.js";
 
@@ -21,6 +22,8 @@ interface Observer {
 export class PeerList {
   readonly #members = new Map<number, Member>();
   readonly #observers = new Map<string, Observer>();
+  /** Nodes further down a tree of watchers, and the member by which each was last heard. */
+  readonly #routes = new Map<string, PeerPipe>();
 
   members(): Iterable<Member> {
     return this.#members.values();
@@ -36,6 +39,18 @@ export class PeerList {
 
   remove(pipe: PeerPipe): void {
     this.#members.delete(pipe.pipeId);
+    for (const [fid, via] of this.#routes) if (via === pipe) this.#routes.delete(fid);
+  }
+
+  noteRoute(fid: string, via: PeerPipe): void {
+    this.#routes.set(fid, via);
+  }
+
+  /** Where answers to this node go: to itself if it is connected, else the way its request came. */
+  towards(fid: string): readonly PeerPipe[] {
+    const own = [...this.#members.values()].filter(({ id }) => fidOf(id) === fid);
+    const via = this.#routes.get(fid);
+    return own.length > 0 || via === undefined ? own.map(({ pipe }) => pipe) : [via];
   }
 
   followerCount(): number {

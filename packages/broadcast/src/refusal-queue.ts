@@ -1,4 +1,11 @@
-import type { Txnid } from "@quorate/protocol";
+import { QuorateError, type Txnid } from "@quorate/protocol";
+
+export interface WaitingRefusal {
+  readonly judgedAt: Txnid;
+  deliver(): void;
+  /** The leader ends before its refusal could be proved. */
+  giveUp(error: QuorateError): void;
+}
 
 /**
  * Refusals proven to be a leader's, each held until the transactions that it was judged against
@@ -6,10 +13,10 @@ import type { Txnid } from "@quorate/protocol";
  * entries that may be outstanding.
  */
 export class RefusalQueue {
-  #waiting: { readonly judgedAt: Txnid; readonly deliver: () => void }[] = [];
+  #waiting: WaitingRefusal[] = [];
 
-  add(judgedAt: Txnid, deliver: () => void): void {
-    this.#waiting.push({ judgedAt, deliver });
+  add(refusal: WaitingRefusal): void {
+    this.#waiting.push(refusal);
   }
 
   get isEmpty(): boolean {
@@ -20,6 +27,20 @@ export class RefusalQueue {
     if (this.#waiting.length === 0) return;
     const due = this.#waiting.filter(({ judgedAt }) => judgedAt <= announcedMark);
     this.#waiting = this.#waiting.filter(({ judgedAt }) => judgedAt > announcedMark);
-    for (const { deliver } of due) deliver();
+    for (const refusal of due) refusal.deliver();
   }
+
+  /** The role ends: everything that waits, taken out. */
+  giveUp(error: QuorateError): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const refusal of waiting) refusal.giveUp(error);
+  }
+}
+
+/** What is told to whoever waits for a leader that ends. */
+export function stoppedLeading(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
+    retryable: true,
+  });
 }

@@ -1,4 +1,11 @@
-import { defaultMsgFactory, LOG_START, positionOf, type PeerMsg } from "@quorate/protocol";
+import {
+  defaultMsgFactory,
+  LOG_START,
+  positionOf,
+  type AbortMsg,
+  type PeerMsg,
+  type ResponseMsg,
+} from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { Follower } from "../src/index.js";
 import { batchAfter, FakeHost, FakePipe, first, request, second, txnid } from "./support.js";
@@ -105,6 +112,17 @@ describe("a follower", () => {
     expect(marks[1]).toMatchObject({ code: "ERR_SERVER_NOT_READY", retryable: true });
     follower.readIndex((mark) => marks.push(mark));
     expect(marks[2]).toMatchObject({ code: "ERR_SERVER_NOT_READY" });
+  });
+
+  test.each<AbortMsg | ResponseMsg>([
+    { kind: "abort", fid: "3", reqId: 1n, code: "ERR_SERVER_BUSY", error: "" },
+    { kind: "response", fid: "3", reqId: 1n, error: "", content: new Uint8Array() },
+  ])("another node's $kind costs the pipe and completes nothing", (message) => {
+    const { follower, host } = followerOf();
+    expect(() => follower.onMessage(message)).toThrow(order);
+    expect(host.answers).toEqual([]);
+    follower.onMessage({ ...message, fid: "1" });
+    expect(host.answers).toHaveLength(1);
   });
 
   test("forwards nothing and hears nothing after its end", () => {

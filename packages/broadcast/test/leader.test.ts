@@ -2,6 +2,7 @@ import {
   BATCHES_IN_FLIGHT_MAX,
   CUSTOM_OP_CODE_MIN,
   DEFAULT_TIMINGS,
+  LOG_START,
   OpCode,
   PENDING_READS_MAX,
   positionOf,
@@ -183,6 +184,24 @@ describe("answers", () => {
     expect(three.kinds).not.toContain("abort");
   });
 
+  test("answers go to a node further down the way that its request came", () => {
+    const { leader, host, clock, join } = leaderOf(3);
+    join(2);
+    const watcher = new FakePipe(9);
+    leader.addWatcher(watcher, LOG_START);
+    host.refuse = () => true;
+    const relayed = { ...request(7), kind: "relayedRequest", fid: "11" } as const;
+    leader.onMessage(watcher, { ...relayed, op: OpCode.admitVoter });
+    expect(watcher.sent.at(-1)).toMatchObject({ kind: "abort", fid: "11", reqId: 7n });
+    // Nobody may speak for a voter, nor is anything left of a way that is closed.
+    expect(() => leader.onMessage(watcher, { ...relayed, fid: "2" })).toThrow(/for voter 2/);
+    leader.removeMember(watcher);
+    const before = watcher.sent.length;
+    leader.queueRequest("11", request(8, OpCode.admitVoter));
+    clock.advance(0);
+    expect(watcher.sent).toHaveLength(before);
+  });
+
   test("only this node itself proposes the ensemble's own entries", () => {
     const { leader, join, host, clock } = leaderOf(3);
     const two = join(2);
@@ -210,6 +229,7 @@ describe("answers", () => {
     const pipe = all.join(2);
     all.leader.queueRequest("1", custom);
     expect(all.host.answers).toEqual(["respond 1 7 host failed"]);
+
     mustThrow = false;
     all.leader.onMessage(pipe, custom);
     const answer = { kind: "response", reqId: 7n, error: "", content: new Uint8Array(1) } as const;
@@ -351,6 +371,69 @@ describe("the end of leading", () => {
     leader.terminate();
     expect(host.answers).toEqual(["abort 1 1 ERR_SERVER_NOT_READY"]);
     expect(host.logged).toEqual([]);
+  });
+
+  test("a refusal that could not be proved any more is retryable, not unknown", () => {
+    const { leader, join, write, answer, host, clock } = leaderOf(3);
+    const two = join(2);
+    write(1);
+    host.refuse = ({ reqId }) => reqId !== 1n;
+    // Judged against a transaction that is not committed: proved to be a leader's, and held.
+    write(2);
+    answer(two);
+    leader.onMessage(two, request(3));
+    clock.advance(0);
+    answer(two);
+    // Not even proved.
+    write(4);
+    expect(host.answers).toEqual([]);
+    leader.terminate();
+    expect(host.answers.sort()).toEqual([
+      "abort 1 2 ERR_SERVER_NOT_READY",
+      "abort 1 4 ERR_SERVER_NOT_READY",
+    ]);
+    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 3n });
+    // The proof that they have no effect: only the first is in any log.
+    expect(host.logged.map(({ count }) => count)).toEqual([1]);
+  });
+
+  test("a voter whose connection was reset counts as before, and nothing new counts", () => {
+    const { leader, join, write, accept, persist, host, clock, stepDowns } = leaderOf(3);
+    const old = join(2);
+    leader.suspendMember(old);
+    write(1);
+    persist();
+    // Heard of no more: neither its messages nor a quorum that it would be a part of.
+    accept(old, txnid(1));
+    clock.advance(heartbeatMs);
+    expect([stepDowns, host.commits]).toEqual([[], []]);
+    const fresh = join(2);
+    accept(fresh, txnid(1));
+    expect(host.commits).toEqual([txnid(1)]);
+  });
+
+  test("a voter whose connection was reset is gone when it is not back within the lease", () => {
+    const { leader, join, answer, clock, stepDowns } = leaderOf(5);
+    const [two, three, four] = [join(2), join(3), join(4)];
+    leader.suspendMember(two);
+    for (let ms = 0; ms <= leaseMs; ms += heartbeatMs) {
+      clock.advance(heartbeatMs);
+      for (const pipe of [three, four]) answer(pipe);
+    }
+    clock.advance(heartbeatMs);
+    expect(stepDowns).toEqual([]);
+    // With it there would still be a quorum of three.
+    leader.removeMember(four);
+    clock.advance(0);
+    expect(stepDowns).toHaveLength(1);
+  });
+
+  test("a voter that comes back as another one does not count for the one that left", () => {
+    const { leader, join, clock, stepDowns } = leaderOf(3);
+    leader.suspendMember(join(2));
+    join(2, false);
+    clock.advance(0);
+    expect(stepDowns).toHaveLength(1);
   });
 
   test("an older pipe of the same voter, removed, does not count for the newer", () => {

@@ -127,6 +127,15 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
           .example("$0 server --config /etc/quorate/node1.json", "From a JSON file"),
     )
     .command(
+      "watcher",
+      "Run a node that follows and votes nowhere; see quorate watcher --help",
+      // As above.
+      (command) =>
+        command
+          .options(SERVER_OPTIONS)
+          .example("$0 watcher --config node5.json --upstreams 4", "Below watcher 4"),
+    )
+    .command(
       "status",
       "Tell the role, epoch and marks of every node",
       (command) =>

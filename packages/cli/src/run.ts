@@ -11,9 +11,10 @@ export async function run(
   io: Io,
   loadParts: LoadParts,
 ): Promise<ExitCode> {
-  if (args[0] === "server") {
+  const [name] = args;
+  if (name === "server" || name === "watcher") {
     const { serverCommand } = await import("./server-command.js");
-    return serverCommand(args.slice(1), io, loadParts);
+    return serverCommand(name, args.slice(1), io, loadParts);
   }
   const { runCommandLine } = await import("./command-line.js");
   return runCommandLine(args, io);

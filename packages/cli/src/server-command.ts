@@ -22,14 +22,36 @@ Examples:
 ${EXIT_CODES_HELP}
 `;
 
+export const WATCHER_HELP = `quorate watcher --config FILE
+
+Runs one watcher in the foreground: a node that follows whoever leads, votes nowhere and counts in
+no quorum, answers reads and forwards writes. It is \`quorate server --role watcher\`. With
+--upstreams it follows other nodes in place of the leader: a tree of watchers costs it one stream.
+
+Options:
+${serverOptionsHelp()}
+
+Examples:
+  quorate watcher --config /etc/quorate/node4.json
+  quorate watcher --config shared.json --node-id 5 --data-dir /var/lib/quorate --upstreams 4
+
+${EXIT_CODES_HELP}
+`;
+
 /** Draining and handing over must not outlast this: the process ends within two seconds. */
 const STOP_MS_MAX = 1800;
+
+const VOTER_TEXT = "--role voter does not go with `quorate watcher`";
 
 /** Loads the parts that a server process needs, and nothing of the other commands. */
 export type LoadParts = () => Promise<NodeParts>;
 
-/** `quorate server`. It reads its few flags itself: no command-line framework is loaded. */
+/**
+ * `quorate server` and `quorate watcher`. They read their few flags themselves: no command-line
+ * framework is loaded.
+ */
 export async function serverCommand(
+  name: "server" | "watcher",
   args: readonly string[],
   io: Io,
   loadParts: LoadParts,
@@ -41,11 +63,13 @@ export async function serverCommand(
     return reportUsage(io, error instanceof Error ? error.message : String(error));
   }
   if (values.help === true) {
-    io.out(SERVER_HELP);
+    io.out(name === "server" ? SERVER_HELP : WATCHER_HELP);
     return ExitCode.done;
   }
   try {
-    const config = loadConfig(configSources(values, io.env));
+    const asked = name === "watcher" ? { role: name, ...values } : values;
+    const config = loadConfig(configSources(asked, io.env));
+    if (name === "watcher" && config.role !== name) return reportUsage(io, VOTER_TEXT);
     return await runUntilStopped(await runNode(config, await loadParts()), io);
   } catch (error) {
     return reportError(io, error, false);

@@ -24,6 +24,11 @@ export const SERVER_OPTIONS = {
     describe: "voter or watcher, of a node that the list does not name",
     choices: ["voter", "watcher"],
   },
+  upstreams: {
+    type: "string",
+    argument: "IDS",
+    describe: "of a watcher: whom to follow in place of the leader, as 5,4",
+  },
   "data-dir": { type: "string", argument: "DIR", describe: "holds nothing but this node's store" },
   cluster: { type: "string", argument: "NAME", describe: "nodes of another name are refused" },
   "secret-file": { type: "string", argument: "FILE", describe: "the secret that all nodes share" },
@@ -87,6 +92,9 @@ export function configSources(
     // What is no number is refused as it was written.
     nodeId: nodeId !== undefined && /^\d{1,15}$/.test(nodeId) ? Number(nodeId) : nodeId,
     role: text("role"),
+    upstreams: text("upstreams")
+      ?.split(",")
+      .map((id) => (/^\d{1,15}$/.test(id) ? Number(id) : id)),
     dataDir: text("data-dir"),
     cluster: text("cluster"),
     secretFile: text("secret-file"),

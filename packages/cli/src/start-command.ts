@@ -151,7 +151,12 @@ async function tellEnd(
 async function stopAll(processes: readonly LocalProcess[]): Promise<void> {
   for (const process of processes) process.kill("SIGTERM");
   const all = Promise.all(processes.map(({ ended }) => ended));
-  const isOver = await Promise.race([all.then(() => true), pause(STOP_MS_MAX, false)]);
+  // A timer that is left running would keep this process for as long as it waits.
+  const patience = new AbortController();
+  const { signal } = patience;
+  const tooLong = pause(STOP_MS_MAX, false, { signal }).catch(() => true);
+  const isOver = await Promise.race([all.then(() => true), tooLong]);
+  patience.abort();
   if (isOver) return;
   for (const process of processes) process.kill("SIGKILL");
   await all;

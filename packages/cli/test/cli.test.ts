@@ -101,6 +101,9 @@ describe("a failure", () => {
     [["start", "--nodes", "9"], /1 to 7/],
     [[], /a command is needed/],
     [["server", "--frob"], /--frob/],
+    [["watcher", "--frob"], /--frob/],
+    [["watcher", "--role", "voter", "--node-id", "1"], /ERR_CONFIG_VALUE|--role voter/],
+    [["watcher", "--node-id", "5", "--data-dir", "d"], /ERR_CONFIG_VALUE: host: is required/],
     [["server"], /ERR_CONFIG_VALUE: nodeId: is required/],
     [["server", "--config", "/nowhere"], /ERR_CONFIG_FILE.*\/nowhere/],
   ])("of usage exits 2: %j", async (args, message) => {
@@ -302,7 +305,7 @@ describe("help", () => {
   });
 
   it("of server and of all has them too", async () => {
-    for (const args of [["server", "--help"], ["--help"]]) {
+    for (const args of [["server", "--help"], ["watcher", "--help"], ["--help"]]) {
       const { code, out } = await quorate(args);
       expect(code).toBe(0);
       expect(out).toMatch(/Exit codes:[^]*unknown outcome/);

@@ -94,6 +94,6 @@ describe("every command", () => {
 
   it("prints JSON when asked, but for the server's log and scripts", () => {
     const without = commands.filter(({ options }) => !options.some(({ name }) => name === "json"));
-    expect(without.map(({ name }) => name)).toEqual(["server", "completion"]);
+    expect(without.map(({ name }) => name)).toEqual(["server", "watcher", "completion"]);
   });
 });

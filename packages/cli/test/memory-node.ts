@@ -67,6 +67,14 @@ export class MemoryServer implements ServerHandle {
     };
   }
 
+  ping(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  resetConnections(): void {
+    // There are none.
+  }
+
   pressure() {
     return { pendingRequests: 0, oldestWriteMs: 0 };
   }

@@ -50,6 +50,7 @@ export function frameBytesOf(message: PeerMsg): number {
     case "inform":
       return 16 + message.batch.bytes.length;
     case "request":
+    case "relayedRequest":
       return 32 + message.key.length * 3 + message.content.length;
     case "response":
       return 32 + message.error.length * 3 + message.content.length;

@@ -60,6 +60,7 @@ export const KIND_NUMBERS = {
   readIndexRequest: 22,
   readIndexReply: 23,
   handover: 24,
+  relayedRequest: 25,
 } as const satisfies Record<PeerMsgKind, number>;
 
 const K = KIND_NUMBERS;
@@ -76,6 +77,8 @@ export function toFields(m: PeerMsg): readonly unknown[] {
       return [K.commit, m.txnid];
     case "request":
       return [K.request, m.reqId, m.op, m.key, m.content];
+    case "relayedRequest":
+      return [K.relayedRequest, writeFid(m.fid), m.reqId, m.op, m.key, m.content];
     case "heartbeat":
       return [K.heartbeat, m.round, m.answer];
     case "history":
@@ -256,6 +259,17 @@ const readersByKind: Readonly<Record<PeerMsgKind, Reader>> = {
       op: readOp(f[2]),
       key: readKey(f[3]),
       content: readContent(f[4]),
+    }),
+  },
+  relayedRequest: {
+    arity: 5,
+    read: (f) => ({
+      kind: "relayedRequest",
+      fid: readNodeFid(f[1]),
+      reqId: readUint64(f[2], "request id"),
+      op: readOp(f[3]),
+      key: readKey(f[4]),
+      content: readContent(f[5]),
     }),
   },
   response: {

@@ -1,8 +1,10 @@
 import {
   QuorateError,
   type ChainHash,
+  type ClientAuthFunction,
   type Clock,
   type CommittedEvent,
+  type CustomRequestHandler,
   type Logger,
   type Meter,
   type NodeId,
@@ -42,6 +44,10 @@ export interface NodeParts {
   readonly logger?: ClosableLogger;
   /** Told of everything that the node counts, beside its own `/metrics`. */
   readonly meter?: Meter;
+  /** Answers the operations with codes above 50, where the leader is. The same on every node. */
+  readonly customHandler?: CustomRequestHandler;
+  /** Runs on each connection to a leader before anything else; a rejection closes it. */
+  readonly authenticate?: ClientAuthFunction;
 }
 
 export interface RunningNode {
@@ -53,6 +59,10 @@ export interface RunningNode {
   status(): NodeStatus | null;
   /** Follows what is committed, in-process; see {@link SubscribeOptions}. */
   subscribe(options?: SubscribeOptions): AsyncIterableIterator<CommittedEvent, undefined>;
+  /** Whether it hears of those it depends on, now; see Server. */
+  ping(): Promise<void>;
+  /** Closes all peer connections, which are made anew; ends no term. */
+  resetConnections(): void;
   /** Drains, hands over, closes. Resolves with `done`. Idempotent. */
   stop(): Promise<void>;
 }
@@ -98,6 +108,8 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
       createStateMachine: () => new ZnodeMachine(),
       chainHash,
+      ...(parts.customHandler === undefined ? {} : { customHandler: parts.customHandler }),
+      ...(parts.authenticate === undefined ? {} : { authenticate: parts.authenticate }),
     });
     const feed = new Feed({
       log: server.committed,
@@ -149,6 +161,8 @@ function handleOf(
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),
+    ping: () => server.ping(),
+    resetConnections: () => server.resetConnections(),
     async stop() {
       // What is answered while it drains still reaches its clients: the port closes after it.
       await server.stop();
@@ -158,8 +172,8 @@ function handleOf(
 }
 
 function serverOptions(config: NodeConfig): ServerOptions {
-  const { nodeId, voters, cluster, timings, trustEmpty, checkpointBytes } = config;
-  return { nodeId, voters, cluster, timings, trustEmpty, checkpointBytes };
+  const { nodeId, role, upstreams, voters, cluster, timings, trustEmpty, checkpointBytes } = config;
+  return { nodeId, role, upstreams, voters, cluster, timings, trustEmpty, checkpointBytes };
 }
 
 async function openPeerPorts(
@@ -193,7 +207,7 @@ async function openPeerPorts(
   );
   opened.push(listener);
   const connector = createPeerConnector(
-    { ...identity, role: "voter", peers: addresses("message") },
+    { ...identity, role: config.role, peers: addresses("message") },
     peerDeps,
   );
   return { messenger, listener, connector };

@@ -5,5 +5,13 @@ export type { ExitReason, NodeStatus } from "@quorate/server";
 /** What the edge of a node needs of its server. */
 export type ServerHandle = Pick<
   Server,
-  "done" | "committed" | "pressure" | "status" | "submit" | "read" | "stop"
+  | "done"
+  | "committed"
+  | "pressure"
+  | "status"
+  | "submit"
+  | "read"
+  | "ping"
+  | "resetConnections"
+  | "stop"
 >;

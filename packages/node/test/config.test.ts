@@ -287,4 +287,33 @@ describe("a mistake in the configuration", () => {
     const error = errorOf(() => loadConfig({ env, flags: good }));
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
   });
+
+  describe("of a watcher's upstreams", () => {
+    const at = (id: number, role = "voter") => ({
+      id,
+      role,
+      electionAddr: `${100 + id}`,
+      messageAddr: `${200 + id}`,
+      requestAddr: `${300 + id}`,
+    });
+    const settings = (nodeId: number, upstreams: number[]) => ({
+      nodeId,
+      dataDir: "d",
+      peers: [at(1), at(4, "watcher"), at(5, "watcher")],
+      upstreams,
+    });
+
+    it("keeps their order", () => {
+      expect(buildConfig(settings(5, [4, 1])).upstreams).toEqual([4, 1]);
+      expect(buildConfig(settings(5, [])).upstreams).toEqual([]);
+    });
+
+    it.each([
+      ["a voter has none", settings(1, [4])],
+      ["a stranger", settings(5, [9])],
+      ["itself", settings(5, [5])],
+    ])("refuses %s", (_what, raw) => {
+      expect(() => buildConfig(raw)).toThrow(/^upstreams: /);
+    });
+  });
 });

@@ -103,8 +103,8 @@ describe("the native port", () => {
     });
     const second = openNativePort(config, {
       server: serverOf(setup.server, setup.feed),
-      metrics: () => Promise.reject(new Error("nobody asks")),
       vitals: noVitals,
+      metrics: () => Promise.reject(new Error("nobody asks")),
       isRead: () => false,
       clock: setup.clock,
       logger: setup.logger,

@@ -104,6 +104,26 @@ describe("a running node", () => {
     await expect(ended).rejects.toMatchObject({ code: "ERR_SERVER_CLOSED" });
   });
 
+  it("gives its server the role, the custom handler and the authentication", async () => {
+    const customHandler = { onNewRequest: () => undefined, attach: () => undefined };
+    const authenticate = (): Promise<void> => Promise.resolve();
+    const given: unknown[] = [];
+    const voter = { id: 2, electionAddr: "1", messageAddr: "2", requestAddr: "3" };
+    const node = await runNode(
+      testConfig({ role: "watcher", peers: [voter] }),
+      partsOf(new FakeServer(), {
+        customHandler,
+        authenticate,
+        startServer: (options, deps) => {
+          given.push(options.role, options.voters, deps.customHandler, deps.authenticate);
+          return Promise.resolve(new FakeServer());
+        },
+      }),
+    );
+    expect(given).toEqual(["watcher", [2], customHandler, authenticate]);
+    await node.ping();
+  });
+
   it("ends with its server and says why", async () => {
     const server = new FakeServer();
     const node = await runNode(testConfig(), partsOf(server));

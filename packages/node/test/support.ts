@@ -125,6 +125,14 @@ export class FakeServer implements ServerHandle {
     return Promise.resolve();
   }
 
+  ping(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  resetConnections(): void {
+    // There are none.
+  }
+
   fail(error: QuorateError): void {
     this.#finish({ kind: "failed", error });
   }
@@ -148,11 +156,6 @@ export function testConfig(extra: Record<string, unknown> = {}): NodeConfig {
   return buildConfig({ nodeId: 1, dataDir: "unused", host: at, ...extra });
 }
 
-export const noVitals = (): VitalsDocument => ({
-  logCommitMs: null,
-  loopDelayMs: { p99: 0, max: 0 },
-});
-
 /** What a port needs of the two. */
 export function serverOf(server: FakeServer, feed: Feed): NativePortDeps["server"] {
   return {
@@ -162,6 +165,11 @@ export function serverOf(server: FakeServer, feed: Feed): NativePortDeps["server
     subscribe: (...args) => feed.subscribe(...args),
   };
 }
+
+export const noVitals = (): VitalsDocument => ({
+  logCommitMs: null,
+  loopDelayMs: { p99: 0, max: 0 },
+});
 
 export interface PortSetup extends AsyncDisposable {
   readonly port: NativePort;
@@ -186,8 +194,8 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   });
   const port = await openNativePort(testConfig(extra), {
     server: serverOf(server, feed),
-    metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
     vitals: noVitals,
+    metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,

@@ -13,6 +13,8 @@ export interface ActionEvents {
   onStoreFailed(error: QuorateError): void;
   /** A committed record admitted this data directory as a voter. */
   onVoterAdmitted(voter: NodeId, identity: Identity): void;
+  /** These were committed and applied, in order, just now. */
+  onCommitted?(batches: readonly EntryBatch[]): void;
 }
 
 /**
@@ -86,6 +88,12 @@ export interface ActionHandler {
    * prepared state, or refuses it before it draws a txnid. `txnid` is the one it will have.
    */
   prepare(request: RequestMsg, txnid: Txnid): Prepared;
+  /**
+   * Whether requests with this custom op code (above 50) become entries of the log, prepared and
+   * committed like any other, the same on every node. Default: none do; they go to the
+   * CustomRequestHandler.
+   */
+  isReplicated?(op: number): boolean;
   /** Forgets what was prepared and not committed: the role ended. */
   discardPrepared(): void;
   /** Applies every logged entry up to the mark, in order, and answers those that asked here. */

@@ -10,6 +10,7 @@ export * from "./committed-stream.js";
 export * from "./entry-batch.js";
 export * from "./errors.js";
 export * from "./ids.js";
+export * from "./key.js";
 export * from "./limits.js";
 export * from "./messages.js";
 export * from "./op-code.js";

@@ -60,6 +60,14 @@ export const BATCHES_IN_FLIGHT_MAX = 4;
 export const PENDING_REQUESTS_MAX = 50_000;
 /** Linearizable reads that wait for a round. Beyond it: ERR_SERVER_BUSY. */
 export const PENDING_READS_MAX = 50_000;
+/** A watcher gathers committed entries for so long or so many bytes before it writes them. */
+export const LAZY_APPEND_MS = 1000;
+export const LAZY_APPEND_BYTES_MAX = 1 * MIB;
+
+/** Custom requests that wait for the host's handler at the leader. Beyond it: ERR_SERVER_BUSY. */
+export const CUSTOM_REQUESTS_MAX = 10_000;
+/** How long one of them waits. Then its client is told that the outcome is unknown. */
+export const CUSTOM_REQUEST_MS_MAX = 30_000;
 
 export const ENSEMBLE_SIZE_MAX = 50;
 export const WATCHERS_PER_NODE_MAX = 100;

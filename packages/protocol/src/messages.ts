@@ -235,6 +235,13 @@ export interface RequestMsg {
   readonly content: Uint8Array;
 }
 
+/** A request of a node further down a tree of watchers, handed on towards the leader. */
+export interface RelayedRequestMsg extends Omit<RequestMsg, "kind"> {
+  readonly kind: "relayedRequest";
+  /** The node whose client asked; answers go back the way that this came. */
+  readonly fid: string;
+}
+
 /** Leader → origin: the answer of a custom request handler. */
 export interface ResponseMsg {
   readonly kind: "response";
@@ -267,7 +274,7 @@ export interface ReadIndexReplyMsg {
   readonly txnid: Txnid;
 }
 
-/** Leader → followers: I am about to leave, everything is committed; elect at once. */
+/** Leader → followers and watchers: I leave, everything is committed; elect, or look, at once. */
 export interface HandoverMsg {
   readonly kind: "handover";
 }
@@ -292,6 +299,7 @@ export type PeerMsg =
   | InformMsg
   | AbortMsg
   | RequestMsg
+  | RelayedRequestMsg
   | ResponseMsg
   | HeartbeatMsg
   | ReadIndexRequestMsg

@@ -29,11 +29,21 @@ export interface RequestMgr {
   cleanupOnError(error: QuorateError): void;
 }
 
-/** The host's own operations, op codes above 50. They are not logged; the host answers them. */
+/**
+ * The host's own operations, op codes above 50, that are answered and not logged. (Those that the
+ * host replicates never come here; see ActionHandler.isReplicated.)
+ */
 export interface CustomRequestHandler {
-  /** On the leader. Must not block; a throw becomes an error response. */
-  onNewRequest(fid: string, request: RequestMsg): void;
-  /** Where answers go, for as long as this node leads; null afterwards. */
+  /**
+   * On the leader, for each request once. Must not block. A throw, or a rejection, is an error
+   * response. Without an answer within CUSTOM_REQUEST_MS_MAX the client is told
+   * ERR_CLIENT_OUTCOME_UNKNOWN.
+   */
+  onNewRequest(fid: string, request: RequestMsg): void | Promise<void>;
+  /**
+   * Where answers go, for as long as this node leads; null afterwards. Each request is answered
+   * once, by its fid and reqId; what answers none is dropped.
+   */
   attach(respond: ((response: ResponseMsg) => void) | null): void;
 }
 

@@ -19,7 +19,8 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
-import type { Role, RoleEnd, RoleHandler } from "./role.js";
+import { Relay } from "./relay.js";
+import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
 
 export interface FollowerServerOptions {
   readonly leader: NodeId;
@@ -54,6 +55,7 @@ export class FollowerServer implements Role {
   #pipe: PeerPipe | null = null;
   #proxy: FollowerSyncProxy | null = null;
   #follower: Follower | null = null;
+  #relay: Relay | null = null;
   #timer: Timer | null = null;
   #retryTimer: Timer | null = null;
   #retryMs: number;
@@ -63,6 +65,7 @@ export class FollowerServer implements Role {
   #hasEnded = false;
   #readers: ((mark: Txnid | QuorateError) => void)[] = [];
   #isAsking = false;
+  #pings: ((error: QuorateError | null) => void)[] = [];
 
   constructor(options: FollowerServerOptions, deps: FollowerServerDeps) {
     this.#options = options;
@@ -91,11 +94,20 @@ export class FollowerServer implements Role {
         this.#end({ kind: "storeFailed", error });
       },
       onVoterAdmitted: () => undefined,
+      onCommitted: (batches) => {
+        this.#relay?.onCommitted(batches);
+      },
     });
     // A store that had failed before says so at once.
     if (this.#hasEnded) return;
     this.#scheduleTick();
     this.#connect();
+  }
+
+  /** A watcher wants to follow this node, which must be synchronised itself. */
+  accept(pipe: PeerPipe): void {
+    if (this.#relay !== null && this.isReady) this.#relay.accept(pipe);
+    else pipe.close(notSynchronised());
   }
 
   get wasReady(): boolean {
@@ -106,7 +118,7 @@ export class FollowerServer implements Role {
   readIndex(done: (mark: Txnid | QuorateError) => void): void {
     const follower = this.#follower;
     if (follower === null || !this.isReady) {
-      done(new QuorateError("ERR_SERVER_NOT_READY", "not synchronised", { retryable: true }));
+      done(notSynchronised());
       return;
     }
     if (this.#readers.length >= PENDING_READS_MAX) {
@@ -130,8 +142,31 @@ export class FollowerServer implements Role {
     });
   }
 
+  /** The next message from upstream answers it; heartbeats come all the time. */
+  ping(done: (error: QuorateError | null) => void): void {
+    if (this.#pipe === null || this.#hasEnded) {
+      done(new QuorateError("ERR_SERVER_NOT_READY", "not connected", { retryable: true }));
+    } else if (this.#pings.length >= PENDING_READS_MAX) {
+      done(new QuorateError("ERR_SERVER_BUSY", "too many pings wait", { retryable: true }));
+    } else {
+      this.#pings.push(done);
+    }
+  }
+
+  #answerPings(error: QuorateError | null): void {
+    if (this.#pings.length === 0) return;
+    const pings = this.#pings;
+    this.#pings = [];
+    for (const done of pings) done(error);
+  }
+
   stop(): void {
     this.#end({ kind: "stopped" });
+  }
+
+  resetConnections(): void {
+    this.#relay?.reset();
+    this.#pipe?.close(resetReason());
   }
 
   #connect(): void {
@@ -222,6 +257,7 @@ export class FollowerServer implements Role {
   #received(pipe: PeerPipe, messages: readonly PeerMsg[]): void {
     const now = this.#deps.clock.now();
     this.#lastHeard = now;
+    this.#answerPings(null);
     try {
       for (const message of messages) {
         if (this.#hasEnded || this.#pipe !== pipe) return;
@@ -259,12 +295,14 @@ export class FollowerServer implements Role {
       pipe,
       handler: action,
       factory,
+      onForeignAnswer: (answer) => this.#relay?.deliver(answer) ?? false,
       onReady: () => {
         logger.info(kind === "watcher" ? "watching" : "following", {
           leader,
           epoch: outcome.epoch,
         });
         this.#isReady = true;
+        this.#relay = this.#createRelay(follower, outcome.epoch);
         requests.onRequest((request) => {
           follower.forwardRequest(request);
         });
@@ -275,8 +313,31 @@ export class FollowerServer implements Role {
     this.#deps.onEstablished(outcome.epoch);
   }
 
+  #createRelay(follower: Follower, epoch: Epoch): Relay {
+    const { action, clock, logger, factory } = this.#deps;
+    return new Relay(
+      { epoch, timings: this.#options.timings },
+      {
+        action,
+        clock,
+        logger,
+        factory,
+        forward: (fid, request) => {
+          follower.relayRequest(fid, request);
+        },
+        readIndex: (done) => {
+          this.readIndex(done);
+        },
+      },
+    );
+  }
+
   #closed(pipe: PeerPipe, reason: QuorateError): void {
     if (this.#hasEnded || this.#pipe !== pipe) return;
+    if (isReset(reason)) {
+      this.#end({ kind: "reset" });
+      return;
+    }
     const { clock } = this.#deps;
     const hasSynced = this.#follower !== null;
     const isEarly = clock.now() - this.#startedAt < this.#options.timings.connectTimeoutMs;
@@ -306,7 +367,9 @@ export class FollowerServer implements Role {
     this.#timer = this.#deps.clock.setTimer(this.#options.timings.heartbeatMs, () => {
       if (this.#hasEnded) return;
       this.#tick();
-      if (!this.#hasEnded) this.#scheduleTick();
+      if (this.#hasEnded) return;
+      this.#relay?.tick();
+      this.#scheduleTick();
     });
   }
 
@@ -320,6 +383,8 @@ export class FollowerServer implements Role {
       const error = new QuorateError(code, "the role's bound on waiting is reached");
       this.#end({ kind: "lost", error, isPeerGone: code === "ERR_PROTOCOL_TIMEOUT" });
     };
+    // A large snapshot takes its time to be loaded; that is not the leader's silence.
+    this.#lastProgress = Math.max(this.#lastProgress, action.loadProgressAt?.() ?? 0);
     if ((action.oldestAppendAgeMs?.() ?? 0) > timings.diskTimeoutMs) lose("ERR_STORE_TIMEOUT");
     else if (now - this.#lastHeard > timings.followerTimeoutMs) lose("ERR_PROTOCOL_TIMEOUT");
     else if (!this.#isReady && now - this.#lastProgress > timings.syncTimeoutMs) {
@@ -341,6 +406,8 @@ export class FollowerServer implements Role {
     requests.onRequest(null);
     this.#proxy?.terminate();
     this.#follower?.terminate();
+    this.#relay?.close(reason);
+    this.#answerPings(reason);
     action.attach(null);
     action.discardPrepared();
     requests.cleanupOnError(reason);
@@ -350,4 +417,8 @@ export class FollowerServer implements Role {
     }
     this.#resolveDone(end);
   }
+}
+
+function notSynchronised(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "not synchronised", { retryable: true });
 }

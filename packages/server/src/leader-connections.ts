@@ -24,7 +24,7 @@ import {
 import type { Admissions } from "./admissions.js";
 import { effectiveStanding } from "./identity-record.js";
 import { judgeIntroduction } from "./introduction.js";
-import type { RoleEnd, RoleHandler } from "./role.js";
+import { isReset, resetReason, type RoleEnd, type RoleHandler } from "./role.js";
 
 export interface LeaderConnectionsOptions {
   readonly timings: Timings;
@@ -257,7 +257,8 @@ export class LeaderConnections {
     this.#deps.logger.info("a peer is gone", { peer: pipe.peer, code: reason.code });
     proxy.terminate();
     this.#leader?.removeObserver(observerIdOf(pipe));
-    this.#leader?.removeMember(pipe);
+    if (isReset(reason)) this.#leader?.suspendMember(pipe);
+    else this.#leader?.removeMember(pipe);
   }
 
   gateOpened(gate: Gate): void {
@@ -303,8 +304,12 @@ export class LeaderConnections {
 
   /** Closes every pipe; the term goes on. */
   reset(): void {
-    const reason = new QuorateError("ERR_PROTOCOL_CLOSED", "connections were reset");
-    for (const { pipe } of [...this.#connections.values()]) pipe.close(reason);
+    const reason = resetReason();
+    for (const connection of [...this.#connections.values()]) {
+      // At once: they may be back before their old pipes have told their end.
+      this.#disconnect(connection, reason);
+      connection.pipe.close(reason);
+    }
   }
 
   /** The term is over. */

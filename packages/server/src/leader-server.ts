@@ -163,6 +163,12 @@ export class LeaderServer implements Role {
     else this.#leader.readIndex(done);
   }
 
+  ping(done: (error: QuorateError | null) => void): void {
+    this.readIndex((mark) => {
+      done(typeof mark === "bigint" ? null : mark);
+    });
+  }
+
   /** Drains, hands over to the most advanced follower, ends; at most drainTimeoutMs. */
   stop(): void {
     const leader = this.#leader;

@@ -33,8 +33,12 @@ export interface ReplicaDeps {
   /** A committed entry of the ensemble itself. */
   onFounded(members: Map<NodeId, Identity>): void;
   onAdmitted(voter: NodeId, identity: Identity): void;
+  /** A part of what `load` reads was read: the disk answers. */
+  onLoading?(): void;
   /** Told of everything that is applied. */
   readonly feed?: AppliedFeed | undefined;
+  /** The same, for the role that serves. */
+  onAdvanced?(batches: readonly EntryBatch[]): void;
 }
 
 const NO_ANSWER = new Uint8Array();
@@ -52,6 +56,8 @@ export class Replica {
   #commitMark: Txnid = LOG_START.txnid;
   #appliedBytes = 0;
   #isApplying = false;
+  /** What the state was when it began to be replaced, until it is whole again. */
+  #beforeLoad: { readonly txnid: Txnid; readonly digest: bigint } | null = null;
   #waiters: { readonly mark: Txnid; readonly done: (isApplied: boolean) => void }[] = [];
 
   constructor(deps: ReplicaDeps) {
@@ -75,6 +81,15 @@ export class Replica {
     return this.#unapplied[0];
   }
 
+  /**
+   * A txnid and the digest of the state there. While a checkpoint's rows are being loaded the tree
+   * holds a part of them, which is the state at no txnid: then it is what it was before.
+   */
+  appliedState(): { readonly txnid: Txnid; readonly digest: bigint } {
+    if (this.#beforeLoad !== null) return this.#beforeLoad;
+    return { txnid: this.#applied.txnid, digest: this.#deps.stateMachine.digest() };
+  }
+
   /** Log bytes applied since the start; grows only. */
   get appliedBytes(): number {
     return this.#appliedBytes;
@@ -90,16 +105,21 @@ export class Replica {
     logEnd: LogPosition,
     commitMark: Txnid,
   ): Promise<void> {
-    const { stateMachine } = this.#deps;
+    const { stateMachine, onLoading } = this.#deps;
+    this.#beforeLoad ??= this.appliedState();
     stateMachine.reset();
     this.#unapplied = [];
-    for await (const rows of store.readCheckpoint()) stateMachine.restore(rows);
+    for await (const rows of store.readCheckpoint()) {
+      stateMachine.restore(rows);
+      onLoading?.();
+    }
     if (checkpoint !== null && stateMachine.digest() !== checkpoint.digest) {
       throw new QuorateError("ERR_STORE_DAMAGED", "the checkpoint's rows do not give its digest", {
         details: { position: formatTxnid(checkpoint.position.txnid) },
       });
     }
     this.#applied = checkpoint?.position ?? LOG_START;
+    this.#beforeLoad = null;
     this.#deps.feed?.restored(this.#applied, store);
     this.#logEnd = this.#applied;
     this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
@@ -108,6 +128,7 @@ export class Replica {
       assert(batches.length > 0, "the log reaches its own end");
       for (const batch of batches) this.#log(batch);
       this.#applyUpTo(this.#commitMark);
+      onLoading?.();
     }
     this.#wake();
   }
@@ -181,7 +202,9 @@ export class Replica {
     const batches = this.#unapplied.slice(0, count);
     if (count > 0) this.#unapplied = this.#unapplied.slice(count);
     this.#isApplying = false;
-    if (count > 0) this.#deps.feed?.advanced(batches);
+    if (count === 0) return;
+    this.#deps.feed?.advanced(batches);
+    this.#deps.onAdvanced?.(batches);
   }
 
   #apply(entry: LogEntryMsg): void {

@@ -1,5 +1,12 @@
-import { isInternalOpCode, OP_CODE_MAX, PENDING_REQUESTS_MAX } from "@quorate/protocol";
-import { ChurnMap, CONTENT_BYTES_MAX, KEY_BYTES_MAX, QuorateError } from "@quorate/protocol";
+import {
+  ChurnMap,
+  CONTENT_BYTES_MAX,
+  isInternalOpCode,
+  isKeyTooLong,
+  OP_CODE_MAX,
+  PENDING_REQUESTS_MAX,
+  QuorateError,
+} from "@quorate/protocol";
 import type {
   Clock,
   Random,
@@ -150,8 +157,7 @@ function checkRequest(op: number, key: string, content: Uint8Array): QuorateErro
   if (!Number.isInteger(op) || op < 1 || op > OP_CODE_MAX || isInternalOpCode(op)) {
     return new QuorateError("ERR_SERVER_UNSUPPORTED", `no operation ${op} for clients`);
   }
-  // Three bytes of UTF-8 per UTF-16 unit at most.
-  if (key.length * 3 > KEY_BYTES_MAX || content.length > CONTENT_BYTES_MAX) {
+  if (isKeyTooLong(key) || content.length > CONTENT_BYTES_MAX) {
     return new QuorateError("ERR_ARG_TOO_LARGE", "the request exceeds a limit", {
       details: { keyLength: key.length, contentBytes: content.length },
     });

@@ -15,15 +15,12 @@ import type {
   AcceptedEpoch,
   ActionEvents,
   ActionHandler,
-  Clock,
-  DurableStore,
   EntryBatch,
   Epoch,
   ErrorCode,
   Identity,
   IdentityTable,
   LogEntryMsg,
-  Logger,
   LogPosition,
   NodeId,
   PeerStatus,
@@ -35,39 +32,19 @@ import type {
   SnapshotSource,
   StagedSnapshot,
   Standing,
-  StateMachine,
   Ticket,
   Txnid,
 } from "@quorate/protocol";
-import type { AppliedFeed } from "./applied-feed.js";
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
 import { decodeIdentities, isSameTable } from "./identity-record.js";
 import { Replica } from "./replica.js";
-import type { RequestManager } from "./request-manager.js";
+import type { ServerActionDeps, ServerActionOptions } from "./server-action-options.js";
 import { StagedHistory } from "./staged-history.js";
 import { TicketLedger } from "./ticket-ledger.js";
 
 /** Bytes of history read from the store at a time. */
 const READ_BYTES = 256 * 1024;
-
-export interface ServerActionOptions {
-  readonly nodeId: NodeId;
-  readonly quorum: QuorumVerifier;
-  /** Counts this node although it forgot: the operator's word against the fault model. */
-  readonly trustEmpty: boolean;
-  /** Log bytes applied between two checkpoints. */
-  readonly checkpointBytes: number;
-}
-
-export interface ServerActionDeps {
-  readonly store: DurableStore;
-  readonly stateMachine: StateMachine;
-  readonly requests: RequestManager;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly feed?: AppliedFeed;
-}
 
 /**
  * Quorate's own host: the ActionHandler over the durable store and the state machine.
@@ -144,7 +121,11 @@ export class ServerAction implements ActionHandler {
         this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
         this.#events?.onVoterAdmitted(voter, identity);
       },
+      onLoading: () => {
+        this.#ledger.noteProgress();
+      },
       feed: deps.feed,
+      onAdvanced: (batches) => this.#events?.onCommitted?.(batches),
     });
   }
 
@@ -290,15 +271,17 @@ export class ServerAction implements ActionHandler {
   // ---- writes ----
 
   logProposal(batch: EntryBatch): Ticket {
+    const { store, lazy } = this.#deps;
     this.#replica.log(batch);
-    const ticket = this.#deps.store.append([batch], minTxnid(this.#replica.commitMark, batch.last));
-    this.#ledger.open(ticket);
-    if (this.#members.size === 0) this.#noteFounding(batch);
-    return ticket;
+    const mark = minTxnid(this.#replica.commitMark, batch.last);
+    return this.#logged(batch, lazy?.appendLazily([batch], mark) ?? store.append([batch], mark));
   }
 
   logAndCommit(batch: EntryBatch, commitUpTo: Txnid): Ticket {
-    const ticket = this.logProposal(batch);
+    const { store } = this.#deps;
+    this.#replica.log(batch);
+    const mark = minTxnid(this.#replica.commitMark, batch.last);
+    const ticket = this.#logged(batch, store.append([batch], mark));
     this.commit(minTxnid(commitUpTo, batch.last));
     return ticket;
   }
@@ -394,7 +377,7 @@ export class ServerAction implements ActionHandler {
       reqId,
       error === ""
         ? { ok: true, txnid: this.#replica.applied.txnid, content }
-        : { ok: false, error: new QuorateError("ERR_SERVER_INTERNAL", error) },
+        : { ok: false, error: new QuorateError("ERR_SERVER_CUSTOM_FAILED", error) },
     );
   }
 
@@ -419,8 +402,9 @@ export class ServerAction implements ActionHandler {
     return this.#failure;
   }
 
-  digest(): bigint {
-    return this.#deps.stateMachine.digest();
+  /** The last applied txnid and the digest of the state there. */
+  appliedState(): { readonly txnid: Txnid; readonly digest: bigint } {
+    return this.#replica.appliedState();
   }
 
   /** How long the oldest write has waited for the disk. */
@@ -428,16 +412,28 @@ export class ServerAction implements ActionHandler {
     return this.#ledger.oldestAgeMs();
   }
 
+  /** When a snapshot that is being loaded into memory last got on; null while none is. */
+  loadProgressAt(): number | null {
+    return this.#ledger.progressAt;
+  }
+
   /**
    * The role's barrier: resolves when every write of it has been answered, or with the failure
    * after which none will be.
    */
   async quiesce(): Promise<QuorateError | null> {
+    this.#deps.lazy?.flush();
     await this.#ledger.idle();
     return this.#failure;
   }
 
   // ---- internals ----
+
+  #logged(batch: EntryBatch, ticket: Ticket): Ticket {
+    this.#ledger.open(ticket);
+    if (this.#members.size === 0) this.#noteFounding(batch);
+    return ticket;
+  }
 
   #applied(entry: LogEntryMsg, answer: Uint8Array): void {
     if (entry.fid !== this.#fid || entry.reqId === 0n) return;

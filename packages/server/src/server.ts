@@ -4,6 +4,7 @@ import {
   majorityQuorum,
   silentMeter,
   type ChainHash,
+  type ClientAuthFunction,
   type Clock,
   type CustomRequestHandler,
   type Epoch,
@@ -24,10 +25,18 @@ import {
 } from "@quorate/protocol";
 import type { CommittedLog } from "./applied-feed.js";
 import { Coordinator } from "./coordinator.js";
+import { WatcherNode } from "./watcher-node.js";
 
 export interface ServerOptions {
   readonly nodeId: NodeId;
-  /** All voters, this node included. */
+  /** A watcher follows and serves like a follower and votes nowhere. Default: voter. */
+  readonly role?: "voter" | "watcher";
+  /**
+   * Of a watcher: whom to follow in place of the leader, in order; other watchers, or voters that
+   * follow. When none of them serves, the leader.
+   */
+  readonly upstreams?: readonly NodeId[];
+  /** All voters, this node included if it is one. */
   readonly voters: readonly NodeId[];
   readonly cluster: string;
   readonly timings: Timings;
@@ -54,6 +63,8 @@ export interface ServerDeps {
   readonly chainHash: ChainHash;
   readonly factory?: MsgFactory;
   readonly customHandler?: CustomRequestHandler;
+  /** Runs on each connection to a leader before anything else. */
+  readonly authenticate?: ClientAuthFunction;
 }
 
 /** Why the server ended. */
@@ -94,7 +105,7 @@ export interface ReadOptions {
   readonly linearizable?: boolean;
 }
 
-/** One node: elects, leads or follows, and serves its own clients. */
+/** One node: elects, leads or follows, or only watches, and serves its own clients. */
 export interface Server {
   /** Resolves once, when the server has ended and its store is closed. */
   readonly done: Promise<ExitReason>;
@@ -114,7 +125,13 @@ export interface Server {
   ): Promise<{ readonly txnid: Txnid; readonly content: Uint8Array }>;
   /** @throws (rejects) the refusal's code; ERR_SERVER_NOT_READY, retryable. */
   read(op: number, key: string, content: Uint8Array, options?: ReadOptions): Promise<Uint8Array>;
-  /** Kills all peer connections without ending the term. */
+  /**
+   * Liveness: resolves once this node has heard of those it depends on after the call: a leader of
+   * a quorum, any other of its leader.
+   * @throws (rejects) ERR_SERVER_NOT_READY without a leader; else why it was lost meanwhile.
+   */
+  ping(): Promise<void>;
+  /** Closes all peer connections, which are made anew, without ending the term. */
   resetConnections(): void;
   /** Leaves in order: a leader drains and hands over. Resolves with `done`. Idempotent. */
   stop(): Promise<void>;
@@ -128,10 +145,14 @@ export interface Server {
 export async function startServer(options: ServerOptions, deps: ServerDeps): Promise<Server> {
   checkTimings(options.timings);
   const quorum = majorityQuorum(options.voters);
-  const coordinator = new Coordinator(
-    { ...options, trustEmpty: options.trustEmpty ?? false, quorum },
-    { ...deps, meter: deps.meter ?? silentMeter, factory: deps.factory ?? defaultMsgFactory },
-  );
-  await coordinator.start();
-  return coordinator;
+  const coreOptions = { ...options, trustEmpty: options.trustEmpty ?? false, quorum };
+  const coreDeps = {
+    ...deps,
+    meter: deps.meter ?? silentMeter,
+    factory: deps.factory ?? defaultMsgFactory,
+  };
+  const isWatcher = options.role === "watcher";
+  const life = new (isWatcher ? WatcherNode : Coordinator)(coreOptions, coreDeps);
+  await life.start();
+  return life;
 }

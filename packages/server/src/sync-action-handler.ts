@@ -32,6 +32,8 @@ export interface SyncActionOptions {
   truncateAfter(position: LogPosition): void;
   /** Default: every request becomes an entry as it is. */
   prepare?(request: RequestMsg, txnid: Txnid): Prepared;
+  /** Custom operations (above 50) that become entries, the same on every host. Default: none. */
+  isReplicated?(op: number): boolean;
 }
 
 /**
@@ -147,6 +149,7 @@ class SyncActionHandler {
         }
         return options.prepare(request, txnid);
       },
+      isReplicated: (op: number) => options.isReplicated?.(op) ?? false,
       discardPrepared: () => undefined,
       commit: (upTo: Txnid) => {
         if (upTo > plain.getLastCommittedTxid()) plain.commit(upTo);
@@ -191,11 +194,13 @@ class SyncActionHandler {
 
   #noteCommitted(upTo: Txnid): void {
     if (upTo <= this.#committed.txnid) return;
-    for (const batch of this.#plain.getCommittedEntries(this.#committed.txnid, upTo)) {
+    const batches = [...this.#plain.getCommittedEntries(this.#committed.txnid, upTo)];
+    for (const batch of batches) {
       this.#committed = positionOf(batch);
       for (const { op, content } of entriesOf(batch))
         if (op === OpCode.admitVoter) this.#admit(content);
     }
+    if (batches.length > 0) this.#events?.onCommitted?.(batches);
   }
 
   #admit(content: Uint8Array): void {

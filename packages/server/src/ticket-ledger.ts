@@ -25,6 +25,8 @@ export class TicketLedger {
   #open: OpenTicket[] = [];
   #held: { readonly upTo: Ticket; readonly lastLogged: LogPosition } | null = null;
   #isBlocked = false;
+  /** When the work behind a barrier last got on. */
+  #lastProgress = 0;
   #hasFailed = false;
   #idleWaiters: (() => void)[] = [];
 
@@ -42,10 +44,26 @@ export class TicketLedger {
     return ticket;
   }
 
-  /** Milliseconds that the oldest unanswered write has waited; 0 when there is none. */
+  /**
+   * Milliseconds that the disk has been silent towards the oldest unanswered write; 0 when there is
+   * none. What waits behind a barrier waits for its work, however long that takes, as long as it
+   * gets on.
+   */
   oldestAgeMs(): number {
+    if (this.#isBlocked) return this.#deps.clock.now() - this.#lastProgress;
     const oldest = this.#open[0];
-    return oldest === undefined ? 0 : this.#deps.clock.now() - oldest.since;
+    if (oldest === undefined) return 0;
+    return this.#deps.clock.now() - Math.max(oldest.since, this.#lastProgress);
+  }
+
+  /** The work behind a barrier got on. */
+  noteProgress(): void {
+    this.#lastProgress = this.#deps.clock.now();
+  }
+
+  /** When the work behind a barrier got on last, while there is any. */
+  get progressAt(): number | null {
+    return this.#isBlocked ? this.#lastProgress : null;
   }
 
   /** The store failed: nothing that is open will ever be answered, so nobody waits for it. */
@@ -98,8 +116,10 @@ export class TicketLedger {
 
   #block(barrier: () => Promise<void>): void {
     this.#isBlocked = true;
+    this.noteProgress();
     barrier().then(
       () => {
+        this.noteProgress();
         this.#isBlocked = false;
         if (!this.#hasFailed) this.#run();
       },

@@ -1,19 +1,28 @@
 import type { ElectionSite } from "@quorate/election";
-import { QuorateError, type NodeId, type Random } from "@quorate/protocol";
-import type { RoleEnd } from "./role.js";
 import {
-  runWatcherServerWithRequest,
-  type RunFollowerDeps,
-  type RunFollowerOptions,
-} from "./run-servers.js";
+  defaultMsgFactory,
+  QuorateError,
+  type NodeId,
+  type PeerPipe,
+  type Random,
+  type Txnid,
+} from "@quorate/protocol";
+import { FollowerServer } from "./follower-server.js";
+import { pause } from "./pause.js";
+import type { Role, RoleEnd } from "./role.js";
+import type { RunFollowerDeps, RunFollowerOptions } from "./run-servers.js";
 
 /** First and last pause between two attempts to watch (the original's 1 s and 30 s). */
 export const WATCHER_RETRY_MS = 1000;
 export const WATCHER_RETRY_MS_MAX = 30_000;
 
 export interface WatcherServerOptions extends Omit<RunFollowerOptions, "leader"> {
-  /** Asked before each attempt: who leads now? */
+  /** Asked before each attempt: whom to follow now? The leader, or whoever is synchronised. */
   findLeader(options: { readonly signal: AbortSignal }): Promise<NodeId>;
+  /** Whether there is another one to be tried at once, without a pause. Default: no. */
+  hasAnother?(): boolean;
+  /** After each attempt, whatever came of it. */
+  onEnded?(end: RoleEnd, wasReady: boolean): void;
 }
 
 export interface WatcherServerDeps extends RunFollowerDeps {
@@ -27,41 +36,95 @@ export type WatcherEnd = Extract<RoleEnd, { kind: "stopped" | "storeFailed" | "d
  * A node without a vote: watches whoever leads, and looks again, ever less often, when it is lost.
  * It promises nothing, counts nowhere and receives committed entries only.
  */
-export class WatcherServer {
+export class WatcherServer implements Role {
   readonly done: Promise<WatcherEnd>;
   readonly #options: WatcherServerOptions;
   readonly #deps: WatcherServerDeps;
-  #isReady = false;
+  readonly #abort = new AbortController();
+  #follower: FollowerServer | null = null;
   #pauseMs = WATCHER_RETRY_MS;
-  #wasAnnounced = false;
+  #wasReady = false;
 
   constructor(options: WatcherServerOptions, deps: WatcherServerDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.done = this.#live();
+    // Not at once: whoever makes it must know it before it asks who leads.
+    this.done = Promise.resolve().then(() => this.#live());
   }
 
   get isReady(): boolean {
-    return this.#isReady;
+    return this.#follower?.isReady ?? false;
+  }
+
+  get wasReady(): boolean {
+    return this.#wasReady;
+  }
+
+  readIndex(done: (mark: Txnid | QuorateError) => void): void {
+    if (this.#follower === null) done(notConnected());
+    else this.#follower.readIndex(done);
+  }
+
+  /** The original's alive and ping channels: calls back once its upstream is heard of again. */
+  ping(done: (error: QuorateError | null) => void): void {
+    if (this.#follower === null) done(notConnected());
+    else this.#follower.ping(done);
+  }
+
+  /** Another watcher wants to follow this one. */
+  accept(pipe: PeerPipe): void {
+    if (this.#follower === null) pipe.close(notConnected());
+    else this.#follower.accept(pipe);
+  }
+
+  resetConnections(): void {
+    this.#follower?.resetConnections();
+  }
+
+  /** As its signal does. */
+  stop(): void {
+    this.#abort.abort();
+    this.#follower?.stop();
   }
 
   async #live(): Promise<WatcherEnd> {
     const { signal } = this.#options;
+    const stop = (): void => {
+      this.stop();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      return signal.aborted ? { kind: "stopped" } : await this.#watch();
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  async #watch(): Promise<WatcherEnd> {
+    const { signal } = this.#abort;
     while (!signal.aborted) {
       const end = await this.#watchOnce();
-      this.#isReady = false;
+      const wasReady = this.#follower?.wasReady ?? false;
+      this.#follower = null;
+      this.#options.onEnded?.(end, wasReady);
       switch (end.kind) {
         case "stopped":
         case "storeFailed":
         case "diverged":
           return end;
         case "handover":
+        case "reset":
           this.#pauseMs = WATCHER_RETRY_MS;
           break;
         case "lost":
+          this.#deps.logger.info("the upstream is lost to this watcher", {
+            code: end.error.code,
+            reason: end.error.message,
+          });
+          if (this.#options.hasAnother?.() !== true) await this.#pause();
+          break;
         case "abdicated":
         case "superseded":
-          this.#deps.logger.info("the leader is lost to this watcher", { end: end.kind });
           await this.#pause();
       }
     }
@@ -69,7 +132,8 @@ export class WatcherServer {
   }
 
   async #watchOnce(): Promise<RoleEnd> {
-    const { findLeader, timings, signal, onReady } = this.#options;
+    const { findLeader, timings, onReady } = this.#options;
+    const { signal } = this.#abort;
     let leader: NodeId;
     try {
       leader = await findLeader({ signal });
@@ -78,37 +142,40 @@ export class WatcherServer {
       if (!(error instanceof QuorateError)) throw error;
       return { kind: "lost", error, isPeerGone: true };
     }
-    return runWatcherServerWithRequest(
+    if (signal.aborted) return { kind: "stopped" };
+    const { handler, factory = defaultMsgFactory, ...deps } = this.#deps;
+    const follower = new FollowerServer(
+      { leader, kind: "watcher", timings },
       {
-        leader,
-        timings,
-        signal,
+        ...deps,
+        action: handler,
+        factory,
+        onEstablished: () => undefined,
+        onPeerUnreachable: () => undefined,
         onReady: () => {
-          this.#isReady = true;
           this.#pauseMs = WATCHER_RETRY_MS;
-          if (!this.#wasAnnounced) onReady?.();
-          this.#wasAnnounced = true;
+          if (!this.#wasReady) onReady?.();
+          this.#wasReady = true;
         },
       },
-      this.#deps,
     );
+    this.#follower = follower;
+    follower.start();
+    return follower.done;
   }
 
   /** Grown by jitter, so that many watchers do not return together. Ends with the signal. */
   #pause(): Promise<void> {
-    const { signal } = this.#options;
     const ms = this.#pauseMs * (1 + this.#deps.random.next() / 2);
     this.#pauseMs = Math.min(this.#pauseMs * 2, WATCHER_RETRY_MS_MAX);
-    return new Promise((resolve) => {
-      const end = (): void => {
-        timer.cancel();
-        signal.removeEventListener("abort", end);
-        resolve();
-      };
-      const timer = this.#deps.clock.setTimer(ms, end);
-      signal.addEventListener("abort", end);
-    });
+    return pause(this.#deps.clock, ms, this.#abort.signal);
   }
+}
+
+function notConnected(): QuorateError {
+  return new QuorateError("ERR_SERVER_NOT_READY", "the watcher has no upstream", {
+    retryable: true,
+  });
 }
 
 /** Watches whoever a solicit-only election site finds, until the signal or a failure ends it. */

@@ -1,7 +1,8 @@
 import { LOG_INTERVALS_MAX, QuorateError, type ErrorCode } from "@quorate/protocol";
+import { openMemoryStore } from "@quorate/testkit";
 import { encodeCreate, ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
-import { Ensemble } from "./support.js";
+import { Ensemble, seededRandom, testHash } from "./support.js";
 
 const create = encodeCreate({ data: new Uint8Array([1]) });
 
@@ -48,6 +49,32 @@ describe("an ensemble", () => {
     await expect(ensemble.server(1).submit(1, "/a", create)).rejects.toMatchObject({
       code: "ERR_SERVER_CLOSED",
     });
+  });
+
+  test("stops at once while it waits for room on its disk", async () => {
+    const full = new QuorateError("ERR_STORE_FULL", "no room", { retryable: true });
+    let openings = 0;
+    const ensemble: Ensemble = new Ensemble(1, {
+      deps: () => ({
+        openStore: () => {
+          openings += 1;
+          const { clock } = ensemble;
+          const random = seededRandom(openings);
+          const options = { clock, random, chainHash: testHash, latencyMs: () => 1 };
+          return openings === 1 ? openMemoryStore(ensemble.disk(1), options) : Promise.reject(full);
+        },
+      }),
+    });
+    await ensemble.start(1);
+    await ensemble.clock.until(() => ensemble.allReady());
+    ensemble.disk(1).failNextCommit("full");
+    const lost = ensemble.server(1).submit(ZnodeOp.create, "/a", create);
+    await expect(ensemble.settle(lost)).rejects.toThrow();
+    await ensemble.clock.until(() => openings === 2);
+    const before = ensemble.clock.now();
+    await ensemble.settle(ensemble.server(1).stop());
+    expect(ensemble.clock.now() - before).toBeLessThan(10);
+    expect(await ensemble.server(1).done).toEqual({ kind: "stopped" });
   });
 
   test("G16: a write and a read without a leader are refused within a bound", async () => {
@@ -106,7 +133,7 @@ describe("an ensemble", () => {
 
   test("G18, F29: checkpoints without room bound the log, and the node waits for room", async () => {
     const checkpointBytes = 2000;
-    const ensemble = new Ensemble(1, checkpointBytes);
+    const ensemble = new Ensemble(1, { checkpointBytes });
     await ensemble.start(1);
     await ensemble.clock.until(() => ensemble.allReady());
     const server = ensemble.server(1);

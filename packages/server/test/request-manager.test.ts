@@ -1,5 +1,6 @@
 import {
   CONTENT_BYTES_MAX,
+  KEY_BYTES_MAX,
   OpCode,
   PENDING_REQUESTS_MAX,
   QuorateError,
@@ -58,6 +59,19 @@ describe("requests of this node's clients", () => {
     expect(outcomes).toMatchObject([refusal("ERR_SERVER_NOT_READY", true)]);
     take();
     expect(handed).toEqual([]);
+  });
+
+  test("takes a key of every byte that a frame allows, whatever its characters", () => {
+    const { manager, outcomes, submit } = managerOf();
+    submit("n".repeat(KEY_BYTES_MAX));
+    submit("😀".repeat(KEY_BYTES_MAX / 4));
+    expect([outcomes, manager.pendingCount]).toEqual([[], 2]);
+    submit("n".repeat(KEY_BYTES_MAX + 1));
+    submit("€".repeat(KEY_BYTES_MAX / 3 + 1));
+    expect(outcomes.map((one) => !one.ok && one.error.code)).toEqual([
+      "ERR_ARG_TOO_LARGE",
+      "ERR_ARG_TOO_LARGE",
+    ]);
   });
 
   test("is bounded, and refuses what no client may ask", () => {

@@ -1,12 +1,13 @@
 import {
   DEFAULT_TIMINGS,
   QuorateError,
-  silentLogger,
   toNodeId,
   type BallotDatagram,
   type Chain,
   type ChainHash,
   type Clock,
+  type LogData,
+  type Logger,
   type NodeId,
   type PeerConnector,
   type PeerListener,
@@ -18,7 +19,10 @@ import {
 } from "@quorate/protocol";
 import { MemoryDisk, openMemoryStore } from "@quorate/testkit";
 import { ZnodeMachine } from "@quorate/znode";
-import { startServer, type Server } from "../src/index.js";
+import { startServer, type Server, type ServerDeps } from "../src/index.js";
+
+const asText = (_key: string, value: unknown): unknown =>
+  typeof value === "bigint" ? value.toString() : value;
 
 export const testHash: ChainHash = (block) => {
   let hash = 0xcbf2_9ce4_8422_2325n;
@@ -198,6 +202,15 @@ export class MemoryNetwork {
   }
 }
 
+export interface EnsembleOptions {
+  readonly checkpointBytes?: number;
+  readonly retainedTailBytes?: number;
+  readonly readLatencyMs?: (node: number) => number;
+  readonly deps?: (node: number) => Partial<ServerDeps>;
+  /** Whom a watcher follows in place of the leader. */
+  readonly upstreams?: Readonly<Record<number, readonly number[]>>;
+}
+
 /** Whole nodes over memory. */
 export class Ensemble {
   readonly clock = new VirtualClock();
@@ -205,6 +218,8 @@ export class Ensemble {
   readonly voters: readonly NodeId[];
   readonly disks = new Map<NodeId, MemoryDisk>();
   readonly servers = new Map<NodeId, Server>();
+  /** What the servers log at info and above: `3 role ended {...}`. */
+  readonly lines: string[] = [];
   /** Nodes that are started with `trustEmpty`. */
   readonly trusted = new Set<number>();
   /** What the next attempts to open a store end with. */
@@ -212,15 +227,15 @@ export class Ensemble {
 
   constructor(
     size: number,
-    readonly checkpointBytes = 1 << 20,
+    readonly options: EnsembleOptions = {},
   ) {
     this.voters = Array.from({ length: size }, (_, index) => id(index + 1));
     for (const voter of this.voters) this.disks.set(voter, new MemoryDisk());
   }
 
   disk(of: number): MemoryDisk {
-    const disk = this.disks.get(id(of));
-    if (disk === undefined) throw new Error("no such node");
+    const disk = this.disks.get(id(of)) ?? new MemoryDisk();
+    this.disks.set(id(of), disk);
     return disk;
   }
 
@@ -230,6 +245,7 @@ export class Ensemble {
     return server;
   }
 
+  /** Those that are no voters start as watchers. */
   async start(...nodes: readonly number[]): Promise<void> {
     for (const node of nodes) {
       const nodeId = id(node);
@@ -237,16 +253,18 @@ export class Ensemble {
       const starting = startServer(
         {
           nodeId,
+          role: this.voters.includes(nodeId) ? "voter" : "watcher",
+          upstreams: (this.options.upstreams?.[node] ?? []).map(id),
           voters: this.voters,
           cluster: "test",
           timings: DEFAULT_TIMINGS,
+          checkpointBytes: this.options.checkpointBytes ?? 1 << 20,
           trustEmpty: this.trusted.has(node),
-          checkpointBytes: this.checkpointBytes,
         },
         {
           clock: this.clock,
           random,
-          logger: silentLogger,
+          logger: this.#logger(node),
           messenger: this.network.messenger(nodeId),
           listener: this.network.listener(nodeId),
           connector: this.network.connector(nodeId),
@@ -258,10 +276,15 @@ export class Ensemble {
               random,
               chainHash: testHash,
               latencyMs: () => 1,
+              readLatencyMs: () => this.options.readLatencyMs?.(node) ?? 0,
+              ...(this.options.retainedTailBytes === undefined
+                ? {}
+                : { retainedTailBytes: this.options.retainedTailBytes }),
             });
           },
           createStateMachine: () => new ZnodeMachine(),
           chainHash: testHash,
+          ...this.options.deps?.(node),
         },
       );
       let server: Server | null = null;
@@ -272,6 +295,19 @@ export class Ensemble {
       await this.clock.until(() => server !== null);
       this.servers.set(nodeId, await starting);
     }
+  }
+
+  #logger(node: number): Logger {
+    const keep = (message: string, data: LogData = {}): void => {
+      this.lines.push(`${node} ${message} ${JSON.stringify(data, asText)}`);
+    };
+    return {
+      error: keep,
+      warn: keep,
+      info: keep,
+      debug: () => undefined,
+      child: () => this.#logger(node),
+    };
   }
 
   get leader(): Server | undefined {

@@ -2,7 +2,7 @@ import {
   assert,
   CONTENT_BYTES_MAX,
   InvariantError,
-  KEY_BYTES_MAX,
+  isKeyTooLong,
   type ErrorCode,
   type LogEntryMsg,
   type PrepareContext,
@@ -228,7 +228,7 @@ export class ZnodeMachine implements StateMachine {
 
 function prepareBroadcast(key: string, content: Uint8Array): Prepared {
   // The key names a topic of the host's choosing, hence no path; but it must survive UTF-8.
-  if (key.length > KEY_BYTES_MAX / 3) return refuse("ERR_ARG_TOO_LARGE", "the key is too long");
+  if (isKeyTooLong(key)) return refuse("ERR_ARG_TOO_LARGE", "the key is too long");
   if (LONE_SURROGATE.test(key))
     return refuse("ERR_ARG_VALUE", "the key is not well-formed Unicode");
   if (content.length > CONTENT_BYTES_MAX) return tooLarge();

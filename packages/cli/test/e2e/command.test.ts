@@ -116,8 +116,11 @@ it("start runs three processes, tells what changes and ends them on Ctrl-C", asy
     const created = await quorate("create", "/a", "hello", "--server", `127.0.0.1:${port + 1}`);
     expect(created.code).toBe(0);
     const ended = once(child, "close");
+    const from = performance.now();
     child.kill("SIGINT");
     expect(await ended).toEqual([0, null]);
+    // Nothing waits for the bound after which the nodes would be killed.
+    expect(performance.now() - from).toBeLessThan(2500);
     expect(text).toMatch(/stopping\nstopped\n$/);
     expect((await quorate("status", "--server", `127.0.0.1:${port}`)).code).toBe(5);
   } finally {

@@ -2,6 +2,7 @@ import { Packr, Unpackr } from "msgpackr";
 import {
   CONTENT_BYTES_MAX,
   isErrorCode,
+  isKeyTooLong,
   KEY_BYTES_MAX,
   QuorateError,
   type ErrorCode,
@@ -122,10 +123,7 @@ function readRequest(row: unknown): NativeRequest | UnreadableRequest {
   if (typeof key !== "string") return bad("key");
   if (!(content instanceof Uint8Array)) return bad("content");
   if (typeof flags !== "number" || (flags | FLAGS_KNOWN) !== FLAGS_KNOWN) return bad("flags");
-  // A UTF-16 unit takes at most three bytes of UTF-8.
-  if (key.length > KEY_BYTES_MAX || (key.length * 3 > KEY_BYTES_MAX && tooLong(key))) {
-    return { id, error: tooLarge("key", KEY_BYTES_MAX) };
-  }
+  if (isKeyTooLong(key)) return { id, error: tooLarge("key", KEY_BYTES_MAX) };
   if (content.length > CONTENT_BYTES_MAX) {
     return { id, error: tooLarge("content", CONTENT_BYTES_MAX) };
   }
@@ -167,12 +165,6 @@ function isId(value: unknown): value is number {
     value >= 0 &&
     value <= NATIVE_REQUEST_ID_MAX
   );
-}
-
-const encoder = new TextEncoder();
-
-function tooLong(key: string): boolean {
-  return encoder.encode(key).length > KEY_BYTES_MAX;
 }
 
 function tooLarge(what: string, bytesMax: number): QuorateError {

@@ -11,7 +11,7 @@ import { formatAddress } from "./address.js";
 import { checkSettings, placeOf, withPlace } from "./check.js";
 import { readLayers, type ConfigSources, type Layers } from "./layers.js";
 import { locateObject, type RawSettings } from "./located.js";
-import { membersOf, type Member, type MemberRole, type Members } from "./members.js";
+import { membersOf, upstreamsOf, type Member, type MemberRole, type Members } from "./members.js";
 import type { ConfigInput } from "./schema.js";
 import { refuseInsecure, secretOf } from "./secret.js";
 
@@ -25,6 +25,8 @@ export interface NodeConfig extends Members {
   readonly cluster: string;
   /** All voters' ids, ascending; this node's among them if it is one. */
   readonly voters: readonly NodeId[];
+  /** Of a watcher: whom it follows in place of the leader, in this order. */
+  readonly upstreams: readonly NodeId[];
   /** Absolute. */
   readonly dataDir: string;
   readonly secret: string | null;
@@ -82,6 +84,7 @@ export function configOf(layers: Layers): NodeConfig {
     peers,
     members,
     voters: members.filter(({ role }) => role === "voter").map(({ id }) => id),
+    upstreams: withPlace(settings, () => upstreamsOf(input, host, peers)),
     dataDir: resolve(input.dataDir),
     secret,
     timings: timingsOf(input, layers),

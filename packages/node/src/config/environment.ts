@@ -12,6 +12,7 @@ const ENVIRONMENT: Readonly<Record<string, readonly [path: readonly string[], ki
   QUORATE_CLUSTER: [["cluster"], "text"],
   QUORATE_HOST: [["host"], "json"],
   QUORATE_PEERS: [["peers"], "json"],
+  QUORATE_UPSTREAMS: [["upstreams"], "json"],
   QUORATE_DATA_DIR: [["dataDir"], "text"],
   QUORATE_SECRET: [["secret"], "text"],
   QUORATE_SECRET_FILE: [["secretFile"], "text"],

@@ -59,6 +59,7 @@ function* rowsOf(config: NodeConfig, settings: LocatedObject): Generator<Row> {
     yield [`peers.${index}.role`, member.role];
     for (const [key, value] of addressesOf(member)) yield [`peers.${index}.${key}`, value];
   }
+  yield ["upstreams", config.upstreams.map(String)];
   const isFile = valueAt(settings, ["secretFile"]) !== undefined;
   yield [
     "secret",

@@ -58,6 +58,21 @@ export function membersOf(input: ConfigInput, nodeId: NodeId): Members {
   return { host, peers, members };
 }
 
+/** @throws ERR_CONFIG_RELATION. */
+export function upstreamsOf(input: ConfigInput, host: Member, peers: readonly Member[]): NodeId[] {
+  const upstreams = (input.upstreams ?? []).map(toNodeId);
+  const refuse = (why: string): never => {
+    throw new QuorateError("ERR_CONFIG_RELATION", `upstreams: ${why}`, {
+      details: { key: "upstreams" },
+    });
+  };
+  if (upstreams.length > 0 && host.role === "voter") refuse("a voter follows whoever is elected");
+  for (const id of upstreams) {
+    if (!peers.some((peer) => peer.id === id)) refuse(`peers does not list node ${id}`);
+  }
+  return upstreams;
+}
+
 /** All nodes must agree on who votes, so the list that they share has the say. */
 function ownRole(
   role: MemberRole | undefined,

@@ -2,6 +2,9 @@ import * as z from "zod";
 import { CLUSTER_NAME_BYTES_MAX, NODE_ID_MAX, NODE_ID_MIN } from "@quorate/protocol";
 import { SECRET_LENGTH_MAX, SECRET_LENGTH_MIN } from "./secret.js";
 
+/** Upstreams of one watcher; more are refused. */
+const UPSTREAMS_MAX = 16;
+
 const nodeId = z.int().min(NODE_ID_MIN).max(NODE_ID_MAX);
 const bytes = z
   .int()
@@ -61,6 +64,8 @@ export const configSchema = z
       }),
     host: z.strictObject(addresses),
     peers: z.array(z.strictObject({ id: nodeId, role: role.optional(), ...addresses })),
+    /** Of a watcher: whom to follow in place of the leader, in this order. */
+    upstreams: z.array(nodeId).max(UPSTREAMS_MAX),
     dataDir: z.string().min(1),
     secret: z
       .string()

@@ -19,10 +19,10 @@ export interface NativePortDeps {
       /** Null while the server is not there yet. */
       status(): NodeStatus | null;
     };
-  /** What `GET /metrics` answers. */
-  metrics(): Promise<{ readonly type: string; readonly text: string }>;
   /** How disk and event loop fare, for the status document. */
   readonly vitals: () => VitalsDocument;
+  /** What `GET /metrics` answers. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;

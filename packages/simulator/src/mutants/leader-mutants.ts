@@ -109,9 +109,10 @@ export const leaderMutants: readonly Mutant[] = [
     name: "lease prolonged by an admission",
     edits: [
       {
-        file: LEADER,
-        find: "this.#rounds.count(voter);",
-        replace: "this.#rounds.addVoter(voter, this.#deps.clock.now()); this.#rounds.count(voter);",
+        file: "packages/broadcast/src/voter-roll.ts",
+        find: "this.#deps.rounds.count(voter);",
+        replace: `this.#deps.rounds.addVoter(voter, this.#deps.clock.now());
+    this.#deps.rounds.count(voter);`,
       },
     ],
   },

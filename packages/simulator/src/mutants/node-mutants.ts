@@ -2,7 +2,7 @@ import type { Mutant } from "./mutant.js";
 
 const ACTION = "packages/server/src/server-action.ts";
 const REPLICA = "packages/server/src/replica.ts";
-const COORDINATOR = "packages/server/src/coordinator.ts";
+const CORE = "packages/server/src/node-core.ts";
 const VOTES = "packages/election/src/vote-order.ts";
 
 /** What a node may get wrong, whatever its role. */
@@ -73,9 +73,9 @@ export const nodeMutants: readonly Mutant[] = [
     name: "no barrier between roles",
     edits: [
       {
-        file: COORDINATOR,
-        find: "await Promise.race([this.#openAction().quiesce(), this.#aborted]);",
-        replace: "this.#openAction().failure;",
+        file: CORE,
+        find: "await Promise.race([this.action.quiesce(), this.#aborted]);",
+        replace: "this.action.failure;",
       },
     ],
   },

@@ -39,7 +39,10 @@ export interface EnsembleOptions {
   readonly command: readonly string[];
   /** Everything is written below it. */
   readonly directory: string;
+  /** Voters. Default 3. */
   readonly count?: number;
+  /** Watchers beside them; their ids follow. Each but the first follows the one before it. */
+  readonly watchers?: number;
   /** Puts a stretch of network that can fall silent between each two nodes. */
   readonly isProxied?: boolean;
   /** Merged into every configuration. */
@@ -50,6 +53,7 @@ export interface EnsembleOptions {
 
 interface Member {
   readonly id: number;
+  readonly role: "voter" | "watcher";
   readonly requestAddr: string;
   readonly messagePort: number;
   readonly electionPort: number;
@@ -60,7 +64,9 @@ const WAIT_MS = 20_000;
 
 /** Server processes on this machine, and what can be done to them. */
 export class ProcessEnsemble implements AsyncDisposable {
+  /** The voters. */
   readonly ids: readonly number[];
+  readonly watcherIds: readonly number[];
   readonly #options: EnsembleOptions;
   readonly #members: readonly Member[];
   readonly #processes = new Map<number, ServerProcess>();
@@ -70,15 +76,20 @@ export class ProcessEnsemble implements AsyncDisposable {
   private constructor(options: EnsembleOptions, members: readonly Member[]) {
     this.#options = options;
     this.#members = members;
-    this.ids = members.map(({ id }) => id);
+    const idsOf = (role: Member["role"]): number[] =>
+      members.filter((member) => member.role === role).map(({ id }) => id);
+    this.ids = idsOf("voter");
+    this.watcherIds = idsOf("watcher");
   }
 
   /** Lays out directories and configurations; starts nothing. */
   static async create(options: EnsembleOptions): Promise<ProcessEnsemble> {
-    const count = options.count ?? 3;
+    const voters = options.count ?? 3;
+    const count = voters + (options.watchers ?? 0);
     const ports = await freePorts(count * 3);
     const members = Array.from({ length: count }, (_, i) => ({
       id: i + 1,
+      role: i < voters ? ("voter" as const) : ("watcher" as const),
       requestAddr: `127.0.0.1:${ports[i] ?? 0}`,
       messagePort: ports[count + i] ?? 0,
       electionPort: ports[2 * count + i] ?? 0,
@@ -119,7 +130,8 @@ export class ProcessEnsemble implements AsyncDisposable {
 
   start(...ids: number[]): void {
     for (const id of ids.length === 0 ? this.ids : ids) {
-      const command = [...this.#options.command, "server", "--config", this.configFile(id)];
+      const name = this.watcherIds.includes(id) ? "watcher" : "server";
+      const command = [...this.#options.command, name, "--config", this.configFile(id)];
       this.#processes.set(
         id,
         new ServerProcess(command, this.#options.env?.(id, this.dataDir(id))),
@@ -140,7 +152,7 @@ export class ProcessEnsemble implements AsyncDisposable {
 
   /** Cuts or heals everything between a node and all others, without a word to either. */
   isolate(id: number, drops: boolean): void {
-    for (const other of this.ids) {
+    for (const { id: other } of this.#members) {
       for (const key of [`${id}-${other}`, `${other}-${id}`]) {
         for (const proxy of this.#proxies.get(key) ?? []) proxy.drops = drops;
       }
@@ -237,6 +249,11 @@ export class ProcessEnsemble implements AsyncDisposable {
     return join(this.#options.directory, String(id));
   }
 
+  #upstreamsOf({ id, role }: Member): { upstreams?: number[] } {
+    const isFirst = this.watcherIds[0] === id;
+    return role === "watcher" && !isFirst ? { upstreams: [id - 1] } : {};
+  }
+
   async #layOut(member: Member): Promise<void> {
     const peers = [];
     for (const other of this.#members) {
@@ -244,6 +261,7 @@ export class ProcessEnsemble implements AsyncDisposable {
       const { messagePort, electionPort } = isProxied ? await this.#proxy(member.id, other) : other;
       peers.push({
         id: other.id,
+        role: other.role,
         requestAddr: other.requestAddr,
         messageAddr: `127.0.0.1:${messagePort}`,
         electionAddr: `127.0.0.1:${electionPort}`,
@@ -256,6 +274,7 @@ export class ProcessEnsemble implements AsyncDisposable {
       dataDir: this.dataDir(member.id),
       log: { format: "human" },
       peers,
+      ...this.#upstreamsOf(member),
       ...this.#options.config,
     };
     writeFileSync(this.configFile(member.id), JSON.stringify(config));

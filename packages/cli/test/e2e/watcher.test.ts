@@ -1,0 +1,129 @@
+import { createClient } from "@quorate/client";
+import { TXNID_ZERO } from "@quorate/protocol";
+import { describe, expect, it } from "vitest";
+import { loadOf, others, quorate, startEnsemble, verdict } from "./support.js";
+
+const WATCHER = 4;
+const BELOW = 5;
+
+async function watched() {
+  const started = await startEnsemble({ watchers: 1 });
+  const { ensemble } = started;
+  ensemble.start(WATCHER);
+  await ensemble.until("the watcher ready", ([seen]) => seen?.ready === true, { ids: [WATCHER] });
+  return started;
+}
+
+describe("three voters and a watcher", () => {
+  it("the watcher serves on when the leader is killed, and misses nothing", async () => {
+    await using started = await watched();
+    const { ensemble, leader } = started;
+    // One client writes and reads through the watcher alone.
+    const load = loadOf(ensemble);
+    await load.start("w");
+    await load.more(300);
+    await ensemble.kill("SIGKILL", leader);
+    const next = await ensemble.untilReady(others(ensemble, leader));
+    await ensemble.until(
+      "the watcher to follow the next leader",
+      ([seen]) => seen?.ready === true && seen.leader === next,
+      { ids: [WATCHER] },
+    );
+    ensemble.start(leader);
+    await load.more(300);
+    expect(await verdict(load, ensemble)).toEqual([]);
+    const seen = await ensemble.untilEqual([...ensemble.ids, WATCHER]);
+    expect(seen.ready).toBe(true);
+    expect(await ensemble.status(WATCHER)).toMatchObject({ role: "watcher", epoch: 0 });
+  });
+
+  it("the watcher comes back from kill -9 with what it held and what it missed", async () => {
+    await using started = await watched();
+    const { ensemble } = started;
+    const voters = ensemble.ids.map((id) => [ensemble.serverOf(id)]);
+    const client = createClient({ servers: voters.flat() });
+    try {
+      for (let round = 0; round < 3; round += 1) {
+        await client.create(`/before-${round}`);
+        await ensemble.kill("SIGKILL", WATCHER);
+        await client.create(`/while-${round}`);
+        ensemble.start(WATCHER);
+        await ensemble.untilEqual([...ensemble.ids, WATCHER]);
+      }
+    } finally {
+      client.close();
+    }
+    const at = ["--server", ensemble.serverOf(WATCHER)];
+    expect((await quorate("ls", "/", ...at)).out.split("\n")).toEqual(
+      expect.arrayContaining(["before-2", "while-2"]),
+    );
+    // A write through it, and a linearizable read of it there.
+    expect((await quorate("create", "/mine", "x", ...at)).code).toBe(0);
+    expect((await quorate("get", "/mine", "--linearizable", ...at)).out).toBe("x");
+    const status = await quorate("status", "--json", ...at);
+    const { nodes } = JSON.parse(status.out) as { nodes: { id: number; role: string }[] };
+    expect(nodes.find(({ id }) => id === WATCHER)?.role).toBe("watcher");
+    expect(await ensemble.kill("SIGTERM", WATCHER)).toEqual([{ code: 0, signal: null }]);
+  });
+
+  it("the watcher does not keep a quorum alive", async () => {
+    await using started = await watched();
+    const { ensemble, leader } = started;
+    await ensemble.kill("SIGKILL", ...others(ensemble, leader));
+    const lost = await ensemble.until(
+      "the leader and the watcher to stop serving",
+      (all) => all.every((seen) => seen?.ready === false),
+      { ids: [leader, WATCHER] },
+    );
+    expect(lost.map(({ role }) => role)).not.toContain("leader");
+    ensemble.start(...others(ensemble, leader));
+    await ensemble.untilReady();
+    await ensemble.untilEqual([...ensemble.ids, WATCHER]);
+  });
+
+  it("two watchers in a chain: one stream of the leader, and every entry in its order", async () => {
+    await using started = await startEnsemble({ watchers: 2 });
+    const { ensemble, leader } = started;
+    ensemble.start(WATCHER);
+    const ready = (id: number) =>
+      ensemble.until(`${id} ready`, ([seen]) => seen?.ready === true, { ids: [id] });
+    await ready(WATCHER);
+    ensemble.start(BELOW);
+    await ready(BELOW);
+    expect(await ensemble.status(BELOW)).toMatchObject({ role: "watcher", leader: WATCHER });
+    expect(ensemble.process(leader).log).not.toContain(
+      `a peer joined node=${leader} peer=${BELOW}`,
+    );
+    const follower = createClient({ servers: [ensemble.serverOf(BELOW)] });
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const { operations } of follower.subscribe({ prefix: "/s", from: TXNID_ZERO })) {
+        seen.push(...operations.map(({ path }) => path));
+        if (seen.length === 300) return;
+      }
+    })();
+    const writer = createClient({ servers: [ensemble.serverOf(BELOW)] });
+    try {
+      await writer.create("/s");
+      for (let i = 1; i < 100; i += 1) await writer.create(`/s/${i}`);
+      // The middle of the chain dies: its end finds the leader, and the middle comes back.
+      await ensemble.kill("SIGKILL", WATCHER);
+      await ensemble.until(
+        "the end of the chain to follow the leader",
+        ([end]) => end?.ready === true && end.leader === leader,
+        { ids: [BELOW] },
+      );
+      for (let i = 100; i < 200; i += 1) await writer.create(`/s/${i}`);
+      ensemble.start(WATCHER);
+      await ready(WATCHER);
+      for (let i = 200; i < 300; i += 1) await writer.create(`/s/${i}`);
+      await following;
+      const all = ["/s", ...Array.from({ length: 299 }, (_, i) => `/s/${i + 1}`)];
+      expect(seen).toEqual(all);
+      await ensemble.untilEqual([...ensemble.ids, WATCHER, BELOW]);
+    } finally {
+      writer.close();
+      follower.close();
+    }
+  });
+});
