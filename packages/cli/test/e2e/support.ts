@@ -33,15 +33,18 @@ export function exampleFile(path: string): string {
   return fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
 }
 
-/** A process of Node's, and what it has printed, line by line. */
+/** A process, and what it has printed, line by line. */
 export class LineProcess {
   readonly lines: string[] = [];
   readonly exited: Promise<number | null>;
   err = "";
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  constructor(args: readonly string[], command: readonly string[] = [process.execPath]) {
+    // From where `--import tsx` is found, wherever the tests are run.
+    const cwd = exampleFile("");
+    const [file = "", ...first] = command;
+    this.#child = spawn(file, [...first, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
     let rest = "";
     this.#child.stdout?.on("data", (chunk: Buffer) => {
       const parts = (rest + chunk.toString()).split("\n");
@@ -70,11 +73,24 @@ export class LineProcess {
 const UNTIL_MS = 20_000;
 
 /** Waits for what other processes bring about. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
   const deadline = performance.now() + UNTIL_MS;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Whether a node serves: it answers so itself. */
+export async function isReady(server: string): Promise<boolean> {
+  try {
+    return (await fetch(`http://${server}/readyz`)).ok;
+  } catch {
+    // Not yet, or no more.
+    return false;
   }
 }
 
