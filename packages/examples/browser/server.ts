@@ -32,7 +32,7 @@ const files = new Map<string, readonly [type: string, body: string | Uint8Array]
 ]);
 // The page talks to this server and to the nodes, and to nobody else.
 const nodes = servers.map((server) => `ws://${server}`).join(" ");
-const policy = `default-src 'self'; connect-src 'self' ${nodes}`;
+const policy = `default-src 'self'; img-src data:; connect-src 'self' ${nodes}`;
 
 const server = createServer((request, response) => {
   const file = files.get(request.url ?? "");

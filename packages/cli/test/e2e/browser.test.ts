@@ -125,6 +125,14 @@ describe.skipIf(isSkipped)("a page in a browser", () => {
     expect(servers.slice(1).map((server) => `connected to ${server}`)).toContain(
       await page.textContent("#state"),
     );
+    await using feed = new LineProcess([
+      ...TYPESCRIPT,
+      exampleFile("browser/feed.ts"),
+      servers.join(),
+      PREFIX,
+    ]);
+    const more = await untilDrawn(page, VALUES + 3);
+    expect(more[VALUES]?.value, feed.err).toBe(20);
     expect(complaints).toEqual([]);
 
     // Not one value reaches a page of another origin, although its own site lets it ask.
