@@ -1,9 +1,10 @@
 /**
- * Chaos and load against real server processes: `pnpm chaos`, `pnpm load` and
- * `pnpm fan-out`.
+ * Chaos and load against real server processes: `pnpm chaos`, `pnpm load`, `pnpm fan-out` and
+ * `pnpm watchers`.
  * @packageDocumentation
  */
 export { chaosMain } from "./chaos/main.js";
 export { runChaos, type ChaosOptions, type ChaosResult } from "./chaos/run-chaos.js";
 export { fanOutMain } from "./fan-out/main.js";
 export { loadMain } from "./load/main.js";
+export { watchersMain } from "./watchers/main.js";

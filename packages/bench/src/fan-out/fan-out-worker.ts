@@ -3,14 +3,14 @@ import { distributionOf, type Distribution } from "../distribution.js";
 
 /** Subscriptions of one connection: as many as a server takes. */
 const PER_CONNECTION = 32;
-/** Of the lags of all events; every so-many-th is kept. */
-const SAMPLE_EVERY = 97;
 
 /** What one process of subscribers is told, as JSON in its first argument. */
 export interface FanOutOrder {
   readonly servers: readonly string[];
   readonly subscribers: number;
   readonly prefix: string;
+  /** Of the lags of all events; every so-many-th is kept. */
+  readonly sampleEvery: number;
 }
 
 /** What it prints when its standard input ends, as JSON. */
@@ -23,7 +23,8 @@ export interface FanOutReport {
 }
 
 /** Subscribes, says so with a line, and counts until its standard input ends. */
-async function follow({ servers, subscribers, prefix }: FanOutOrder): Promise<FanOutReport> {
+async function follow(order: FanOutOrder): Promise<FanOutReport> {
+  const { servers, subscribers, prefix, sampleEvery } = order;
   const clients = Array.from({ length: Math.ceil(subscribers / PER_CONNECTION) }, (_, i) =>
     createClient({ servers: [servers[i % servers.length] ?? ""] }),
   );
@@ -42,7 +43,7 @@ async function follow({ servers, subscribers, prefix }: FanOutOrder): Promise<Fa
         continue;
       }
       events += 1;
-      if (events % SAMPLE_EVERY === 0 && "timeMs" in first) lags.push(Date.now() - first.timeMs);
+      if (events % sampleEvery === 0 && "timeMs" in first) lags.push(Date.now() - first.timeMs);
     }
   });
   for (const one of all) one.catch((error: unknown) => errors.push(String(error)));

@@ -1,15 +1,14 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createClient } from "@quorate/client";
 import { ProcessEnsemble } from "@quorate/testkit/processes";
 import { formatDistribution } from "../distribution.js";
 import { costsOf } from "../load/process-costs.js";
-import type { FanOutOrder, FanOutReport } from "./fan-out-worker.js";
+import type { FanOutReport } from "./fan-out-worker.js";
+import { writeSteadily } from "./steady-writes.js";
+import { startSubscribers } from "./subscribers.js";
 
 const HELP = `pnpm fan-out [options]
 
@@ -25,9 +24,8 @@ every node, in a process of their own. Linux only.
 `;
 
 const PREFIX = "/fan-out";
-/** Writes that are asked for together, so that the rate is kept on a busy machine. */
-const TICK_MS = 50;
-const WORKER = fileURLToPath(new URL("./fan-out-worker.ts", import.meta.url));
+/** Of the lags of all events; every so-many-th is kept. */
+const SAMPLE_EVERY = 97;
 
 interface FanOutResult extends FanOutReport {
   readonly subscribers: number;
@@ -98,9 +96,18 @@ async function measure(
       ensemble.ids.reduce((sum, id) => sum + costsOf(ensemble.process(id).pid).cpuSeconds, 0);
     const client = createClient({ servers: ensemble.servers, timeoutMs: 30_000 });
     await client.create(PREFIX);
-    const stop = await startSubscribers({ servers: ensemble.servers, subscribers, prefix: PREFIX });
+    const stop = await startSubscribers({
+      servers: ensemble.servers,
+      subscribers,
+      prefix: PREFIX,
+      sampleEvery: SAMPLE_EVERY,
+    });
     const cpuBefore = cpu();
-    const writes = await writeSteadily(client, values);
+    const writes = await writeSteadily(client, PREFIX, {
+      rate: Number(values.rate),
+      seconds: Number(values.seconds),
+      bytes: Number(values.bytes),
+    });
     client.close();
     await ensemble.untilEqual();
     const serverCpuSeconds = cpu() - cpuBefore;
@@ -109,46 +116,6 @@ async function measure(
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-async function writeSteadily(
-  client: ReturnType<typeof createClient>,
-  { rate, seconds, bytes }: ReturnType<typeof parse>,
-): Promise<number> {
-  const data = new Uint8Array(Number(bytes)).fill(120);
-  const goal = Number(rate) * Number(seconds);
-  const from = performance.now();
-  const open = new Set<Promise<unknown>>();
-  for (let asked = 0; asked < goal;) {
-    const due = Math.min(goal, Math.ceil(((performance.now() - from) / 1000) * Number(rate)));
-    for (; asked < due; asked += 1) {
-      const write = client.set(PREFIX, data);
-      open.add(write);
-      void write.finally(() => open.delete(write));
-    }
-    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
-  }
-  await Promise.all(open);
-  return goal;
-}
-
-/** @returns how to end them and have their report, once everything that was sent has arrived. */
-async function startSubscribers(order: FanOutOrder): Promise<() => Promise<FanOutReport>> {
-  const child = spawn(
-    process.execPath,
-    ["--conditions=@quorate/source", "--import", "tsx", WORKER, JSON.stringify(order)],
-    { stdio: ["pipe", "pipe", "inherit"] },
-  );
-  let text = "";
-  child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
-  if (order.subscribers > 0) await once(child.stdout, "data");
-  return async () => {
-    // The last pages are on their way; a bookmark's time is more than they need.
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    child.stdin.end();
-    await once(child, "close");
-    return JSON.parse(text) as FanOutReport;
-  };
 }
 
 function linesOf(results: readonly FanOutResult[], none: FanOutResult | undefined): string {

@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { createClient } from "@quorate/client";
 import { ProcessEnsemble } from "@quorate/testkit/processes";
+import { runLoadProcess } from "./load-process.js";
 import type { LoadOrder, LoadReport } from "./load-worker.js";
 import { makePaths } from "./paths.js";
 import { costsOf, type ProcessCosts } from "./process-costs.js";
@@ -48,10 +46,9 @@ export interface Run {
   readonly shapes: readonly ShapeRun[];
 }
 
-const WARM_UP_MS = 2000;
+export const WARM_UP_MS = 2000;
 /** Before the resident memory of idle servers is read. */
 const IDLE_MS = 3000;
-const WORKER = fileURLToPath(new URL("./load-worker.ts", import.meta.url));
 
 export async function measureRun(options: RunOptions): Promise<Run> {
   const counter = new SyncCounter(join(options.directory, "syncs"));
@@ -114,13 +111,8 @@ async function measureShape(
       syncs: counter.countOf(String(id)),
     }));
   const before = look();
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ["--conditions=@quorate/source", "--import", "tsx", WORKER, JSON.stringify(order)],
-    { maxBuffer: 2 ** 24 },
-  );
+  const report = await runLoadProcess(order);
   const after = look();
-  const report = JSON.parse(stdout) as LoadReport;
   // Costs are of the whole load, so they are shared out among all that was acknowledged.
   const perWrite = (cpuSeconds: number): number => (cpuSeconds * 1e6) / report.acknowledged;
   return {

@@ -3,16 +3,12 @@ import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { DEFAULT_TIMINGS } from "@quorate/protocol";
 import { freePorts } from "@quorate/testkit/processes";
-import { COMMAND, quorate } from "./support.js";
+import { COMMAND, exampleFile, quorate, TYPESCRIPT } from "./support.js";
 
-const EXAMPLES = new URL("../../../examples/", import.meta.url);
-const WORKER = fileURLToPath(new URL("elect/worker.ts", EXAMPLES));
-/** Runs TypeScript, on the sources of the workspace's packages. */
-const TSX = ["--conditions=@quorate/source", "--import", "tsx"];
+const WORKER = exampleFile("elect/worker.ts");
 const WAIT_MS_MAX = 15_000;
 const POLL_MS = 5;
 /** A dead leader is missed, a ballot held; the rest is for a busy machine. */
@@ -35,7 +31,7 @@ class Talker {
 
   constructor(args: readonly string[]) {
     // Where what a service of its own would import is found, from wherever the tests are run.
-    const cwd = fileURLToPath(EXAMPLES);
+    const cwd = exampleFile("");
     this.#child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
     let rest = "";
     this.#child.stdout?.on("data", (chunk: Buffer) => {
@@ -118,7 +114,7 @@ function leaderOf(candidates: readonly Talker[]): Talker {
 describe("three workers that only elect", () => {
   it("one of them works; killed with -9, another does", async () => {
     const members = await memberList(3);
-    const workers = [1, 2, 3].map((id) => start([...TSX, WORKER, String(id), members]));
+    const workers = [1, 2, 3].map((id) => start([...TYPESCRIPT, WORKER, String(id), members]));
     await until("one works and two follow", () => {
       const following = workers.filter(({ last }) => last?.status === "following").length;
       return following === 2 && workers.some(({ last }) => last?.status === "working");
@@ -157,7 +153,14 @@ describe("three workers that only elect", () => {
       candidate.on("leading", (state) => console.log(JSON.stringify(state)));
       candidate.on("leading", () => candidate.close());`;
     const preload = `data:text/javascript,${encodeURIComponent(register + report)}`;
-    const talker = start([...TSX, "--import", preload, "--input-type=module", "-e", program]);
+    const talker = start([
+      ...TYPESCRIPT,
+      "--import",
+      preload,
+      "--input-type=module",
+      "-e",
+      program,
+    ]);
     expect(await talker.exited, talker.err).toBe(0);
     expect(talker.has("leading")).toBe(true);
     expect(talker.err).toContain("election/src/join-election.ts");

@@ -1,45 +1,24 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import type { EventDocument } from "@quorate/client";
+import { formatTxnid, parseTxnid, type EventDocument } from "@quorate/client";
 import { StreamFollower, verifyStreams, WriteLoad } from "@quorate/testkit/processes";
 import { describe, expect, it } from "vitest";
-import { COMMAND, others, quorate, startEnsemble, verdict } from "./support.js";
+import {
+  COMMAND,
+  exampleFile,
+  LineProcess,
+  others,
+  quorate,
+  startEnsemble,
+  TYPESCRIPT,
+  until,
+  verdict,
+} from "./support.js";
 
 const ENTRIES = 10_000;
 const DEATHS = 3;
 
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 /** `quorate watch` as a process. */
-class WatchProcess {
-  readonly #process: ChildProcess;
-  readonly exit: Promise<number | null>;
-  out = "";
-
-  constructor(...args: string[]) {
-    const [node, main] = COMMAND;
-    this.#process = spawn(node, [main, "watch", ...args], { stdio: ["ignore", "pipe", "inherit"] });
-    this.#process.stdout?.on("data", (chunk: Buffer) => (this.out += chunk.toString()));
-    this.exit = new Promise((resolve) => this.#process.once("exit", resolve));
-  }
-
-  get lines(): string[] {
-    return this.out.split("\n").slice(0, -1);
-  }
-
-  interrupt(): void {
-    this.#process.kill("SIGINT");
-  }
-
-  /** As `head`, when it has its lines. */
-  closeOutput(): void {
-    this.#process.stdout?.destroy();
-  }
+function watch(...args: string[]): LineProcess {
+  return new LineProcess([...COMMAND.slice(1), "watch", ...args]);
 }
 
 describe("quorate watch", () => {
@@ -47,7 +26,7 @@ describe("quorate watch", () => {
     await using started = await startEnsemble();
     const { ensemble, leader } = started;
     const servers = ensemble.servers.flatMap((server) => ["--server", server]);
-    const watching = new WatchProcess("/", "--json", "--from", "e0:0", ...servers);
+    await using watching = watch("/", "--json", "--from", "e0:0", ...servers);
     await quorate("create", "/before", "1", ...servers);
     await until("the first line", () => watching.lines.length === 1);
     await ensemble.kill("SIGKILL", leader);
@@ -58,14 +37,14 @@ describe("quorate watch", () => {
       (line) => (JSON.parse(line) as EventDocument).operations[0]?.path,
     );
     expect(paths).toEqual(["/before", "/after"]);
-    watching.interrupt();
-    expect(await watching.exit).toBe(0);
+    watching.signal("SIGINT");
+    expect(await watching.exited).toBe(0);
 
-    const piped = new WatchProcess("--from", "e0:0", ...servers);
+    await using piped = watch("--from", "e0:0", ...servers);
     await until("a line", () => piped.lines.length > 0);
     piped.closeOutput();
     await quorate("create", "/more", ...servers);
-    expect(await piped.exit).toBe(0);
+    expect(await piped.exited).toBe(0);
   });
 
   it("is there over HTTP, and so are metrics", async () => {
@@ -104,6 +83,13 @@ describe("a subscription, across the deaths of leaders", () => {
     await using started = await startEnsemble();
     const { ensemble } = started;
     const { servers } = ensemble;
+    await using example = new LineProcess([
+      ...TYPESCRIPT,
+      exampleFile("subscribe/follow.ts"),
+      servers.join(),
+      "/",
+      "e0:0",
+    ]);
     const followers = [
       ...Array.from({ length: 6 }, () => new StreamFollower(servers, "/")),
       ...Array.from({ length: 4 }, (_, i) => new StreamFollower(servers, `/w-${i}`)),
@@ -124,8 +110,17 @@ describe("a subscription, across the deaths of leaders", () => {
     expect(await verdict(load, ensemble)).toEqual([]);
 
     // Whoever begins now hears from the log what the others heard live.
-    const all = [new StreamFollower(servers, "/"), ...followers];
+    const whole = new StreamFollower(servers, "/");
+    const all = [whole, ...followers];
     expect(await verifyStreams(all, load.parents)).toEqual([]);
+    await until("the example's last line", () => {
+      const seen = example.lines.at(-1)?.split(" ")[0] ?? "e0:0";
+      return parseTxnid(seen) >= whole.last;
+    });
+    const heard = whole.txnids.map((txnid, i) => `${formatTxnid(txnid)} create ${whole.paths[i]}`);
+    expect(example.lines).toEqual(heard);
+    example.signal("SIGINT");
+    expect(await example.exited, example.err).toBe(0);
     expect(load.acknowledgedCount).toBeGreaterThanOrEqual(ENTRIES);
     for (const follower of all) follower.close();
   });

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +23,75 @@ export function quorate(...args: string[]): Promise<Output> {
       resolve({ code, out, err });
     });
   });
+}
+
+/** Node's arguments for a TypeScript file, which then runs on the sources of all packages. */
+export const TYPESCRIPT = ["--conditions=@quorate/source", "--import", "tsx"] as const;
+
+/** The path of a file of packages/examples. */
+export function exampleFile(path: string): string {
+  return fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
+}
+
+/** A process, and what it has printed, line by line. */
+export class LineProcess {
+  readonly lines: string[] = [];
+  readonly exited: Promise<number | null>;
+  err = "";
+  readonly #child: ChildProcess;
+
+  constructor(args: readonly string[], command: readonly string[] = [process.execPath]) {
+    // From where `--import tsx` is found, wherever the tests are run.
+    const cwd = exampleFile("");
+    const [file = "", ...first] = command;
+    this.#child = spawn(file, [...first, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    let rest = "";
+    this.#child.stdout?.on("data", (chunk: Buffer) => {
+      const parts = (rest + chunk.toString()).split("\n");
+      rest = parts.pop() ?? "";
+      this.lines.push(...parts);
+    });
+    this.#child.stderr?.on("data", (chunk: Buffer) => (this.err += chunk.toString()));
+    this.exited = new Promise((resolve) => this.#child.once("close", (code) => resolve(code)));
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** As `head`, when it has its lines. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal("SIGKILL");
+    await this.exited;
+  }
+}
+
+const UNTIL_MS = 20_000;
+
+/** Waits for what other processes bring about. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const deadline = performance.now() + UNTIL_MS;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Whether a node serves: it answers so itself. */
+export async function isReady(server: string): Promise<boolean> {
+  try {
+    return (await fetch(`http://${server}/readyz`)).ok;
+  } catch {
+    // Not yet, or no more.
+    return false;
+  }
 }
 
 export interface TestEnsemble extends AsyncDisposable {

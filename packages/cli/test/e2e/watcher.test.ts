@@ -1,7 +1,23 @@
-import { createClient } from "@quorate/client";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient, fetchStatus } from "@quorate/client";
 import { TXNID_ZERO } from "@quorate/protocol";
+import { freePorts } from "@quorate/testkit/processes";
 import { describe, expect, it } from "vitest";
-import { loadOf, others, quorate, startEnsemble, verdict } from "./support.js";
+import {
+  COMMAND,
+  exampleFile,
+  isReady,
+  LineProcess,
+  loadOf,
+  others,
+  quorate,
+  startEnsemble,
+  TYPESCRIPT,
+  until,
+  verdict,
+} from "./support.js";
 
 const WATCHER = 4;
 const BELOW = 5;
@@ -127,3 +143,50 @@ describe("three voters and a watcher", () => {
     }
   });
 });
+
+describe("the example of two watchers in a chain", () => {
+  it("starts from one file, serves and follows at its end, and ends as one", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "quorate-chain-"));
+    const { config, servers } = await onFreePorts("watchers/ensemble.json", directory);
+    await using chain = new LineProcess(
+      [`QUORATE="${COMMAND.join(" ")}" exec ./watchers/start.sh "$0" "$1"`, config, directory],
+      ["bash", "-c"],
+    );
+    try {
+      await until("all five", async () => (await Promise.all(servers.map(isReady))).every(Boolean));
+      const [first = "", , , middle = "", end = ""] = servers;
+      expect(await fetchStatus(end)).toMatchObject({ role: "watcher", leader: 4 });
+      expect([1, 2, 3]).toContain((await fetchStatus(middle)).leader);
+
+      const follow = exampleFile("subscribe/follow.ts");
+      await using following = new LineProcess([...TYPESCRIPT, follow, end, "/jobs", "e0:0"]);
+      const client = createClient({ servers: [end] });
+      const paths = ["/jobs", ...Array.from({ length: 100 }, (_, i) => `/jobs/${i}`)];
+      for (const path of paths) await client.create(path);
+      client.close();
+      await until("all at the chain's end", () => following.lines.length >= paths.length);
+      expect(following.lines.map((line) => line.split(" ")[2])).toEqual(paths);
+      const answer = await quorate("ls", "/jobs", "--linearizable", "--server", first);
+      expect(answer.out.trim().split("\n")).toHaveLength(100);
+    } finally {
+      chain.signal("SIGTERM");
+      expect(await chain.exited, chain.err).toBe(0);
+      rmSync(directory, { recursive: true, force: true });
+    }
+    expect(await Promise.all(servers.map(isReady))).not.toContain(true);
+  });
+});
+
+/** Copies an example's configuration with other ports. */
+async function onFreePorts(
+  name: string,
+  directory: string,
+): Promise<{ config: string; servers: readonly string[] }> {
+  const text = readFileSync(exampleFile(name), "utf8");
+  const ports = await freePorts(text.match(/127\.0\.0\.1:\d+/g)?.length ?? 0);
+  const moved = text.replace(/127\.0\.0\.1:\d+/g, () => `127.0.0.1:${ports.shift()}`);
+  const config = join(directory, "ensemble.json");
+  writeFileSync(config, moved);
+  const { peers } = JSON.parse(moved) as { peers: { requestAddr: string }[] };
+  return { config, servers: peers.map(({ requestAddr }) => requestAddr) };
+}

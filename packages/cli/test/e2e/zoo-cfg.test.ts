@@ -1,10 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { freePorts, ServerProcess } from "@quorate/testkit/processes";
-import { COMMAND, quorate } from "./support.js";
+import { COMMAND, isReady, quorate, until } from "./support.js";
 
 interface ZooEnsemble extends AsyncDisposable {
   readonly files: readonly string[];
@@ -45,23 +44,6 @@ async function layOutZoo(): Promise<ZooEnsemble> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
-    await pause(20);
-  }
-}
-
-async function isReady(server: string): Promise<boolean> {
-  try {
-    return (await fetch(`http://${server}/readyz`)).ok;
-  } catch {
-    // Not yet, or no more.
-    return false;
-  }
 }
 
 it("three processes from zoo.cfg files form an ensemble that survives its leader", async () => {

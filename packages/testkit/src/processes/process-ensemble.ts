@@ -41,8 +41,10 @@ export interface EnsembleOptions {
   readonly directory: string;
   /** Voters. Default 3. */
   readonly count?: number;
-  /** Watchers beside them; their ids follow. Each but the first follows the one before it. */
+  /** Watchers beside them; their ids follow. */
   readonly watchers?: number;
+  /** Whom a watcher follows in place of the leader. Default: a chain, each the one before it. */
+  readonly upstreamsOf?: (watcher: number, all: readonly number[]) => readonly number[];
   /** Puts a stretch of network that can fall silent between each two nodes. */
   readonly isProxied?: boolean;
   /** Merged into every configuration. */
@@ -249,9 +251,11 @@ export class ProcessEnsemble implements AsyncDisposable {
     return join(this.#options.directory, String(id));
   }
 
-  #upstreamsOf({ id, role }: Member): { upstreams?: number[] } {
-    const isFirst = this.watcherIds[0] === id;
-    return role === "watcher" && !isFirst ? { upstreams: [id - 1] } : {};
+  #upstreamsOf({ id, role }: Member): { upstreams?: readonly number[] } {
+    if (role === "voter") return {};
+    const { upstreamsOf = chain } = this.#options;
+    const upstreams = upstreamsOf(id, this.watcherIds);
+    return upstreams.length === 0 ? {} : { upstreams };
   }
 
   async #layOut(member: Member): Promise<void> {
@@ -286,4 +290,8 @@ export class ProcessEnsemble implements AsyncDisposable {
     this.#proxies.set(`${from}-${to.id}`, [message, election]);
     return { messagePort: message.port, electionPort: election.port };
   }
+}
+
+function chain(watcher: number, [first]: readonly number[]): readonly number[] {
+  return watcher === first ? [] : [watcher - 1];
 }
