@@ -1,89 +1,73 @@
-// A service with a coordination server inside: an HTTP program that keeps its settings and a
-// counter in an embedded node, and lets others watch them.
+// A web service with a coordination server inside: it keeps its settings and a counter in an
+// embedded node, and lets others watch the settings.
 //
-//   node service.ts DATA_DIR [PORT]      GET /settings, PUT /settings, POST /visits, GET /events
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+//   node service.js DATA_DIR [PORT]
+//   curl -N localhost:8080/events &
+//   curl -X PUT localhost:8080/settings -H 'content-type: application/json' -d '{"on":true}'
+//   curl -X POST localhost:8080/visits
+import { Readable } from "node:stream";
+import { fastify, type FastifyInstance } from "fastify";
+import { formatTxnid } from "@quorate/client";
 import { embed, type EmbeddedNode } from "@quorate/node";
 import { VisitCounter, VISIT } from "./visit-counter.js";
 
 const NOW = 60;
+const NOTHING = new Uint8Array(0);
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (data: Uint8Array): string => new TextDecoder().decode(data);
 
 /** Everything of Quorate that the service needs. */
-export async function openNode(dataDir: string): Promise<EmbeddedNode> {
+async function openNode(dataDir: string): Promise<EmbeddedNode> {
   const node = await embed(
     { dataDir },
     {
       // Answered where the leader is, and not logged.
-      handlers: { [NOW]: () => new TextEncoder().encode(new Date().toISOString()) },
+      handlers: { [NOW]: () => bytes(new Date().toISOString()) },
       // Logged, and the same on every node.
       createCustomState: () => new VisitCounter(),
     },
   );
   await node.ready();
   if ((await node.client.exists("/settings")) === null) {
-    await node.client.create("/settings", new TextEncoder().encode("{}"));
+    await node.client.create("/settings", bytes("{}"));
   }
   return node;
 }
 
-export function openService(node: EmbeddedNode): Server {
-  return createServer((request, response) => {
-    answer(node, request, response).catch((error: unknown) => {
-      // A watcher that is gone ends its subscription in the middle of the answer.
-      if (response.headersSent) response.destroy();
-      else response.writeHead(500).end(String(error));
-    });
+function openService(node: EmbeddedNode): FastifyInstance {
+  const { client } = node;
+  // Event streams have no end of their own: closing the service closes them.
+  const service = fastify({ forceCloseConnections: true });
+  service.addHook("onClose", () => node.close());
+  service.get("/settings", async (_request, reply) => {
+    const { data } = await client.get("/settings");
+    return reply.type("application/json").send(text(data));
   });
+  service.put("/settings", async ({ body }) => {
+    const { stat } = await client.set("/settings", bytes(JSON.stringify(body)));
+    return { version: stat.version };
+  });
+  service.post("/visits", async () => ({
+    visits: Number(text(await client.custom(VISIT, "", NOTHING))),
+  }));
+  service.get("/now", async () => ({ now: text(await client.custom(NOW, "", NOTHING)) }));
+  service.get("/events", (_request, reply) => {
+    const gone = new AbortController();
+    reply.raw.once("close", () => gone.abort());
+    return reply.type("text/event-stream").send(Readable.from(changes(node, gone.signal)));
+  });
+  return service;
 }
 
-async function answer(
-  node: EmbeddedNode,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const { client } = node;
-  switch (`${request.method} ${request.url}`) {
-    case "GET /settings":
-      response.end((await client.get("/settings")).data);
-      return;
-    case "PUT /settings": {
-      const { stat } = await client.set("/settings", await bodyOf(request));
-      response.end(`version ${stat.version}\n`);
-      return;
-    }
-    case "POST /visits":
-      response.end(await client.custom(VISIT, "", new Uint8Array()));
-      return;
-    case "GET /now":
-      response.end(await client.custom(NOW, "", new Uint8Array()));
-      return;
-    case "GET /events": {
-      const gone = new AbortController();
-      request.once("close", () => gone.abort());
-      response.writeHead(200, { "Content-Type": "text/plain" }).flushHeaders();
-      for await (const { txnid } of node.subscribe({ prefix: "/settings", signal: gone.signal })) {
-        response.write(`settings changed at ${txnid}\n`);
-      }
-      return;
-    }
-    default:
-      response.writeHead(404).end();
+/** Server-sent events, so that a browser's EventSource can listen. */
+async function* changes(node: EmbeddedNode, signal: AbortSignal): AsyncGenerator<string> {
+  yield ": listening\n\n";
+  for await (const { txnid } of node.subscribe({ prefix: "/settings", signal })) {
+    yield `id: ${formatTxnid(txnid)}\ndata: the settings have changed\n\n`;
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of request as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const [dataDir = "service-data", port = "8080"] = process.argv.slice(2);
-  const node = await openNode(dataDir);
-  const service = openService(node).listen(Number(port));
-  process.once("SIGTERM", () => {
-    service.close();
-    service.closeAllConnections();
-    void node.close();
-  });
-}
+const [, , dataDir = "service-data", port = "8080"] = process.argv;
+const service = openService(await openNode(dataDir));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void service.close());
+console.log(await service.listen({ port: Number(port) }));

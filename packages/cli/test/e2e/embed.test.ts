@@ -1,62 +1,45 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { freePorts } from "@quorate/testkit/processes";
+import { exampleFile, LineProcess, TYPESCRIPT, until } from "./support.js";
 
-const SERVICE = fileURLToPath(new URL("../../../examples/embed/service.ts", import.meta.url));
-/** Runs TypeScript, on the sources of the workspace's packages. */
-const TSX = ["--conditions=@quorate/source", "--import", "tsx"];
-const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+/** The example's service on a port of its own choice; resolves when it listens. */
+async function start(dataDir: string): Promise<{ service: LineProcess; url: string }> {
+  const file = exampleFile("embed/service.ts");
+  const service = new LineProcess([...TYPESCRIPT, file, dataDir, "0"]);
+  await until("the service listens", () => service.lines.length > 0);
+  return { service, url: service.lines[0] ?? "" };
+}
 
-async function started(dataDir: string, port: number): Promise<ChildProcess> {
-  const service = spawn(process.execPath, [...TSX, SERVICE, dataDir, String(port)], {
-    stdio: ["ignore", "ignore", "inherit"],
-    cwd: ROOT,
-  });
-  const isUp = (): Promise<boolean> =>
-    fetch(`http://127.0.0.1:${port}/settings`).then(
-      () => true,
-      () => false,
-    );
-  const deadline = performance.now() + 20_000;
-  while (!(await isUp())) {
-    if (performance.now() > deadline) throw new Error("the service does not answer");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return service;
+async function ask(url: string, method = "GET", body?: unknown): Promise<unknown> {
+  const json = { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const response = await fetch(url, { method, ...(body === undefined ? {} : json) });
+  expect(response.status).toBe(200);
+  return response.json();
 }
 
 it("a service with a node inside keeps its state through kill -9 and an orderly end", async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "quorate-service-"));
-  const [port = 0] = await freePorts(1);
-  const ask = async (path: string, init?: RequestInit): Promise<string> =>
-    (await fetch(`http://127.0.0.1:${port}${path}`, init)).text();
-  let service: ChildProcess | null = null;
   try {
-    for (const [run, signal] of (["SIGKILL", "SIGTERM", "SIGTERM"] as const).entries()) {
-      service = await started(dataDir, port);
-      const ended = once(service, "exit");
-      const aborter = new AbortController();
-      const events = await fetch(`http://127.0.0.1:${port}/events`, { signal: aborter.signal });
-      const reader = events.body?.getReader();
-      expect(await ask("/settings")).toBe(run === 0 ? "{}" : `{"run":${run - 1}}`);
-      const body = JSON.stringify({ run });
-      expect(await ask("/settings", { method: "PUT", body })).toBe(`version ${run + 1}\n`);
-      const heard = await reader?.read();
-      expect(new TextDecoder().decode(heard?.value)).toMatch(/^settings changed at \d+\n$/);
-      expect(await ask("/visits", { method: "POST" })).toBe(String(2 * run + 1));
-      expect(await ask("/visits", { method: "POST" })).toBe(String(2 * run + 2));
-      expect(await ask("/now")).toMatch(/^\d{4}-/);
-      aborter.abort();
-      service.kill(signal);
-      expect(await ended).toEqual(signal === "SIGKILL" ? [null, signal] : [0, null]);
+    for (const [run, signal] of (["SIGKILL", "SIGTERM", "SIGINT"] as const).entries()) {
+      const { service, url } = await start(dataDir);
+      await using _service = service;
+      const events = await fetch(`${url}/events`);
+      const reader = events.body?.pipeThrough(new TextDecoderStream()).getReader();
+      expect((await reader?.read())?.value).toBe(": listening\n\n");
+      expect(await ask(`${url}/settings`)).toEqual(run === 0 ? {} : { run: run - 1 });
+      expect(await ask(`${url}/settings`, "PUT", { run })).toEqual({ version: run + 1 });
+      expect((await reader?.read())?.value).toMatch(/^id: e\d+:\d+\ndata: the settings have/);
+      expect(await ask(`${url}/visits`, "POST")).toEqual({ visits: 2 * run + 1 });
+      expect(await ask(`${url}/visits`, "POST")).toEqual({ visits: 2 * run + 2 });
+      expect(await ask(`${url}/now`)).toEqual({ now: expect.stringMatching(/^\d{4}-/) as string });
+      service.signal(signal);
+      // With a stream of events open: the service closes it, and then the node.
+      expect(await service.exited, service.err).toBe(signal === "SIGKILL" ? null : 0);
+      await reader?.cancel().catch(() => undefined);
     }
   } finally {
-    service?.kill("SIGKILL");
     rmSync(dataDir, { recursive: true, force: true });
   }
 });
