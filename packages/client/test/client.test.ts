@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { errorCodeOf } from "@quorate/protocol";
+import { errorCodeOf, type QuorateError } from "@quorate/protocol";
 import { createClient } from "../src/index.js";
+import { nodeSockets } from "../src/node-client.js";
 import { FakeEndpoint, refusal, until } from "./fake-endpoint.js";
-import { openClient } from "./support.js";
+import { FakeNames, openClient } from "./support.js";
 
 const DEAD = "127.0.0.1:1";
 const OP = 60;
@@ -52,6 +53,38 @@ describe("the client", () => {
     await using server = await FakeEndpoint.open(echo);
     using client = openClient({ servers: [DEAD, server.url] });
     expect(await client.custom(OP, "/", bytes("x"))).toEqual(bytes("x"));
+  });
+
+  it("asks for a name's address at each attempt, and finds a server that moved", async () => {
+    const names = new FakeNames();
+    const absent = (): QuorateError => refusal("ERR_ZNODE_NO_NODE");
+    const first = await FakeEndpoint.open(absent);
+    await using moved = await FakeEndpoint.open(absent, first.port, "127.0.0.2");
+    const servers = [`node-1.test:${first.port}`];
+    using client = openClient(
+      { servers, timeoutMs: 600_000 },
+      { openSocket: nodeSockets(names.lookup) },
+    );
+    expect(await client.exists("/a")).toBeNull();
+    expect([first.connections, moved.connections]).toEqual([1, 0]);
+
+    await first[Symbol.asyncDispose]();
+    let isAnswered = false;
+    const read = client.exists("/a").finally(() => (isAnswered = true));
+    const turnUntil = async (condition: () => boolean): Promise<void> => {
+      while (!condition()) {
+        client.clock.advance(10);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    // Refused at its old address, and asked for again before each further attempt.
+    await turnUntil(() => names.asked.length === 4);
+    expect(isAnswered).toBe(false);
+    names.address = "127.0.0.2";
+    await turnUntil(() => isAnswered);
+    expect(await read).toBeNull();
+    expect([first.connections, moved.connections]).toEqual([1, 1]);
+    expect(new Set(names.asked)).toEqual(new Set(["node-1.test"]));
   });
 
   it("says which servers it could not reach, and why", async () => {

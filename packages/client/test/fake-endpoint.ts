@@ -58,10 +58,10 @@ export class FakeEndpoint implements AsyncDisposable {
     server.on("connection", (socket) => this.#serve(socket));
   }
 
-  static async open(answering: Answering, port = 0): Promise<FakeEndpoint> {
+  static async open(answering: Answering, port = 0, host = "127.0.0.1"): Promise<FakeEndpoint> {
     const server = new WebSocketServer({
       port,
-      host: "127.0.0.1",
+      host,
       handleProtocols: () => NATIVE_SUBPROTOCOL,
     });
     await once(server, "listening");

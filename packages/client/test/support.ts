@@ -1,5 +1,11 @@
+import type { LookupFunction } from "node:net";
 import type { Clock } from "@quorate/protocol";
-import { createClient, type ClientOptions, type QuorateClient } from "../src/index.js";
+import {
+  createClient,
+  type ClientDeps,
+  type ClientOptions,
+  type QuorateClient,
+} from "../src/index.js";
 
 /** Real turns, and time that runs when told to: timers run at once when it does. */
 export class TestClock implements Pick<Clock, "now" | "setTimer" | "defer"> {
@@ -30,8 +36,24 @@ export class TestClock implements Pick<Clock, "now" | "setTimer" | "defer"> {
 
 export function openClient(
   options: ClientOptions,
+  deps: ClientDeps = {},
 ): QuorateClient & Disposable & { clock: TestClock } {
   const clock = new TestClock();
-  const client = createClient(options, { ambient: { clock, random: () => 0 } });
+  const client = createClient(options, { ...deps, ambient: { clock, random: () => 0 } });
   return { ...client, clock, [Symbol.dispose]: () => client.close() };
+}
+
+/** A name service with one address, which may move, and how often each name was asked for. */
+export class FakeNames {
+  readonly asked: string[] = [];
+  address = "127.0.0.1";
+
+  readonly lookup: LookupFunction = (name, { all }, callback) => {
+    this.asked.push(name);
+    const { address } = this;
+    setImmediate(() => {
+      if (all === true) callback(null, [{ address, family: 4 }]);
+      else callback(null, address, 4);
+    });
+  };
 }

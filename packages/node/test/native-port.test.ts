@@ -17,6 +17,10 @@ import {
   until,
 } from "./support.js";
 
+/** Round trips of a neighbour in which nothing more of a flood is taken on: it is held back. */
+const STILL_ROUNDS = 500;
+const KIB_256 = 256 * 1024;
+
 describe("the native port", () => {
   it("answers pipelined requests, many to a frame, by their ids", async () => {
     await using setup = await openTestPort();
@@ -201,6 +205,47 @@ describe("a bad client of the native port", () => {
       setup.clock.runTimers();
       return setup.port.connectionCount === 0;
     });
+  });
+
+  it("that floods and never reads has little taken on, and its neighbours are answered", async () => {
+    await using setup = await openTestPort();
+    using neighbour = await RawClient.connect(setup.url);
+    using client = await RawClient.connect(setup.url);
+    client.socket.pause();
+    const content = new Uint8Array(KIB_256);
+    const floods = 400;
+    for (let id = 0; id < floods; id += 1) {
+      const op = id % 2 === 0 ? FakeOp.big : FakeOp.write;
+      client.send({ id, op, key: "/f", content });
+    }
+    const taken = (): number =>
+      [...setup.server.submitted, ...setup.server.reads].filter(({ key }) => key === "/f").length;
+    // One after the other, so that each waits behind whatever the flood brought meanwhile.
+    let asked = 0;
+    const askNeighbour = async (): Promise<void> => {
+      asked += 1;
+      neighbour.send({ id: asked });
+      await until(() => neighbour.replies.length === asked);
+    };
+    let before = -1;
+    for (let still = 0; still < STILL_ROUNDS; still = taken() === before ? still + 1 : 0) {
+      before = taken();
+      await askNeighbour();
+    }
+    expect(taken()).toBeGreaterThan(0);
+    // Each second one is a read of 1 MiB: no more of them than may wait for their outcome.
+    const limit = 2 * OUTSTANDING_READS_MAX;
+    expect(taken()).toBeLessThan(limit);
+    expect(limit).toBeLessThan(floods / 2);
+
+    while (setup.port.connectionCount > 1) {
+      setup.clock.runTimers();
+      await askNeighbour();
+    }
+    expect(setup.logger.lines).toContain("a client does not read its replies");
+    expect(taken()).toBeLessThan(limit);
+    await askNeighbour();
+    expect(neighbour.closeCode).toBeNull();
   });
 
   it("that is silent is pinged, kept while it answers, dropped when it does not", async () => {

@@ -1,4 +1,4 @@
-import { isIPv6, type Socket } from "node:net";
+import { isIPv6, type LookupFunction, type Socket } from "node:net";
 import { WebSocket } from "ws";
 import type { HandshakeRole } from "@quorate/codec";
 import {
@@ -57,7 +57,7 @@ function dial(
   resolve: (pipe: PeerPipe) => void,
   reject: (error: QuorateError) => void,
 ): void {
-  const socket = openSocket(address);
+  const socket = openSocket(address, deps.lookup);
   let isSettled = false;
   const settle = (): boolean => {
     if (isSettled) return false;
@@ -104,7 +104,8 @@ function dial(
   });
 }
 
-function openSocket({ host, port }: PeerAddress): WebSocket {
+/** Each asks for the address of a name anew. */
+function openSocket({ host, port }: PeerAddress, lookup?: LookupFunction): WebSocket {
   const authority = isIPv6(host) ? `[${host}]` : host;
   return new WebSocket(`ws://${authority}:${port}${PEER_PATH}`, {
     perMessageDeflate: false,
@@ -114,6 +115,7 @@ function openSocket({ host, port }: PeerAddress): WebSocket {
     generateMask: (mask) => {
       mask.fill(0);
     },
+    ...(lookup === undefined ? {} : { lookup }),
   });
 }
 

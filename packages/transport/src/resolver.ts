@@ -1,5 +1,5 @@
 import { lookup, V4MAPPED } from "node:dns";
-import { isIP } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "@quorate/protocol";
 
 /** How long an answer of DNS is used. Short: an address that moved is found on the next ballot. */
@@ -11,12 +11,14 @@ const LOOKUPS_MAX = 256;
 export class Resolver {
   readonly #clock: Clock;
   readonly #family: 4 | 6;
+  readonly #lookup: LookupFunction;
   readonly #cache = new Map<string, { readonly address: string; readonly until: number }>();
   readonly #waiting = new Map<string, (address: string | null) => void>();
 
-  constructor(clock: Clock, family: 4 | 6) {
+  constructor(clock: Clock, family: 4 | 6, find: LookupFunction = lookup) {
     this.#clock = clock;
     this.#family = family;
+    this.#lookup = find;
   }
 
   /**
@@ -46,15 +48,17 @@ export class Resolver {
 
   #ask(host: string): void {
     const hints = this.#family === 6 ? V4MAPPED : 0;
-    lookup(host, { family: this.#family, hints }, (error, address) => {
+    this.#lookup(host, { family: this.#family, hints }, (error, found) => {
+      // A list comes only to those who ask for all.
+      const address = error === null && typeof found === "string" ? found : null;
       const callback = this.#waiting.get(host);
       this.#waiting.delete(host);
-      if (error === null) {
+      if (address !== null) {
         this.#cache.set(host, { address, until: this.#clock.now() + CACHE_MS });
       } else {
         this.#cache.delete(host);
       }
-      callback?.(error === null ? address : null);
+      callback?.(address);
     });
   }
 }

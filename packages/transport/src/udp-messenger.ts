@@ -65,7 +65,7 @@ export async function createUdpMessenger(
     socket.bind({ address: bind.host, port: bind.port, exclusive: true }, resolve);
   });
   socket.removeAllListeners("error");
-  return new UdpMessenger(socket, new Resolver(deps.clock, family), options, deps);
+  return new UdpMessenger(socket, new Resolver(deps.clock, family, deps.lookup), options, deps);
 }
 
 class UdpMessenger implements BoundPeerMessenger {

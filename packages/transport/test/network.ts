@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, type LookupFunction, type Socket } from "node:net";
 import {
   silentLogger,
   toNodeId,
@@ -49,6 +49,21 @@ export function makeDeps(logger: Logger = silentLogger): TransportDeps & { meter
   return { clock: createClock(), logger, meter: new CountingMeter() };
 }
 
+/** A name service with one address, which may move, and what it was asked for. */
+export class FakeNames {
+  readonly asked: string[] = [];
+  address = "127.0.0.1";
+
+  readonly lookup: LookupFunction = (name, { all }, callback) => {
+    this.asked.push(name);
+    const { address } = this;
+    setImmediate(() => {
+      if (all === true) callback(null, [{ address, family: 4 }]);
+      else callback(null, address, 4);
+    });
+  };
+}
+
 /** Listeners, pipes and raw sockets of one test, closed together at its end. */
 export class Network {
   readonly #listeners: BoundPeerListener[] = [];
@@ -80,11 +95,12 @@ export class Network {
     options: Partial<PeerConnectorOptions> = {},
     signal: AbortSignal = new AbortController().signal,
     to: NodeId = two,
+    deps: TransportDeps = makeDeps(),
   ): Promise<PeerPipe> {
     const peers = new Map([[to, listener.address]]);
     return createPeerConnector(
       { nodeId: one, cluster: "test", role: "voter", peers, ...options },
-      makeDeps(),
+      deps,
     ).connect(to, { signal });
   }
 

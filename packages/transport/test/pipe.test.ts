@@ -7,7 +7,7 @@ import {
   type PeerMsg,
   type PeerPipe,
 } from "@quorate/protocol";
-import { makeDeps, Network, until } from "./network.js";
+import { FakeNames, makeDeps, Network, until } from "./network.js";
 
 let network = new Network();
 afterEach(async () => {
@@ -51,6 +51,26 @@ describe("a pipe over a socket", () => {
     expect(Math.max(...sizes)).toBe(FRAME_MESSAGES_MAX);
     // Two requests of 700,000 bytes never share a frame.
     expect(sizes.slice(1)).toEqual([6, 1, 1, 1, 1]);
+  });
+
+  test("F14: each dial asks for a name's address, so a peer that moved is found", async () => {
+    const names = new FakeNames();
+    const first = await network.listen();
+    const { port } = first.address;
+    const moved = await network.listen({ bind: { host: "127.0.0.2", port } });
+    const dial = (): Promise<PeerPipe> => {
+      const deps = { ...makeDeps(), lookup: names.lookup };
+      const named = { address: { host: "node-2.test", port } };
+      return network.dial(named, {}, undefined, undefined, deps);
+    };
+    await dial();
+    expect([first.pipes.length, moved.pipes.length]).toEqual([1, 0]);
+    await first.close();
+    await expect(dial()).rejects.toMatchObject({ code: "ERR_PROTOCOL_CLOSED" });
+    names.address = "127.0.0.2";
+    await dial();
+    await until(() => moved.pipes.length === 1);
+    expect(names.asked).toEqual(["node-2.test", "node-2.test", "node-2.test"]);
   });
 
   test("a receiver that does not keep up costs the pipe, not the memory (F15)", async () => {

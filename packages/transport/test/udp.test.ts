@@ -18,7 +18,7 @@ import {
   type PeerAddress,
   type UdpMessengerOptions,
 } from "../src/index.js";
-import { loopback, makeDeps, one, three, two, until } from "./network.js";
+import { FakeNames, loopback, makeDeps, one, three, two, until } from "./network.js";
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -153,6 +153,20 @@ describe("ballots over UDP", () => {
     expect(answers).toHaveLength(2);
     await until(() => answers.length === 3);
     expect(new Set(answers)).toEqual(new Set(["127.0.0.1"]));
+  });
+
+  test("a name whose address moves is asked again once its answer is old (F14)", async () => {
+    let now = 0;
+    const names = new FakeNames();
+    const resolver = new Resolver({ ...createClock(), now: () => now }, 4, names.lookup);
+    const ask = (): Promise<string | null> =>
+      new Promise((resolve) => resolver.resolve("node-1.test", resolve));
+    expect(await ask()).toBe("127.0.0.1");
+    names.address = "127.0.0.2";
+    expect(await ask()).toBe("127.0.0.1");
+    now += 1000;
+    expect(await ask()).toBe("127.0.0.2");
+    expect(names.asked).toEqual(["node-1.test", "node-1.test"]);
   });
 
   test("a peer whose port nobody listens on harms nothing", async () => {

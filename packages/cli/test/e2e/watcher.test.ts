@@ -22,6 +22,12 @@ import {
 const WATCHER = 4;
 const BELOW = 5;
 
+const FREQUENT_CHECKPOINTS = { checkpointBytes: 2 * 1024 * 1024 };
+const ENTRIES_BEHIND = 20_000;
+/** With what the store keeps behind a checkpoint, 32 MiB, they are more than its log holds. */
+const ENTRY_BYTES = 2500;
+const OUTSTANDING = 200;
+
 async function watched() {
   const started = await startEnsemble({ watchers: 1 });
   const { ensemble } = started;
@@ -80,6 +86,49 @@ describe("three voters and a watcher", () => {
     const { nodes } = JSON.parse(status.out) as { nodes: { id: number; role: string }[] };
     expect(nodes.find(({ id }) => id === WATCHER)?.role).toBe("watcher");
     expect(await ensemble.kill("SIGTERM", WATCHER)).toEqual([{ code: 0, signal: null }]);
+  });
+
+  it("a watcher and a follower that are 20,000 entries behind catch up from snapshot and log", async () => {
+    // Small, so that the history spans several checkpoints and its beginning is compacted away.
+    await using started = await startEnsemble({ watchers: 1, config: FREQUENT_CHECKPOINTS });
+    const { ensemble, leader } = started;
+    const [late = 0] = others(ensemble, leader);
+    await ensemble.kill("SIGKILL", late);
+    const client = createClient({ servers: [ensemble.serverOf(leader)], timeoutMs: 30_000 });
+    const paths = Array.from({ length: 100 }, (_, i) => `/${i}`);
+    try {
+      for (const path of paths) await client.create(path);
+      const data = new Uint8Array(ENTRY_BYTES).fill(120);
+      const write = async (from: number): Promise<void> => {
+        for (let i = from; i < ENTRIES_BEHIND; i += OUTSTANDING) {
+          await client.set(paths[i % paths.length] ?? "", data);
+        }
+      };
+      await Promise.all(Array.from({ length: OUTSTANDING }, (_, from) => write(from)));
+      ensemble.start(late, WATCHER);
+      // While they catch up it goes on.
+      const all = [...ensemble.ids, WATCHER];
+      let isThere = false;
+      const caughtUp = ensemble
+        .until("all ready", (seen) => seen.every((one) => one?.ready === true), { ids: all })
+        .finally(() => (isThere = true));
+      for (let i = 0; !isThere; i += 1) await client.set(paths[i % paths.length] ?? "", data);
+      await caughtUp;
+      await ensemble.untilEqual(all);
+    } finally {
+      client.close();
+    }
+    const plansOf = (peer: number): (string | undefined)[] => {
+      const line = new RegExp(`synchronising a peer.* peer=${peer} plan=(\\w+)`, "g");
+      return [...ensemble.process(leader).log.matchAll(line)].map(([, plan]) => plan);
+    };
+    expect(plansOf(late).at(-1)).toBe("snapshot");
+    expect(plansOf(WATCHER)).toEqual(["snapshot"]);
+    // It is whole on disk as well: started again, it needs the log's end alone.
+    await ensemble.kill("SIGKILL", WATCHER);
+    ensemble.start(WATCHER);
+    await ensemble.untilEqual([...ensemble.ids, WATCHER]);
+    expect(plansOf(WATCHER)).toEqual(["snapshot", "diff"]);
   });
 
   it("the watcher does not keep a quorum alive", async () => {

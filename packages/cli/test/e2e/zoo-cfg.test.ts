@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { fetchStatus } from "@quorate/client";
 import { freePorts, ServerProcess } from "@quorate/testkit/processes";
 import { COMMAND, isReady, quorate, until } from "./support.js";
 
@@ -11,27 +12,33 @@ interface ZooEnsemble extends AsyncDisposable {
   start(index: number): ServerProcess;
 }
 
-/** Three directories with a zoo.cfg and a myid each, as ZooKeeper's own guide lays them out. */
-async function layOutZoo(): Promise<ZooEnsemble> {
+/**
+ * A directory with a zoo.cfg and a myid for each node, as ZooKeeper's own guides lay them out:
+ * three participants, and behind them so many observers.
+ */
+async function layOutZoo(observers = 0): Promise<ZooEnsemble> {
   const directory = mkdtempSync(join(tmpdir(), "quorate-zoo-"));
-  const ports = await freePorts(9);
-  const lines = [1, 2, 3].map((id) => {
+  const ids = Array.from({ length: 3 + observers }, (_, i) => i + 1);
+  const ports = await freePorts(3 * ids.length);
+  const roleOf = (id: number): string => (id > 3 ? "observer" : "participant");
+  const lines = ids.map((id) => {
     const [message = 0, election = 0, client = 0] = ports.slice(3 * id - 3);
-    return `server.${id}=127.0.0.1:${message}:${election}:participant;127.0.0.1:${client}`;
+    return `server.${id}=127.0.0.1:${message}:${election}:${roleOf(id)};127.0.0.1:${client}`;
   });
-  const files = [1, 2, 3].map((id) => {
+  const files = ids.map((id) => {
     const dataDir = join(directory, String(id));
     mkdirSync(dataDir);
     writeFileSync(join(dataDir, "myid"), `${id}\n`);
     const file = join(dataDir, "zoo.cfg");
     const common = ["tickTime=2000", "initLimit=10", "syncLimit=5", "maxClientCnxns=60"];
-    writeFileSync(file, [...common, `dataDir=${dataDir}`, ...lines].join("\n"));
+    const own = id > 3 ? ["peerType=observer"] : [];
+    writeFileSync(file, [...common, `dataDir=${dataDir}`, ...lines, ...own].join("\n"));
     return file;
   });
   const processes: ServerProcess[] = [];
   return {
     files,
-    servers: [1, 2, 3].map((id) => `127.0.0.1:${ports[3 * id - 1] ?? 0}`),
+    servers: ids.map((id) => `127.0.0.1:${ports[3 * id - 1] ?? 0}`),
     start(index) {
       const file = files[index] ?? "";
       const process = new ServerProcess([...COMMAND, "server", "--zoo-cfg", file]);
@@ -77,6 +84,34 @@ it("three processes from zoo.cfg files form an ensemble that survives its leader
   await until("all three again", async () => (await readyOnes()).length === 3);
   const last = await quorate("get", "/a", "--linearizable", "--server", servers[leader] ?? "");
   expect(last.out).toBe("on");
+});
+
+it("an observer of zoo.cfg runs as a watcher: it serves reads and does not vote", async () => {
+  await using zoo = await layOutZoo(1);
+  const [first = "", second = "", , observer = ""] = zoo.servers;
+  const voters = [zoo.start(0), zoo.start(1), zoo.start(2)];
+  await until("the voters", async () =>
+    (await Promise.all(zoo.servers.slice(0, 3).map(isReady))).every(Boolean),
+  );
+  expect((await quorate("create", "/a", "zoo", "--server", first)).code).toBe(0);
+  zoo.start(3);
+  await until("the observer", () => isReady(observer));
+  const { leader, ...status } = await fetchStatus(observer);
+  expect(status).toMatchObject({ id: 4, role: "watcher", epoch: 0, ready: true });
+  expect([1, 2, 3]).toContain(leader);
+  const at = ["--server", observer];
+  await until("the entry", async () => (await quorate("get", "/a", ...at)).code === 0);
+  expect(await quorate("get", "/a", ...at)).toEqual({ code: 0, out: "zoo", err: "" });
+  // What is written through it is everywhere.
+  expect((await quorate("set", "/a", "on", ...at)).code).toBe(0);
+  expect((await quorate("get", "/a", "--linearizable", "--server", second)).out).toBe("on");
+
+  // With two of three voters gone it is no third: nobody leads, and it serves no more.
+  const gone = [1, 2, 3].filter((id) => id !== leader).map((id) => voters[id - 1]);
+  for (const process of gone) process?.signal("SIGKILL");
+  await until("no quorum", async () => !(await isReady(observer)));
+  const survivor = zoo.servers[(leader ?? 0) - 1] ?? "";
+  await until("the leader to give up", async () => (await fetchStatus(survivor)).role !== "leader");
 });
 
 it("a node that hears no vote says that the election port is UDP", async () => {
