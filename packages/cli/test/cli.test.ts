@@ -417,6 +417,28 @@ describe("config", () => {
     expect(JSON.parse(json.err)).toMatchObject({ error: { code: "ERR_CONFIG_UNSUPPORTED" } });
   });
 
+  it("explain shows what was given also when there is a mistake, then the mistake", async () => {
+    const file = join(mkdtempSync(join(directory, "json-")), "node.json");
+    const given = { nodeId: 300, dataDir: "d", secrt: "?", secretz: "hunter2", peers: [{ id: 1 }] };
+    writeFileSync(file, JSON.stringify(given, null, 1));
+    const args = ["config", "explain", "--config", file];
+    const result = await quorate([...args, "--cluster", "blue"]);
+    expect(result.code).toBe(2);
+    const rows = result.out.split("\n").map((line) => line.split(/ {2,}/));
+    expect(rows).toContainEqual(["nodeId", "300", `${file}:2`]);
+    expect(rows).toContainEqual(["peers.0.id", "1", `${file}:8`]);
+    expect(rows).toContainEqual(["cluster", "blue", "--cluster"]);
+    expect(rows).toContainEqual(["secretz", "[redacted]", `${file}:5`]);
+    expect(result.err).toMatch(/^quorate: ERR_CONFIG_UNKNOWN_KEY: .*secrt.*nodeId.*node\.json:2/);
+    const json = await quorate([...args, "--json"]);
+    expect(JSON.parse(json.out)).toMatchObject({
+      settings: expect.arrayContaining([
+        expect.objectContaining({ key: "nodeId", value: 300, from: `${file}:2` }),
+      ]) as unknown,
+    });
+    expect(JSON.parse(json.err)).toMatchObject({ error: { code: "ERR_CONFIG_UNKNOWN_KEY" } });
+  });
+
   it("takes the flags of server, and refuses others", async () => {
     const help = (await quorate(["server", "--help"])).out;
     const flags = [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, flag]) => flag);

@@ -13,7 +13,12 @@
  */
 export { formatAddress, parseAddress, type Address } from "./config/address.js";
 export { buildConfig, describeConfig, loadConfig, type NodeConfig } from "./config/config.js";
-export { explainConfig, type ExplainedConfig, type ExplainedSetting } from "./config/explain.js";
+export {
+  explainConfig,
+  explainGiven,
+  type ExplainedConfig,
+  type ExplainedSetting,
+} from "./config/explain.js";
 export type { ConfigSources } from "./config/layers.js";
 export { formatOrigin, type Origin } from "./config/located.js";
 export type { Member, MemberRole } from "./config/members.js";
