@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createSocket } from "node:dgram";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -93,7 +94,8 @@ describe("a failure", () => {
   });
 
   it.each([
-    [["frobnicate"], /Unknown command|Did you mean|Unknown argument/],
+    [["frobnicate"], /ERR_ARG_VALUE: unknown command frobnicate; try --help\n$/],
+    [["statuss", "--json"], /unknown command statuss; did you mean status\?/],
     [["get"], /Not enough non-option arguments/],
     [["get", "/a", "--sever", DEAD], /Unknown argument.*sever/],
     [["get", "a", "--server", DEAD], /ERR_ARG_PATH/],
@@ -124,6 +126,40 @@ describe("a failure", () => {
     expect(codeOf("ERR_SYNC_DIVERGED")).toBe(70);
     expect(exitCodeOf(new InvariantError("x"))).toBe(70);
     expect(exitCodeOf(new TypeError("x"))).toBe(70);
+  });
+});
+
+describe("start", () => {
+  const startAt = (port: number) => {
+    const dataDir = join(directory, `start-${port}`);
+    return { dataDir, args: ["start", "--data-dir", dataDir, "--port", String(port)] };
+  };
+
+  it("is refused before anything is written when a client port is in use", async () => {
+    const holder = createServer().listen(0, "127.0.0.1");
+    await once(holder, "listening");
+    const { port } = holder.address() as AddressInfo;
+    const { dataDir, args } = startAt(port);
+    const result = await quorate(args);
+    holder.close();
+    expect(result).toMatchObject({ code: 3, out: "" });
+    expect(result.err).toMatch(
+      /^quorate: ERR_SERVER_PORT_IN_USE: .*or choose others with --port\n$/,
+    );
+    expect(result.err).toContain(`127.0.0.1:${port} (clients of node 1)`);
+    expect(existsSync(dataDir)).toBe(false);
+  });
+
+  it("is refused when an election port is in use, which is UDP", async () => {
+    const holder = createSocket("udp4").bind(0, "127.0.0.1");
+    await once(holder, "listening");
+    const { port } = holder.address();
+    const { dataDir, args } = startAt(port - 22);
+    const result = await quorate(args);
+    holder.close();
+    expect(result.code).toBe(3);
+    expect(result.err).toContain(`udp 127.0.0.1:${port} (of node 3)`);
+    expect(existsSync(dataDir)).toBe(false);
   });
 });
 

@@ -22,6 +22,7 @@ export {
 export type { ConfigSources } from "./config/layers.js";
 export { formatOrigin, type Origin } from "./config/located.js";
 export type { Member, MemberRole } from "./config/members.js";
+export { nearestOf } from "./config/nearest.js";
 export type { CustomState, LogEntryMsg } from "@quorate/protocol";
 export { embed, type EmbeddedNode, type EmbedParts } from "./embed/embed.js";
 export { embedEnsemble } from "./embed/embed-ensemble.js";
