@@ -11,8 +11,8 @@ export interface Addresses {
 }
 
 /**
- * Refuses before anything is written or started: nodes whose ports another ensemble has would end one
- * by one, and the other's would be taken for them. @throws (rejects) ERR_SERVER_PORT_IN_USE.
+ * Refuses before anything is written or started: nodes whose ports another ensemble has would end
+ * one by one, and the other's would be taken for them. @throws (rejects) ERR_SERVER_PORT_IN_USE.
  */
 export async function refuseUsedPorts(nodes: readonly Addresses[]): Promise<void> {
   const asked = nodes.flatMap((node) => [
@@ -27,8 +27,8 @@ export async function refuseUsedPorts(nodes: readonly Addresses[]): Promise<void
   if (used.length === 0) return;
   throw new QuorateError(
     "ERR_SERVER_PORT_IN_USE",
-    `already in use: ${used.join(", ")}; end what uses them, perhaps another \`quorate start\` or a ` +
-      "node that was started by hand, or choose others with --port",
+    `already in use: ${used.join(", ")}; end what uses them, perhaps another ` +
+      "`quorate start` or a node that was started by hand, or choose others with --port",
   );
 }
 

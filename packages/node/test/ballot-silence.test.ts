@@ -80,7 +80,7 @@ describe("a node that elects", () => {
           silent: ["2 at udp 127.0.0.1:9020", "3 at udp 127.0.0.1:9030"],
           boundTo: "udp 127.0.0.1:9010",
           hint: expect.stringMatching(
-            /UDP here \(TCP in ZooKeeper\).*`cluster` and the secret: .*`dropped a ballot datagram`/,
+            /UDP here \(TCP in ZooKeeper\).*`cluster` and the secret: .*`dropped a ballot/,
           ) as string,
         },
       ],

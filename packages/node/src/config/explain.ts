@@ -34,8 +34,8 @@ export function explainConfig(sources: ConfigSources): ExplainedConfig {
 }
 
 /**
- * What the sources give, merged and not checked, without defaults: for whoever looks for the mistake
- * that `explainConfig` throws. @throws what cannot be read at all, as `explainConfig` does.
+ * What the sources give, merged and not checked, without defaults: for whoever looks for the
+ * mistake that `explainConfig` throws. @throws what cannot be read at all, as `explainConfig` does.
  */
 export function explainGiven(sources: ConfigSources): readonly ExplainedSetting[] {
   return [...givenAt(readLayers(sources).settings, [])];

@@ -17,8 +17,8 @@ export interface CustomRequest {
 }
 
 /**
- * Answers one operation of the host's own, with bytes. A throw, a rejection, or an answer that is not
- * a Uint8Array is an error response.
+ * Answers one operation of the host's own, with bytes. A throw, a rejection, or an answer that is
+ * not a Uint8Array is an error response.
  */
 export type CustomHandler = (request: CustomRequest) => Uint8Array | Promise<Uint8Array>;
 
