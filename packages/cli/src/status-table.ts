@@ -70,8 +70,8 @@ function epochText({ role, epoch }: ReachableRow): string {
 }
 
 /**
- * Nothing is applied that is not committed. A watcher applies at once and writes lazily, so that what
- * it has on disk, which its marks are of, may be behind.
+ * Nothing is applied that is not committed. A watcher applies at once and writes lazily: what it
+ * has on disk, which its marks are of, may be behind.
  */
 function committedText({ lastCommitted, lastApplied }: ReachableRow): string {
   return formatTxnid(maxTxnid(parseTxnid(lastCommitted), parseTxnid(lastApplied)));
