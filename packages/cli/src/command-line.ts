@@ -4,7 +4,7 @@ import { recordCommands, type RecordedCommand } from "./command-recorder.js";
 import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
-import { reportError } from "./report.js";
+import { reportError, usageError } from "./report.js";
 import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
 
@@ -24,7 +24,6 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
     .epilogue(EXIT_CODES_HELP)
     .strict()
     .demandCommand(1, "a command is needed")
-    .recommendCommands()
     .version("0.1.0")
     .wrap(100)
     .exitProcess(false)
@@ -33,6 +32,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
     });
   addCommands(parser, io, done);
   try {
+    await refuseUnknown(args[0], describeCommands(io));
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
     });
@@ -40,6 +40,19 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   } catch (error) {
     return reportError(io, error, json);
   }
+}
+
+/** In a sentence of its own: yargs says either that it is unknown or what may be meant. */
+async function refuseUnknown(
+  name: string | undefined,
+  commands: readonly RecordedCommand[],
+): Promise<void> {
+  const known = [...commands.map((command) => command.name), "help"];
+  if (name === undefined || name.startsWith("-") || known.includes(name)) return;
+  const { nearestOf } = await import("@quorate/node");
+  const nearest = nearestOf(name, known);
+  const hint = nearest === undefined ? "try --help" : `did you mean ${nearest}?`;
+  throw usageError(`unknown command ${name}; ${hint}`);
 }
 
 /** Every command, as help, completion and the tests of the documents tell of it. */

@@ -1,4 +1,10 @@
-import { explainConfig, formatOrigin, type ExplainedSetting } from "@quorate/node";
+import {
+  explainConfig,
+  explainGiven,
+  formatOrigin,
+  type ExplainedConfig,
+  type ExplainedSetting,
+} from "@quorate/node";
 import { printJson } from "./client-commands.js";
 import { ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
@@ -14,19 +20,42 @@ export type ConfigArgs = ServerValues & {
  * `check` tells whether a node would take it, `explain` prints it. Nothing is started or changed.
  */
 export function configCommand(args: ConfigArgs, io: Io): ExitCode {
-  const { config, settings } = explainConfig(configSources(args, io.env));
+  const { config, settings } = args.action === "check" ? read(args, io) : readOrShow(args, io);
   const { nodeId, role, voters, warnings } = config;
   if (args.action === "check") {
     if (args.json) printJson(io, { ok: true, nodeId, role, voters, warnings });
     else io.out(`node ${nodeId} is a ${role}; the voters are ${voters.join(", ")}\n`);
-  } else if (args.json) {
-    printJson(io, { settings: settings.map(printable), warnings });
   } else {
-    io.out(tableOf(settings));
+    printSettings(args, settings, warnings, io);
   }
   // Beside the answer, so that it can be piped.
   if (!args.json) for (const warning of warnings) io.err(`warning: ${warning}\n`);
   return ExitCode.done;
+}
+
+function read(args: ConfigArgs, io: Io): ExplainedConfig {
+  return explainConfig(configSources(args, io.env));
+}
+
+/** Whoever made a mistake wants to see what was given, and where, before it. */
+function readOrShow(args: ConfigArgs, io: Io): ExplainedConfig {
+  const given = explainGiven(configSources(args, io.env));
+  try {
+    return read(args, io);
+  } catch (error) {
+    printSettings(args, given, [], io);
+    throw error;
+  }
+}
+
+function printSettings(
+  { json }: ConfigArgs,
+  settings: readonly ExplainedSetting[],
+  warnings: readonly string[],
+  io: Io,
+): void {
+  if (json) printJson(io, { settings: settings.map(printable), warnings });
+  else io.out(tableOf(settings));
 }
 
 function printable({ key, value, origin }: ExplainedSetting): Record<string, unknown> {

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Io } from "./io.js";
+import type { Addresses } from "./used-ports.js";
 
 export interface LocalNode {
   readonly id: number;
@@ -10,15 +11,19 @@ export interface LocalNode {
   readonly logFile: string;
 }
 
-/** Writes one directory, with configuration, data and log, for each node. */
-export function layOut(directory: string, count: number, firstPort: number): LocalNode[] {
+/** Where the nodes of a local ensemble are. */
+export function addressesOf(count: number, firstPort: number): Addresses[] {
   const ids = Array.from({ length: count }, (_, i) => i + 1);
-  const peers = ids.map((id) => ({
+  return ids.map((id) => ({
     id,
     requestAddr: `127.0.0.1:${firstPort + id - 1}`,
     messageAddr: `127.0.0.1:${firstPort + id + 9}`,
     electionAddr: `127.0.0.1:${firstPort + id + 19}`,
   }));
+}
+
+/** Writes one directory, with configuration, data and log, for each node. */
+export function layOut(directory: string, peers: readonly Addresses[]): LocalNode[] {
   return peers.map(({ id, requestAddr }) => {
     const home = join(directory, String(id));
     mkdirSync(home, { recursive: true });

@@ -27,6 +27,8 @@ export const WATCHER_HELP = `quorate watcher --config FILE
 Runs one watcher in the foreground: a node that follows whoever leads, votes nowhere and counts in
 no quorum, answers reads and forwards writes. It is \`quorate server --role watcher\`. With
 --upstreams it follows other nodes in place of the leader: a tree of watchers costs it one stream.
+The file must list this node in peers with the role watcher, or give it a host: the three addresses
+that it binds. docs/cli.md has one for the ensemble of \`quorate start\`.
 
 Options:
 ${serverOptionsHelp()}

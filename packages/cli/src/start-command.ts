@@ -5,6 +5,7 @@ import { printJson } from "./client-commands.js";
 import { ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import {
+  addressesOf,
   layOut,
   startProcess,
   tailOf,
@@ -12,6 +13,7 @@ import {
   type LocalProcess,
 } from "./local-ensemble.js";
 import { usageError } from "./report.js";
+import { refuseUsedPorts } from "./used-ports.js";
 
 export interface StartArgs {
   readonly dataDir: string;
@@ -27,11 +29,16 @@ const MARK_MS = 1000;
 /** The nodes end within two seconds of being told; then they are killed. */
 const STOP_MS_MAX = 3000;
 
-/** `quorate start`: a local ensemble of server processes, until a signal. */
+/**
+ * `quorate start`: a local ensemble of server processes, until a signal.
+ * @throws (rejects) ERR_SERVER_PORT_IN_USE.
+ */
 export async function startCommand(args: StartArgs, io: Io): Promise<ExitCode> {
   check(args);
   const directory = resolve(args.dataDir);
-  const nodes = layOut(directory, args.nodes, args.port);
+  const addresses = addressesOf(args.nodes, args.port);
+  await refuseUsedPorts(addresses);
+  const nodes = layOut(directory, addresses);
   let stopped = (): void => undefined;
   const stop = new Promise<void>((resolve) => (stopped = resolve));
   const stopListening = io.onStopSignal(() => stopped());

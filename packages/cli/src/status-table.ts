@@ -1,3 +1,4 @@
+import { formatTxnid, maxTxnid, parseTxnid } from "@quorate/protocol";
 import type { ReachableRow, StatusRow } from "./status-rows.js";
 
 interface Column {
@@ -7,18 +8,18 @@ interface Column {
 
 /** Of one look. */
 const PLAIN: readonly Column[] = [
-  { title: "epoch", cell: ({ epoch }) => String(epoch) },
+  { title: "epoch", cell: epochText },
   { title: "lastLogged", cell: ({ lastLogged }) => lastLogged },
-  { title: "lastCommitted", cell: ({ lastCommitted }) => lastCommitted },
+  { title: "lastCommitted", cell: committedText },
   { title: "digest", cell: ({ digest }) => digest },
   { title: "digestAt", cell: ({ digestAt }) => digestAt },
 ];
 
 /** Of many looks: what moves. */
 const LIVE: readonly Column[] = [
-  { title: "epoch", cell: ({ epoch }) => String(epoch) },
+  { title: "epoch", cell: epochText },
   { title: "lastLogged", cell: ({ lastLogged }) => lastLogged },
-  { title: "lastCommitted", cell: ({ lastCommitted }) => lastCommitted },
+  { title: "lastCommitted", cell: committedText },
   { title: "lag", cell: lagText },
   { title: "fsync p50/p99 ms", cell: fsyncText },
   { title: "loop max ms", cell: ({ loopDelayMs }) => loopDelayMs?.max.toFixed(1) ?? "-" },
@@ -40,9 +41,9 @@ export function liveLine(row: StatusRow): string {
   return [
     node,
     row.role.padEnd(8),
-    `e${row.epoch}`,
+    `e${epochText(row)}`,
     `logged ${row.lastLogged}`,
-    `committed ${row.lastCommitted}`,
+    `committed ${committedText(row)}`,
     `lag ${lagText(row)}`,
     `fsync ${fsyncText(row)} ms`,
     `loop ${row.loopDelayMs?.max.toFixed(1) ?? "-"} ms`,
@@ -61,6 +62,19 @@ function waitLines(rows: readonly StatusRow[]): string[] {
 
 function lagText({ lag }: ReachableRow): string {
   return lag === null ? "an epoch" : String(lag);
+}
+
+/** A watcher promises no epoch. */
+function epochText({ role, epoch }: ReachableRow): string {
+  return role === "watcher" ? "-" : String(epoch);
+}
+
+/**
+ * Nothing is applied that is not committed. A watcher applies at once and writes lazily: what it
+ * has on disk, which its marks are of, may be behind.
+ */
+function committedText({ lastCommitted, lastApplied }: ReachableRow): string {
+  return formatTxnid(maxTxnid(parseTxnid(lastCommitted), parseTxnid(lastApplied)));
 }
 
 function fsyncText({ logCommitMs }: ReachableRow): string {

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createSocket } from "node:dgram";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -93,7 +94,8 @@ describe("a failure", () => {
   });
 
   it.each([
-    [["frobnicate"], /Unknown command|Did you mean|Unknown argument/],
+    [["frobnicate"], /ERR_ARG_VALUE: unknown command frobnicate; try --help\n$/],
+    [["statuss", "--json"], /unknown command statuss; did you mean status\?/],
     [["get"], /Not enough non-option arguments/],
     [["get", "/a", "--sever", DEAD], /Unknown argument.*sever/],
     [["get", "a", "--server", DEAD], /ERR_ARG_PATH/],
@@ -124,6 +126,40 @@ describe("a failure", () => {
     expect(codeOf("ERR_SYNC_DIVERGED")).toBe(70);
     expect(exitCodeOf(new InvariantError("x"))).toBe(70);
     expect(exitCodeOf(new TypeError("x"))).toBe(70);
+  });
+});
+
+describe("start", () => {
+  const startAt = (port: number) => {
+    const dataDir = join(directory, `start-${port}`);
+    return { dataDir, args: ["start", "--data-dir", dataDir, "--port", String(port)] };
+  };
+
+  it("is refused before anything is written when a client port is in use", async () => {
+    const holder = createServer().listen(0, "127.0.0.1");
+    await once(holder, "listening");
+    const { port } = holder.address() as AddressInfo;
+    const { dataDir, args } = startAt(port);
+    const result = await quorate(args);
+    holder.close();
+    expect(result).toMatchObject({ code: 3, out: "" });
+    expect(result.err).toMatch(
+      /^quorate: ERR_SERVER_PORT_IN_USE: .*or choose others with --port\n$/,
+    );
+    expect(result.err).toContain(`127.0.0.1:${port} (clients of node 1)`);
+    expect(existsSync(dataDir)).toBe(false);
+  });
+
+  it("is refused when an election port is in use, which is UDP", async () => {
+    const holder = createSocket("udp4").bind(0, "127.0.0.1");
+    await once(holder, "listening");
+    const { port } = holder.address();
+    const { dataDir, args } = startAt(port - 22);
+    const result = await quorate(args);
+    holder.close();
+    expect(result.code).toBe(3);
+    expect(result.err).toContain(`udp 127.0.0.1:${port} (of node 3)`);
+    expect(existsSync(dataDir)).toBe(false);
   });
 });
 
@@ -415,6 +451,28 @@ describe("config", () => {
     }
     const json = await quorate(["config", "check", "--json", "--zoo-cfg", file]);
     expect(JSON.parse(json.err)).toMatchObject({ error: { code: "ERR_CONFIG_UNSUPPORTED" } });
+  });
+
+  it("explain shows what was given also when there is a mistake, then the mistake", async () => {
+    const file = join(mkdtempSync(join(directory, "json-")), "node.json");
+    const given = { nodeId: 300, dataDir: "d", secrt: "?", secretz: "hunter2", peers: [{ id: 1 }] };
+    writeFileSync(file, JSON.stringify(given, null, 1));
+    const args = ["config", "explain", "--config", file];
+    const result = await quorate([...args, "--cluster", "blue"]);
+    expect(result.code).toBe(2);
+    const rows = result.out.split("\n").map((line) => line.split(/ {2,}/));
+    expect(rows).toContainEqual(["nodeId", "300", `${file}:2`]);
+    expect(rows).toContainEqual(["peers.0.id", "1", `${file}:8`]);
+    expect(rows).toContainEqual(["cluster", "blue", "--cluster"]);
+    expect(rows).toContainEqual(["secretz", "[redacted]", `${file}:5`]);
+    expect(result.err).toMatch(/^quorate: ERR_CONFIG_UNKNOWN_KEY: .*secrt.*nodeId.*node\.json:2/);
+    const json = await quorate([...args, "--json"]);
+    expect(JSON.parse(json.out)).toMatchObject({
+      settings: expect.arrayContaining([
+        expect.objectContaining({ key: "nodeId", value: 300, from: `${file}:2` }),
+      ]) as unknown,
+    });
+    expect(JSON.parse(json.err)).toMatchObject({ error: { code: "ERR_CONFIG_UNKNOWN_KEY" } });
   });
 
   it("takes the flags of server, and refuses others", async () => {

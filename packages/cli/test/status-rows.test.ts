@@ -2,8 +2,8 @@ import { createServer, type Server } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { gatherStatus } from "../src/status-rows.js";
-import { liveLine, liveTable } from "../src/status-table.js";
+import { gatherStatus, type StatusRow } from "../src/status-rows.js";
+import { liveLine, liveTable, plainTable } from "../src/status-table.js";
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -51,6 +51,16 @@ describe("the rows of status", () => {
     const [, first, second] = liveTable(rows);
     expect(first).toMatch(/ 1\.3\/8\.0 +40\.0 +ready$/);
     expect(second).toMatch(/ - +- +ready$/);
+  });
+
+  it("tell of a watcher no epoch, and as committed what it has applied", async () => {
+    const lazy = { epoch: 0, lastLogged: "e7:3", lastCommitted: "e7:3", digestAt: "e7:9" };
+    const rows = await gatherStatus([await node(4, { role: "watcher", ...lazy })], 1000);
+    // Scripts are told what the node says.
+    expect(rows).toMatchObject([{ epoch: 0, lastCommitted: "e7:3" }]);
+    expect(plainTable(rows)[1]).toMatch(/^4 +watcher +- +e7:3 +e7:9 +0 +e7:9$/);
+    expect(liveTable(rows)[1]).toMatch(/^4 +watcher +- +e7:3 +e7:9 +0 /);
+    expect(liveLine(rows[0] as StatusRow)).toContain("watcher   e-  logged e7:3  committed e7:9");
   });
 
   it("tell for whom a new ensemble waits", async () => {

@@ -9,7 +9,9 @@ const LOOK_MS = 1000;
 /** Between two warnings. */
 const WARNING_MS = 30_000;
 
-const HINT = "election ports are UDP here (TCP in ZooKeeper): let UDP through between the nodes";
+const HINT =
+  "election ports are UDP here (TCP in ZooKeeper): let UDP through between the nodes, or compare " +
+  "`cluster` and the secret: the others' logs say `dropped a ballot datagram` with why";
 
 interface SilenceDeps {
   readonly clock: Clock;

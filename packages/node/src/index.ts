@@ -13,10 +13,16 @@
  */
 export { formatAddress, parseAddress, type Address } from "./config/address.js";
 export { buildConfig, describeConfig, loadConfig, type NodeConfig } from "./config/config.js";
-export { explainConfig, type ExplainedConfig, type ExplainedSetting } from "./config/explain.js";
+export {
+  explainConfig,
+  explainGiven,
+  type ExplainedConfig,
+  type ExplainedSetting,
+} from "./config/explain.js";
 export type { ConfigSources } from "./config/layers.js";
 export { formatOrigin, type Origin } from "./config/located.js";
 export type { Member, MemberRole } from "./config/members.js";
+export { nearestOf } from "./config/nearest.js";
 export type { CustomState, LogEntryMsg } from "@quorate/protocol";
 export { embed, type EmbeddedNode, type EmbedParts } from "./embed/embed.js";
 export { embedEnsemble } from "./embed/embed-ensemble.js";

@@ -68,7 +68,7 @@ function setUp(own: Record<string, unknown> = {}) {
 }
 
 describe("a node that elects", () => {
-  it("and hears nobody says so, with the ports and that they are UDP", () => {
+  it("and hears nobody says so, with the ports, that they are UDP, and what else to compare", () => {
     const { time, warnings } = setUp();
     time.pass(3);
     expect(warnings).toEqual([]);
@@ -79,7 +79,9 @@ describe("a node that elects", () => {
         {
           silent: ["2 at udp 127.0.0.1:9020", "3 at udp 127.0.0.1:9030"],
           boundTo: "udp 127.0.0.1:9010",
-          hint: expect.stringMatching(/UDP here \(TCP in ZooKeeper\)/) as string,
+          hint: expect.stringMatching(
+            /UDP here \(TCP in ZooKeeper\).*`cluster` and the secret: .*`dropped a ballot/,
+          ) as string,
         },
       ],
     ]);

@@ -213,6 +213,21 @@ describe("three embedded nodes", () => {
     }
   });
 
+  it.each([
+    ["an object", {}, "a value of type object"],
+    ["nothing", undefined, "a value of type undefined"],
+    ["null", null, "null"],
+    ["text", "done", "a value of type string"],
+    ["a promise of text", Promise.resolve("done"), "a value of type string"],
+    ["bytes of another kind", new Uint16Array(1), "a value of type object"],
+  ])("refuse a handler's answer at once that is %s", async (_, answer, what) => {
+    const { client } = await one({ handlers: { [ECHO]: () => answer as Uint8Array } });
+    await expect(client.custom(ECHO, "k", text(""))).rejects.toMatchObject({
+      code: "ERR_SERVER_CUSTOM_FAILED",
+      message: `the handler of operation ${ECHO} must return a Uint8Array, not ${what}`,
+    });
+  });
+
   it("go on when the one that leads is closed", async () => {
     const all = await three();
     const leading = all.findIndex((node) => node.status()?.role === "leading");

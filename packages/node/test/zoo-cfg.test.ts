@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -358,7 +358,8 @@ describe("a mistake in a zoo.cfg is named with its line:", () => {
       "two servers of one host without ports of their own",
       [...BASE, "server.1=127.0.0.1:1:2", "server.2=127.0.0.1:3:4"],
       "ERR_CONFIG_RELATION: server.2 and server.1 have one address for clients, " +
-        "127.0.0.1:2181; write ;clientPort at the end of each line (DIR/zoo.cfg:4)",
+        "127.0.0.1:2181; write a ;clientPort of its own at the end of each line, " +
+        "as ;127.0.0.1:2181 (DIR/zoo.cfg:4)",
     ],
     [
       "two servers of one message port",
@@ -439,5 +440,43 @@ describe("a server line", () => {
     ["a:1:2 # comment", /must have the form/],
   ])("is refused: %s", (text, why) => {
     expect(parseZooServer(text)).toMatch(why);
+  });
+});
+
+describe("three nodes of one machine", () => {
+  const PLACES = ["1:2888:3888", "2:2889:3889", "3:2890:3890"].map((text) => text.split(":"));
+  const linesWith = (client: (id: string) => string): string[] =>
+    PLACES.map(([id = "", m, e]) => `server.${id}=localhost:${m}:${e}${client(id)}`);
+
+  it("are told where the client ports and their addresses go, mistake by mistake", () => {
+    const open = { env: {} };
+    const base = ["dataDir=DIR", "clientPort=2181"];
+    expect(refusalOf([...base, ...linesWith(() => "")], open)).toMatch(
+      /^ERR_CONFIG_RELATION: .*at the end of each line, as ;127\.0\.0\.1:2181 /,
+    );
+    const own = linesWith((id) => `;218${id}`);
+    expect(refusalOf([...base, ...own], open)).toMatch(
+      /^ERR_CONFIG_INSECURE: .*clientPortAddress=127\.0\.0\.1, or ;127\.0\.0\.1:2181 at the end/,
+    );
+    expect(addressesOf(load([...base, "clientPortAddress=127.0.0.1", ...own], open))[2]).toBe(
+      "127.0.0.1:2181",
+    );
+    expect(refusalOf([...base, "quorumListenOnAllIPs=true", ...own], open)).toMatch(
+      /^ERR_CONFIG_INSECURE: electionAddr .* or write 127\.0\.0\.1 as the host/,
+    );
+  });
+
+  it("start from the file in the document, without a secret", () => {
+    const page = new URL("../../../docs/configuration.md", import.meta.url);
+    const block = /```properties\n([^]*?)```/.exec(readFileSync(page, "utf8"))?.[1] ?? "";
+    for (const myid of ["1", "2", "3"]) {
+      const lines = block
+        .replace(/^dataDir=.*$/m, "dataDir=DIR")
+        .trim()
+        .split("\n");
+      const config = load(lines, { env: {}, myid });
+      expect(config.voters).toEqual([1, 2, 3]);
+      expect(formatAddress(config.host.request)).toBe(`127.0.0.1:218${myid}`);
+    }
   });
 });

@@ -64,7 +64,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
 /** As {@link loadConfig}, of settings that the calling program has merged already. */
 export function buildConfig(settings: RawSettings): NodeConfig {
   const located = locateObject(settings, () => ({ kind: "program" }));
-  return configOf({ settings: located, warnings: [], patience: null });
+  return configOf({ settings: located, warnings: [], patience: null, isZooCfg: false });
 }
 
 export function configOf(layers: Layers): NodeConfig {
@@ -75,7 +75,7 @@ export function configOf(layers: Layers): NodeConfig {
   const nodeId = toNodeId(input.nodeId);
   const { host, peers, members } = withPlace(settings, () => membersOf(input, nodeId));
   const { secret, warnings } = withPlace(settings, () => secretOf(input));
-  refuseInsecure(host, secret);
+  refuseInsecure(host, secret, layers.isZooCfg);
   return deepFreeze({
     nodeId,
     role: host.role,

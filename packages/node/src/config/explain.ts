@@ -1,8 +1,9 @@
 import { formatAddress } from "./address.js";
 import { configOf, type NodeConfig } from "./config.js";
 import { readLayers, type ConfigSources } from "./layers.js";
-import { valueAt, type LocatedObject, type Origin } from "./located.js";
+import { valueAt, type Located, type LocatedObject, type Origin } from "./located.js";
 import type { Member } from "./members.js";
+import { SECRET_KEY } from "../log/redact.js";
 
 /** One setting: as it is in force, and where it comes from. */
 export interface ExplainedSetting {
@@ -30,6 +31,26 @@ export function explainConfig(sources: ConfigSources): ExplainedConfig {
     origin: valueAt(layers.settings, path ?? key.split("."))?.origin ?? DEFAULT,
   }));
   return { config, settings };
+}
+
+/**
+ * What the sources give, merged and not checked, without defaults: for whoever looks for the
+ * mistake that `explainConfig` throws. @throws what cannot be read at all, as `explainConfig` does.
+ */
+export function explainGiven(sources: ConfigSources): readonly ExplainedSetting[] {
+  return [...givenAt(readLayers(sources).settings, [])];
+}
+
+function* givenAt(located: Located, path: readonly string[]): Generator<ExplainedSetting> {
+  if (located.kind === "scalar") {
+    // Also what is not known: it may be a secret whose key is mistyped.
+    const isSecret = path.some((step) => SECRET_KEY.test(step) && step !== "secretFile");
+    const { value, origin } = located;
+    yield { key: path.join("."), value: isSecret ? "[redacted]" : value, origin };
+    return;
+  }
+  const inner = located.kind === "object" ? located.fields : located.items.entries();
+  for (const [step, field] of inner) yield* givenAt(field, [...path, String(step)]);
 }
 
 /** A key, its value, and the path of what it was taken from if that is another. */

@@ -22,6 +22,8 @@ export interface Layers {
   readonly settings: LocatedObject;
   readonly warnings: readonly string[];
   readonly patience: Patience | null;
+  /** Whether mistakes are mended in a zoo.cfg: messages tell its ways then. */
+  readonly isZooCfg: boolean;
 }
 
 const WHAT = "the configuration file";
@@ -34,13 +36,13 @@ export function readLayers({ flags, env, file, zooCfg }: ConfigSources): Layers 
   const above = overlay(readEnvironment(env ?? {}), locateObject(flags ?? {}, originOfFlag));
   if (zooCfg === undefined) {
     const below = file === undefined ? NOTHING : readConfigFile(file);
-    return { settings: overlay(below, above), warnings: [], patience: null };
+    return { settings: overlay(below, above), warnings: [], patience: null, isZooCfg: false };
   }
   const { settings, warnings, patience } = readZooCfg(zooCfg, {
     nodeId: scalarOf(above, "nodeId"),
     dataDir: scalarOf(above, "dataDir"),
   });
-  return { settings: overlay(settings, above), warnings, patience };
+  return { settings: overlay(settings, above), warnings, patience, isZooCfg: true };
 }
 
 const NOTHING: LocatedObject = { kind: "object", fields: new Map(), origin: { kind: "default" } };

@@ -39,7 +39,7 @@ function publicWarning(file: string): string {
 }
 
 /** @throws ERR_CONFIG_INSECURE. */
-export function refuseInsecure(host: Member, secret: string | null): void {
+export function refuseInsecure(host: Member, secret: string | null, isZooCfg: boolean): void {
   if (secret !== null) return;
   for (const kind of ["election", "message", "request"] as const) {
     if (isLoopback(host[kind].host)) continue;
@@ -47,8 +47,20 @@ export function refuseInsecure(host: Member, secret: string | null): void {
       "ERR_CONFIG_INSECURE",
       `${kind}Addr ${formatAddress(host[kind])} is reachable from other machines and no secret ` +
         "is set, so anyone there could vote or write; set a secret (secretFile, --secret-file, " +
-        "QUORATE_SECRET_FILE or QUORATE_SECRET), or bind to 127.0.0.1",
+        `QUORATE_SECRET_FILE or QUORATE_SECRET), or ${loopbackWay(host, kind, isZooCfg)}`,
       { details: { address: formatAddress(host[kind]) } },
     );
   }
+}
+
+/** How an address is bound to loopback, in the words of the file. */
+function loopbackWay(
+  host: Member,
+  kind: "election" | "message" | "request",
+  isZooCfg: boolean,
+): string {
+  if (!isZooCfg) return "bind to 127.0.0.1";
+  if (kind !== "request") return "write 127.0.0.1 as the host of the server lines";
+  const client = `;127.0.0.1:${host.request.port}`;
+  return `write clientPortAddress=127.0.0.1, or ${client} at the end of this node's server line`;
 }

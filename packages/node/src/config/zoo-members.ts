@@ -51,7 +51,8 @@ export function membersOf(entries: ZooEntries, servers: readonly ServerLine[]): 
     const other = seen.get(requestAddr);
     if (other !== undefined) {
       const what = `server.${id} and server.${other} have one address for clients, ${requestAddr}`;
-      const hint = server.client === null ? "; write ;clientPort at the end of each line" : "";
+      const how = "; write a ;clientPort of its own at the end of each line, as ;127.0.0.1:2181";
+      const hint = server.client === null ? how : "";
       throw entries.error("ERR_CONFIG_RELATION", what + hint, line);
     }
     seen.set(requestAddr, id);

@@ -1,3 +1,4 @@
+import { isUint8Array } from "node:util/types";
 import {
   defaultMsgFactory,
   isCustomOpCode,
@@ -15,7 +16,10 @@ export interface CustomRequest {
   readonly content: Uint8Array;
 }
 
-/** Answers one operation of the host's own. A throw, or a rejection, is an error response. */
+/**
+ * Answers one operation of the host's own, with bytes. A throw, a rejection, or an answer that is
+ * not a Uint8Array is an error response.
+ */
 export type CustomHandler = (request: CustomRequest) => Uint8Array | Promise<Uint8Array>;
 
 /** By op code, 51 to 255. */
@@ -37,7 +41,12 @@ export function customRequestHandler(handlers: CustomHandlers): CustomRequestHan
     async onNewRequest(fid: string, { reqId, op, key, content }: RequestMsg) {
       const handler = byOp.get(op);
       if (handler === undefined) throw new Error(`there is no handler for operation ${op}`);
-      const answer = await handler({ fid, op, key, content });
+      // A program without types may return anything, and the wire takes bytes.
+      const answer: unknown = await handler({ fid, op, key, content });
+      if (!isUint8Array(answer)) {
+        const what = answer === null ? "null" : `a value of type ${typeof answer}`;
+        throw new Error(`the handler of operation ${op} must return a Uint8Array, not ${what}`);
+      }
       // The leader that asked may have ended meanwhile; nobody waits for the answer then.
       respond?.(defaultMsgFactory.createResponse(fid, reqId, "", answer));
     },
