@@ -1,9 +1,7 @@
 // Brings the command up to date and measures what subscribers cost processes of it.
-import { join } from "node:path";
-import { root } from "./lib/tools.mjs";
+import { root, serverCommand } from "./lib/tools.mjs";
 import { bundleCommand } from "./lib/bundle.mjs";
 
 await bundleCommand(root);
 const { fanOutMain } = await import("../packages/bench/src/index.ts");
-const command = [process.execPath, join(root, "packages/cli/dist/main.js")];
-process.exitCode = await fanOutMain(process.argv.slice(2), command);
+process.exitCode = await fanOutMain(process.argv.slice(2), serverCommand());

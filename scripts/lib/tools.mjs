@@ -23,3 +23,9 @@ export function tool(name, ...args) {
 export function script(name, ...args) {
   return [process.execPath, join(root, "scripts", name), ...args];
 }
+
+/** The command line of `quorate`, run as `quorate start` runs its servers. */
+export function serverCommand() {
+  process.env.MALLOC_ARENA_MAX ??= "2";
+  return [process.execPath, "--max-semi-space-size=2", join(root, "packages/cli/dist/main.js")];
+}

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { loadConfig, parseAddress } from "@quorate/node";
 import { describeCommands } from "../src/command-line.js";
+import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from "../src/local-ensemble.js";
 import { ExitCode } from "../src/index.js";
 import { startMemoryNode, TestIo } from "./memory-node.js";
 
@@ -90,6 +91,16 @@ function configOf(text: string, nodeId: number) {
   return loadConfig({ file, flags: { nodeId, secretFile } });
 }
 
+it("runs servers in the unit, the container and the benchmarks as `quorate start` does", () => {
+  const texts = ["docs/operations/quorate.service", "docs/operations/Containerfile"];
+  for (const text of [...texts, "scripts/lib/tools.mjs"].map((file) => read(root, file))) {
+    for (const flag of SERVER_NODE_FLAGS) expect(text).toContain(flag);
+    for (const [name, value] of Object.entries(SERVER_ENVIRONMENT)) {
+      expect(text).toMatch(new RegExp(`${name} ?(\\?\\?)?= ?"?${value}`));
+    }
+  }
+});
+
 describe("the systemd unit", () => {
   const unit = read(operations, "quorate.service");
 
@@ -102,7 +113,7 @@ describe("the systemd unit", () => {
   });
 
   it("starts a command that exists and is not restarted where that mends nothing", () => {
-    const [, line = ""] = /^ExecStart=\S+ \S+main\.js (.*)$/m.exec(unit) ?? [];
+    const [, line = ""] = /^ExecStart=\S+ \S+ \S+main\.js (.*)$/m.exec(unit) ?? [];
     expect(mistakesOf(line)).toEqual([]);
     const [, codes = ""] = /^RestartPreventExitStatus=(.*)$/m.exec(unit) ?? [];
     expect(codes.split(" ").map(Number)).toEqual([ExitCode.usage, ExitCode.internal]);
