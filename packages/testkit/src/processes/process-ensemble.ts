@@ -198,7 +198,9 @@ export class ProcessEnsemble implements AsyncDisposable {
             status.standing === "member" &&
             status.leader !== null &&
             status.leader === all[0]?.leader,
-        ),
+        ) &&
+        // One of them: followers still name a leader that was killed a moment ago.
+        all.some((status) => status?.role === "leader"),
       { ids, ms },
     );
     return seen[0]?.leader ?? 0;
