@@ -7,8 +7,8 @@ const ADDITIONS_MIN = 256;
  * V8 hangs each table of a Map on the one before, for iterators that may still be on it. Once a
  * table has been promoted to old space, dead or not, it keeps the next one alive and has it
  * promoted too, and so on, each with all the entries that it held when it was full: everything
- * that ever was in the map stays until a full collection. At 20,000 requests a second that was a
- * third of all CPU time. Here the map is replaced by a copy before long, which ends such a chain.
+ * that ever was in the map stays until a full collection (docs/benchmarks.md). Here the map is
+ * replaced by a copy before long, which ends such a chain.
  *
  * While it is iterated, deleting is safe. Whoever adds meanwhile may go on over the copy's
  * original: what was added may be missed, and what is deleted afterwards be given out all the same.
