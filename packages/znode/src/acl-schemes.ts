@@ -112,7 +112,7 @@ const KEYWORDS: ReadonlySet<string> = new Set(
 const OID = /^(OID\.)?[0-9]+(\.[0-9]+)+$/i;
 const ATTRIBUTE = /^\s*([A-Za-z0-9.-]+)\s*=((?:[^",+;\\]|\\.|"(?:[^"\\]|\\.)*")*)/s;
 
-/** `CN=client,O=org`: attributes parted by commas, semicolons or plus signs; none is a name, too. */
+/** `CN=client,O=org`: attributes parted by commas, semicolons or pluses. None is a name, too. */
 function isDistinguishedName(id: string): boolean {
   if (id.trim() === "") return true;
   let rest = id;
