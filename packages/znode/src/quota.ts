@@ -64,7 +64,9 @@ const text = new TextDecoder();
 const encoder = new TextEncoder();
 const PAIRS = /[,;]+/;
 
-/** `count=5,bytes=-1=;byteHardLimit=10`: what is no number is absent. ZooKeeper's server ends there. */
+/**
+ * `count=5,bytes=-1=;byteHardLimit=10`. What is no number is absent; ZooKeeper's server ends there.
+ */
 function pairsOf(data: Uint8Array): Map<string, number> {
   const pairs = new Map<string, number>();
   for (const pair of text.decode(data).split(PAIRS)) {
