@@ -1,0 +1,89 @@
+import type { LeaseAct } from "@quorate/protocol";
+import { describe, expect, it } from "vitest";
+import { CandidateWorld, LEASE_MS, TIMEOUT_MS, type Flight } from "./support/candidate-world.js";
+
+async function elected(members: number): Promise<CandidateWorld> {
+  const world = new CandidateWorld({ members });
+  await world.startAll();
+  await world.untilAgreed(1000);
+  return world;
+}
+
+function isLease({ datagram }: Flight, act: LeaseAct): boolean {
+  return "lease" in datagram && datagram.lease.act === act;
+}
+
+/** Keeps back what 2 says to 3 from the time when it is told to. */
+class Delayed {
+  readonly flights: Flight[] = [];
+  isHeld = false;
+
+  takes(flight: Flight): boolean {
+    if (!this.isHeld || flight.from !== 2 || flight.to !== 3) return false;
+    this.flights.push(flight);
+    return true;
+  }
+}
+
+describe("what a start said that is over, when it comes after the next start was welcomed", () => {
+  it("grants no lead: no two lead", async () => {
+    const world = new CandidateWorld({ members: 3 });
+    let worst = 0;
+    world.onMoment = () => (worst = Math.max(worst, world.leaders().length));
+    const delayed = new Delayed();
+    // Node 1 does not hear 3, and 2 hears no welcome: it waits, and says hello all the time.
+    world.fate = (flight) => {
+      if (flight.from === 3 && flight.to === 1) return [];
+      if (flight.to === 2 && isLease(flight, "welcome")) return [];
+      return delayed.takes(flight) ? [] : [1];
+    };
+    await world.start(1);
+    await world.start(2);
+    // Its claim has a greater term than the others will have.
+    await world.start(3, { rank: () => ({ epoch: 9 }) });
+    await world.advance(TIMEOUT_MS - 150);
+    delayed.isHeld = true;
+    while (!delayed.flights.some((flight) => isLease(flight, "grant"))) await world.advance(5);
+    expect(delayed.flights.some((flight) => isLease(flight, "hello"))).toBe(true);
+    expect(world.leaders()).toEqual([]);
+    world.kill(2);
+    // Its third start is welcomed by both; nothing else passes between it and 3.
+    delayed.isHeld = false;
+    const greetings: readonly LeaseAct[] = ["hello", "welcome", "note"];
+    world.fate = (flight) =>
+      (flight.from !== 3 && flight.to !== 3) || greetings.some((act) => isLease(flight, act))
+        ? [1]
+        : [];
+    await world.start(2);
+    await world.advance(150);
+    expect(world.leaders()).toEqual([2]);
+    for (const flight of delayed.flights) world.arrive(flight);
+    await world.advance(TIMEOUT_MS);
+    expect(worst).toBe(1);
+  });
+
+  it("does not make the voter mute for ever", async () => {
+    const world = await elected(3);
+    const delayed = new Delayed();
+    world.fate = (flight) => {
+      if (flight.to === 2 && isLease(flight, "welcome")) return [];
+      return delayed.takes(flight) ? [] : [1];
+    };
+    world.kill(2);
+    await world.start(2);
+    await world.advance(TIMEOUT_MS - 50);
+    delayed.isHeld = true;
+    while (!delayed.flights.some((flight) => isLease(flight, "hello"))) await world.advance(5);
+    world.kill(2);
+    delayed.isHeld = false;
+    world.heal();
+    await world.start(2);
+    await world.advance(20);
+    for (const flight of delayed.flights) world.arrive(flight);
+    await world.advance(1000);
+    expect(world.agreedLeader()).toBe(3);
+    world.kill(1);
+    await world.advance(3 * LEASE_MS);
+    expect(world.agreedLeader()).toBe(3);
+  });
+});
