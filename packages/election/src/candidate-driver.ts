@@ -95,7 +95,15 @@ export class CandidateDriver {
     );
     this.#site = createElectionSite(
       { nodeId, cluster, quorum, timings },
-      { clock, random, messenger, logger: deps.logger, state: () => this.#ballotState() },
+      {
+        clock,
+        random,
+        messenger,
+        logger: deps.logger,
+        state: () => this.#ballotState(),
+        // A claimant says to the others that it leads, so that they wait for it. It is no leader.
+        isSettled: () => this.#machine.standpoint.leader !== null,
+      },
     );
   }
 

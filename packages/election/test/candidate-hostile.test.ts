@@ -1,6 +1,13 @@
 import type { LeaseAct } from "@quorate/protocol";
 import { describe, expect, it } from "vitest";
-import { CandidateWorld, LEASE_MS, TIMEOUT_MS, type Flight } from "./support/candidate-world.js";
+import { findLeader } from "../src/index.js";
+import {
+  CandidateWorld,
+  LEASE_MS,
+  Process,
+  TIMEOUT_MS,
+  type Flight,
+} from "./support/candidate-world.js";
 
 async function elected(members: number): Promise<CandidateWorld> {
   const world = new CandidateWorld({ members });
@@ -85,5 +92,21 @@ describe("what a start said that is over, when it comes after the next start was
     world.kill(1);
     await world.advance(3 * LEASE_MS);
     expect(world.agreedLeader()).toBe(3);
+  });
+});
+
+describe("findLeader", () => {
+  it("names nobody who only claims", async () => {
+    const world = new CandidateWorld({ members: 3 });
+    for (const id of [1, 2]) await world.start(id);
+    await world.advance(500);
+    expect(world.leaders()).toEqual([]);
+    const process = new Process(254, 1);
+    world.processes.set(254, process);
+    const found = findLeader({ cluster: "test", members: world.members }, world.network(process));
+    const foundAt = found.then(() => world.leaders());
+    await world.advance(3000);
+    expect(await found).toMatchObject({ leader: 2, term: 1 });
+    expect(await foundAt).toEqual([2]);
   });
 });
