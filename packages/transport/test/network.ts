@@ -49,16 +49,21 @@ export function makeDeps(logger: Logger = silentLogger): TransportDeps & { meter
   return { clock: createClock(), logger, meter: new CountingMeter() };
 }
 
-/** A name service with one address, which may move, and what it was asked for. */
+/** A name service with one address, which may move or go, and what it was asked for. */
 export class FakeNames {
   readonly asked: string[] = [];
-  address = "127.0.0.1";
+  answered = 0;
+  address: string | null = "127.0.0.1";
+  isSilent = false;
 
   readonly lookup: LookupFunction = (name, { all }, callback) => {
     this.asked.push(name);
     const { address } = this;
+    if (this.isSilent) return;
     setImmediate(() => {
-      if (all === true) callback(null, [{ address, family: 4 }]);
+      this.answered += 1;
+      if (address === null) callback(new Error("ENOTFOUND"), "", 4);
+      else if (all === true) callback(null, [{ address, family: 4 }]);
       else callback(null, address, 4);
     });
   };
