@@ -208,6 +208,15 @@ describe("ballots over UDP", () => {
     await until(() => inbox.length === 2);
   });
 
+  test("an answer to port 0, from which a datagram may come, harms nothing", async () => {
+    const { messenger, meter, received, inject, peers } = await setUp();
+    peers.set(three, { host: "127.0.0.1", port: 0 });
+    messenger.send(three, ballotOf(two, "test"));
+    expect(meter.of("ballot_dropped_no_port")).toBe(1);
+    inject(valid);
+    await until(() => received.length === 1);
+  });
+
   test("a peer whose port nobody listens on harms nothing", async () => {
     const { messenger, received, inject, peers } = await setUp();
     peers.set(three, { host: "127.0.0.1", port: 1 });
