@@ -110,3 +110,30 @@ describe("findLeader", () => {
     expect(await foundAt).toEqual([2]);
   });
 });
+
+describe("a leader", () => {
+  it("goes on asking in time under a stream of datagrams that are all fresh", async () => {
+    const world = await elected(3);
+    const last = world.sent.findLast((flight) => flight.from === 2 && isLease(flight, "grant"));
+    if (last === undefined || !("lease" in last.datagram)) throw new Error("2 granted nothing");
+    const { datagram } = last;
+    const lease = { ...datagram.lease, act: "note" as const };
+    for (let sequence = 1_000_000n; sequence < 1_006_000n; sequence += 1n) {
+      world.arrive({ ...last, datagram: { ...datagram, lease, sequence } });
+      await world.advance(0.5);
+    }
+    expect(world.candidate(3).isLeading).toBe(true);
+    expect(world.candidate(3).state.term).toBe(1);
+  });
+
+  it("says goodbye twice also when a listener closes it: one datagram may be lost", async () => {
+    const world = new CandidateWorld({ members: 3 });
+    await world.startAll();
+    const candidate = world.candidate(3);
+    candidate.on("leading", () => void candidate.close());
+    await world.advance(LEASE_MS);
+    expect(candidate.state.status).toBe("closed");
+    const goodbyes = world.sent.filter((one) => one.from === 3 && isLease(one, "release"));
+    expect(goodbyes.map(({ to }) => to)).toEqual([1, 2, 1, 2]);
+  });
+});
