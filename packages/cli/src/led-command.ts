@@ -21,8 +21,8 @@ export class LedCommand {
   readonly #guard: ChildProcess;
   readonly #leadsForMs: () => number;
   readonly #telling: NodeJS.Timeout;
-  /** The command's process group, as the guard has told. */
-  #group: number | null = null;
+  /** What the guard has told: the command's process group, and that the lead was over. */
+  #told = "";
 
   constructor(commandLine: string, env: Io["env"], leadsForMs: () => number) {
     this.#leadsForMs = leadsForMs;
@@ -32,18 +32,24 @@ export class LedCommand {
       // Ctrl-Z, and signals to the process group of this process, must not reach the guard.
       detached: true,
     });
-    this.#guard.stdio[3]?.once("data", (told: Buffer) => (this.#group = Number(told.toString())));
+    this.#guard.stdio[3]?.on("data", (told: Buffer) => (this.#told += told.toString()));
     // The guard may end between two messages; how it ended is told below.
     this.#guard.stdin?.on("error", () => undefined);
     this.#tellLead();
     this.#telling = setInterval(() => this.#tellLead(), TELL_MS);
     this.ended = new Promise((resolve) => {
       this.#guard.once("error", (error) => resolve(`before it began: ${error.message}`));
-      this.#guard.once("exit", (code, signal) => {
+      // After all that it has told.
+      this.#guard.once("close", (code, signal) => {
         clearInterval(this.#telling);
         resolve(code === null ? this.#guardKilled(signal) : `with code ${code}`);
       });
     });
+  }
+
+  /** Whether the guard ended it: as far as it had been told, the lead was over. */
+  get isOverdue(): boolean {
+    return this.#told.includes("over");
   }
 
   /** The lead is lost: the guard ends the command before another node may lead. */
@@ -59,7 +65,8 @@ export class LedCommand {
   }
 
   #guardKilled(signal: NodeJS.Signals | null): string {
-    const failure = this.#group === null ? null : signalGroup(this.#group, "SIGKILL");
+    const group = Number.parseInt(this.#told, 10);
+    const failure = Number.isNaN(group) ? null : signalGroup(group, "SIGKILL");
     return `by ${signal ?? "a signal"}${failure === null ? "" : `, and not wholly: ${failure}`}`;
   }
 

@@ -31,7 +31,11 @@ const command = spawn(process.argv[2] ?? "", {
 let isFailureTold = false;
 
 // The parent ends the command if this process is killed. If the parent is gone, so will the input.
-if (command.pid !== undefined) write(PARENT_FD, `${command.pid}\n`, () => undefined);
+tellParent(String(command.pid ?? ""));
+
+function tellParent(text: string): void {
+  write(PARENT_FD, `${text}\n`, () => undefined);
+}
 
 function signal(name: NodeJS.Signals): void {
   const failure = command.pid === undefined ? null : signalGroup(command.pid, name);
@@ -55,7 +59,11 @@ input.on("line", (line) => {
 input.on("close", () => end(LOST_STOP_MS));
 
 const checking = setInterval(() => {
-  if (process.hrtime.bigint() >= leadEnds) end(LOST_STOP_MS);
+  if (process.hrtime.bigint() >= leadEnds) {
+    // It may have been paused, and lead yet: then it starts the command again.
+    if (killAt === null) tellParent("over");
+    end(LOST_STOP_MS);
+  }
   if (killAt !== null && performance.now() >= killAt) signal("SIGKILL");
 }, CHECK_MS);
 

@@ -233,6 +233,19 @@ describe("quorate elect", () => {
     },
   );
 
+  it("starts its command again when it was paused and leads yet", async () => {
+    const members = await memberList(1);
+    const candidate = elect(1, members, "--json", "--exec", WORKING);
+    await until("it works", () => candidate.has("working"));
+    candidate.signal("SIGSTOP");
+    await until("its command ends", () => candidate.has("ended"));
+    candidate.signal("SIGCONT");
+    const working = () => candidate.lines.filter(({ status }) => status === "working");
+    await until("it works again", () => working().length === 2);
+    candidate.signal("SIGTERM");
+    expect(await candidate.exited).toBe(0);
+  });
+
   it("ends its command when the process is killed that guards it", async () => {
     const members = await memberList(1);
     const command = `echo "{\\"status\\":\\"working\\",\\"node\\":$PPID}"; sleep 1000; true`;
