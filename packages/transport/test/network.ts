@@ -24,12 +24,14 @@ export const loopback = { host: "127.0.0.1", port: 0 };
 
 const WAIT_MS_MAX = 10_000;
 
-/** Polls once per turn of the event loop: as fast as anything can become true. */
+/** Between two looks, so that one who waits leaves the processor to what is waited for. */
+const POLL_MS = 1;
+
 export async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + WAIT_MS_MAX;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`never held: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
