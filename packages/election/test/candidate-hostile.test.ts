@@ -112,6 +112,29 @@ describe("findLeader", () => {
 });
 
 describe("a leader", () => {
+  it.each([3, 5])(
+    "of %i keeps its lead when any one way is cut, but for a member",
+    async (count) => {
+      for (const from of Array.from({ length: count }, (_, index) => index + 1)) {
+        for (let to = 1; to <= count; to += 1) {
+          if (from === to) continue;
+          const world = await elected(count);
+          const lost: string[] = [];
+          world.candidate(count).on("lost", ({ reason }) => lost.push(reason));
+          world.fate = (flight) => (flight.from === from && flight.to === to ? [] : [1]);
+          await world.advance(20_000);
+          expect(lost, `${from}>${to}`).toEqual([]);
+          const deaf = from === count ? to : null;
+          for (const id of world.ids) {
+            if (id === count) continue;
+            const { status } = world.candidate(id).state;
+            expect(status, `${id} with ${from}>${to}`).toBe(id === deaf ? "electing" : "following");
+          }
+        }
+      }
+    },
+  );
+
   it("goes on asking in time under a stream of datagrams that are all fresh", async () => {
     const world = await elected(3);
     const last = world.sent.findLast((flight) => flight.from === 2 && isLease(flight, "grant"));
@@ -124,6 +147,19 @@ describe("a leader", () => {
     }
     expect(world.candidate(3).isLeading).toBe(true);
     expect(world.candidate(3).state.term).toBe(1);
+  });
+
+  it.each(["close", "lease"])("hears that it has lost before any member does (%s)", async (how) => {
+    const world = await elected(3);
+    const releases = (): number => world.sent.filter((one) => isLease(one, "release")).length;
+    const told: [number, boolean][] = [];
+    const candidate = world.candidate(3);
+    candidate.on("lost", () => told.push([releases(), candidate.isLeading]));
+    if (how === "lease") world.partition([3]);
+    else void candidate.close();
+    await world.advance(LEASE_MS + 1);
+    expect(told).toEqual([[0, false]]);
+    expect(releases()).toBeGreaterThan(0);
   });
 
   it("says goodbye twice also when a listener closes it: one datagram may be lost", async () => {
