@@ -78,8 +78,9 @@ export class Leader {
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
-      onRefused: (fid, request, { code, message, judgedAt }) => {
-        this.#refuseInOrder(fid, request, new QuorateError(code, message), judgedAt);
+      onRefused: (fid, request, { code, message, at, judgedAt }) => {
+        const details = at === undefined ? {} : { at };
+        this.#refuseInOrder(fid, request, new QuorateError(code, message, { details }), judgedAt);
       },
     });
     this.#announcedMark = initialEnd.txnid;
@@ -330,7 +331,9 @@ export class Leader {
   }
 
   #refuse(fid: string, { reqId }: RequestMsg, error: QuorateError): void {
-    this.#answer(this.#deps.factory.createAbort(fid, reqId, error.code, error.message));
+    const { code, message, details } = error;
+    const at = typeof details["at"] === "number" ? details["at"] : -1;
+    this.#answer(this.#deps.factory.createAbort(fid, reqId, code, message, at));
   }
 
   #answer(answer: AbortMsg | ResponseMsg): void {
@@ -338,7 +341,7 @@ export class Leader {
     if (fid !== this.getFollowerId()) {
       for (const pipe of this.#peers.towards(fid)) pipe.send(answer);
     } else if (answer.kind === "abort") {
-      this.#deps.handler.abort(fid, reqId, answer.code, error);
+      this.#deps.handler.abort(fid, reqId, answer.code, error, answer.at);
     } else {
       this.#deps.handler.respond(fid, reqId, error, answer.content);
     }

@@ -368,12 +368,12 @@ export class ServerAction implements NodeState {
     this.#considerCheckpoint();
   }
 
-  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void {
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string, at = -1): void {
     assert(fid === this.#fid, "an abort of this node's own request", { fid });
     const retryable = code === "ERR_SERVER_BUSY" || code === "ERR_SERVER_NOT_READY";
     this.#deps.requests.completeRequest(reqId, {
       ok: false,
-      error: new QuorateError(code, error, { retryable }),
+      error: new QuorateError(code, error, { retryable, details: at === -1 ? {} : { at } }),
     });
   }
 

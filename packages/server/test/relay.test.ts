@@ -300,7 +300,7 @@ describe("the relay of one node", () => {
     const [one, two] = [connect(11), connect(12)];
     await one.join();
     await clock.pass(DEFAULT_TIMINGS.followerTimeoutMs + 1);
-    two.receive({ kind: "heartbeat", round: 0, answer: true });
+    two.receive({ kind: "heartbeat", round: 0, answer: true, touches: [] });
     relay.tick();
     expect([one.closed, two.closed]).toEqual([["ERR_PROTOCOL_TIMEOUT"], []]);
     relay.close(new QuorateError("ERR_PROTOCOL_CLOSED", "lost"));

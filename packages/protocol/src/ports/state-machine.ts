@@ -6,7 +6,13 @@ import type { Txnid } from "../txnid.js";
 /** What a request became: a deterministic, idempotent transaction, or a refusal. */
 export type Prepared =
   | { readonly ok: true; readonly op: number; readonly key: string; readonly content: Uint8Array }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** Which operation of a multi it was that failed. */
+      readonly at?: number;
+    };
 
 export interface PrepareContext {
   /** The txnid that the transaction will have if it is not refused. */
