@@ -69,6 +69,8 @@ export const CUSTOM_REQUESTS_MAX = 10_000;
 /** How long one of them waits. Then its client is told that the outcome is unknown. */
 export const CUSTOM_REQUEST_MS_MAX = 30_000;
 
+/** Bytes of a session's password. */
+export const SESSION_PASSWORD_BYTES = 16;
 /** Operations of one multi, so that applying it is one short turn. More: ERR_ARG_TOO_LARGE. */
 export const MULTI_OPERATIONS_MAX = 10_000;
 /** Sessions that one heartbeat names. The rest goes with the next ones. */

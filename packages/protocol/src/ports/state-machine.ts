@@ -2,6 +2,7 @@ import type { LogEntryMsg } from "../entry-batch.js";
 import type { ErrorCode } from "../errors.js";
 import type { StateRow } from "../messages.js";
 import type { Txnid } from "../txnid.js";
+import type { SessionInfo, StateListener } from "./service.js";
 
 /** What a request became: a deterministic, idempotent transaction, or a refusal. */
 export type Prepared =
@@ -36,6 +37,15 @@ export interface StateChanges {
   abandon(): void;
 }
 
+/** The sessions of the applied state. */
+export interface SessionSource {
+  readonly size: number;
+  get(id: bigint): SessionInfo | undefined;
+  all(): Iterable<SessionInfo>;
+  /** Prepared to be closed, and not closed yet. */
+  isClosing(id: bigint): boolean;
+}
+
 /**
  * The replicated state machine. Deterministic: the same entries in the same order give the same
  * digest everywhere. No ambient input. Called from the event loop only.
@@ -67,4 +77,16 @@ export interface StateMachine {
   reset(): void;
   /** Loads rows of a checkpoint into an empty state, in any number of calls. */
   restore(rows: readonly StateRow[]): void;
+  /** Default: it has none. */
+  readonly sessions?: SessionSource | undefined;
+  /**
+   * Tells what changes, after each transaction is wholly applied; nothing while rows are restored.
+   * At most one listener; null takes it away.
+   */
+  attach?(listener: StateListener | null): void;
+  /**
+   * Paths of nodes that are to go by themselves: containers without children, nodes whose time to
+   * live is over. A guess, at most so many: `prepare` judges each deleteExpired again.
+   */
+  expiredNodes?(wallTimeMs: number, max: number): readonly string[];
 }
