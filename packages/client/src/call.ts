@@ -16,6 +16,8 @@ export interface Call {
   settled: boolean;
   /** It has left on a connection that may still answer. */
   sent: boolean;
+  /** On that connection. */
+  id: number;
 }
 
 export interface Answer {
@@ -25,6 +27,12 @@ export interface Answer {
 
 export function bytesOf(call: Pick<Call, "key" | "content">): number {
   return 32 + call.key.length * 3 + call.content.length;
+}
+
+/** Null when it is a deadline; Infinity is one, too. */
+export function timeoutRefusal(timeoutMs: unknown): QuorateError | null {
+  if (typeof timeoutMs === "number" && timeoutMs > 0) return null;
+  return new QuorateError("ERR_ARG_VALUE", "timeoutMs is a number of milliseconds above 0");
 }
 
 export function outcomeUnknown(why: string, cause?: unknown): QuorateError {

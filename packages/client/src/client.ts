@@ -2,6 +2,7 @@ import { QuorateError, type CommittedEvent, type Txnid } from "@quorate/protocol
 import { treeClient, type TreeClient } from "@quorate/znode";
 import { realAmbient, type Ambient } from "./ambient.js";
 import { REQUEST_TIMEOUT_MS, SERVERS_MAX } from "./limits.js";
+import { timeoutRefusal } from "./call.js";
 import { Session } from "./session.js";
 import type { OpenSocket } from "./socket.js";
 
@@ -63,6 +64,7 @@ export function createClientOver(
   deps: ClientDeps,
 ): QuorateClient {
   checkServers(options.servers);
+  if (options.timeoutMs !== undefined) checkTimeout(options.timeoutMs);
   const session = new Session(
     options.servers,
     deps.openSocket ?? openSocket,
@@ -90,15 +92,32 @@ export function createClientOver(
   };
 }
 
+/** @throws ERR_ARG_VALUE for what would be no deadline at all, such as NaN. */
+function checkTimeout(timeoutMs: number): void {
+  const refused = timeoutRefusal(timeoutMs);
+  if (refused !== null) throw refused;
+}
+
 function checkServers(servers: readonly string[]): void {
   if (servers.length === 0 || servers.length > SERVERS_MAX) {
     throw new QuorateError("ERR_ARG_VALUE", `servers: 1..${SERVERS_MAX} are needed`);
   }
   for (const server of servers) {
-    if (!/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/.test(server)) {
+    if (!isAddress(server)) {
       throw new QuorateError("ERR_ARG_VALUE", 'a server is written like "127.0.0.1:9003"', {
         details: { server: server.slice(0, 200) },
       });
     }
+  }
+}
+
+/** Written like an address, and one of which a URL can be made: then every socket can be. */
+function isAddress(server: string): boolean {
+  if (!/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]@?#]+):\d{1,5}$/.test(server)) return false;
+  try {
+    return new URL(`ws://${server}`).pathname === "/";
+  } catch {
+    // A port above 65535, an IPv6 address that is none, a bad escape.
+    return false;
   }
 }

@@ -6,11 +6,13 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import type { Ambient } from "./ambient.js";
-import { bytesOf, outcomeUnknown, type Answer, type Call } from "./call.js";
+import { bytesOf, outcomeUnknown, timeoutRefusal, type Answer, type Call } from "./call.js";
 import { Connector } from "./connector.js";
 import { Link } from "./link.js";
 import { Subscription } from "./subscription.js";
 import {
+  KEPT_MS,
+  LEAVE_MS_MAX,
   OUTSTANDING_BYTES_MAX,
   OUTSTANDING_MAX,
   REFUSALS_MAX,
@@ -37,6 +39,8 @@ export interface SubscribeCallOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+type Asked = Pick<CallOptions, "signal" | "timeoutMs">;
+
 /** Refusals that leave nothing behind: the same request may be sent again, also elsewhere. */
 const NOT_TAKEN_ON: ReadonlySet<string> = new Set([
   "ERR_SERVER_NOT_READY",
@@ -60,11 +64,12 @@ export class Session {
   /** Not sent, in order. */
   #waiting: Call[] = [];
   #link: Link | null = null;
+  #linkedAt = 0;
   #sweeper: Timer | null = null;
   #retry: Timer | null = null;
   #refusals = 0;
   /** Set to leave a server that does not take requests on, once its answers are in. */
-  #isLeaving = false;
+  #leavingSince: number | null = null;
   #hasSeenState = false;
   #isClosed = false;
 
@@ -78,7 +83,7 @@ export class Session {
 
   call(op: number, key: string, content: Uint8Array, options: CallOptions): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const refused = this.#refusal(options.signal, bytesOf({ key, content }));
+      const refused = this.#refusal(options, bytesOf({ key, content }));
       if (refused !== null) {
         reject(refused);
         return;
@@ -94,6 +99,7 @@ export class Session {
         reject,
         settled: false,
         sent: false,
+        id: 0,
       };
       this.#calls.set(call, call);
       this.#bytes += bytesOf(call);
@@ -116,7 +122,7 @@ export class Session {
       },
     );
     const { stream } = subscription;
-    const refused = this.#subscriptionRefusal(signal);
+    const refused = this.#subscriptionRefusal(options);
     if (refused !== null) {
       stream.end(refused);
       return stream;
@@ -143,16 +149,20 @@ export class Session {
     }
   }
 
-  #subscriptionRefusal(signal: AbortSignal | undefined): QuorateError | null {
+  #subscriptionRefusal({ signal, timeoutMs }: Asked): QuorateError | null {
     if (this.#isClosed) return closedError();
     if (signal?.aborted === true) return aborted(signal);
+    const refused = timeoutRefusal(timeoutMs);
+    if (refused !== null) return refused;
     if (this.#subscriptions.size < SUBSCRIPTIONS_MAX) return null;
     return new QuorateError("ERR_CLIENT_BUSY", "this client has too many subscriptions");
   }
 
-  #refusal(signal: AbortSignal | undefined, bytes: number): QuorateError | null {
+  #refusal({ signal, timeoutMs }: Asked, bytes: number): QuorateError | null {
     if (this.#isClosed) return closedError();
     if (signal?.aborted === true) return aborted(signal);
+    const refused = timeoutRefusal(timeoutMs);
+    if (refused !== null) return refused;
     if (this.#calls.size >= OUTSTANDING_MAX || this.#bytes + bytes > OUTSTANDING_BYTES_MAX) {
       return new QuorateError("ERR_CLIENT_BUSY", "too many requests wait for their answer", {
         retryable: true,
@@ -168,7 +178,7 @@ export class Session {
       this.#connector.start();
       return;
     }
-    if (this.#isLeaving || this.#retry !== null) return;
+    if (this.#leavingSince !== null || this.#retry !== null) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const call of waiting) if (!call.settled) this.#link.send(call);
@@ -182,7 +192,8 @@ export class Session {
 
   #onOpen(socket: ClientSocket, server: string): void {
     this.#refusals = 0;
-    this.#isLeaving = false;
+    this.#leavingSince = null;
+    this.#linkedAt = this.#ambient.clock.now();
     const link = new Link(socket, { server, isCaughtUp: !this.#hasSeenState }, this.#ambient, {
       onAnswer: (call, txnid, content) => this.#onAnswer(call, txnid, content),
       onRefused: (call, error) => this.#onRefused(call, error),
@@ -215,10 +226,10 @@ export class Session {
       this.#refusals += 1;
       if (error.code === "ERR_SERVER_CLOSED") {
         // It stops, and says so before it closes the connection: nothing to wait for here.
-        this.#isLeaving = true;
+        this.#leave();
       } else {
         if (this.#refusals >= REFUSALS_MAX && error.code !== "ERR_SERVER_BUSY") {
-          this.#isLeaving = true;
+          this.#leave();
         }
         this.#retryLater();
       }
@@ -237,12 +248,12 @@ export class Session {
         this.#endSubscription(subscription, end);
         return;
       }
-      this.#isLeaving = true;
+      this.#leave();
     } else if (NOT_TAKEN_ON.has(error.code)) {
       this.#refusals += 1;
       // One that had begun ends so when this server falls behind the others.
       const isBehind = subscription.hasBegun || this.#refusals >= REFUSALS_MAX;
-      if (isBehind || error.code === "ERR_SERVER_CLOSED") this.#isLeaving = true;
+      if (isBehind || error.code === "ERR_SERVER_CLOSED") this.#leave();
       else this.#retryLater();
     } else {
       this.#endSubscription(subscription, error);
@@ -298,8 +309,16 @@ export class Session {
     });
   }
 
+  #leave(): void {
+    this.#leavingSince ??= this.#ambient.clock.now();
+  }
+
+  /** Once everything that somebody waits for is answered; or after a while, for others wait, too. */
   #leaveIfDone(): void {
-    if (!this.#isLeaving || this.#link === null || this.#link.inFlightCount > 0) return;
+    if (this.#leavingSince === null || this.#link === null) return;
+    const isLate = this.#ambient.clock.now() - this.#leavingSince >= LEAVE_MS_MAX;
+    if (this.#link.inFlightCount > 0 && !isLate) return;
+    this.#connector.turnedAway();
     this.#link.close(`${this.#link.server} takes no requests on`);
   }
 
@@ -315,10 +334,13 @@ export class Session {
   #sweep(): void {
     const now = this.#ambient.clock.now();
     this.#link?.sweep(now);
+    const isKept = this.#link !== null && this.#leavingSince === null;
+    if (isKept && now - this.#linkedAt >= KEPT_MS) this.#connector.kept();
     for (const call of this.#calls.values()) {
       if (now >= call.deadline) this.#settle(call, this.#timeoutOf(call));
     }
     this.#waiting = this.#waiting.filter((call) => !call.settled);
+    this.#leaveIfDone();
     for (const subscription of this.#subscriptions) {
       if (subscription.hasBegun || now < subscription.deadline) continue;
       this.#endSubscription(subscription, this.#lateError());
@@ -359,6 +381,7 @@ export class Session {
 
   #forget(call: Call): void {
     call.settled = true;
+    if (call.sent) this.#link?.giveUp(call);
     this.#calls.delete(call);
     this.#bytes -= bytesOf(call);
   }
