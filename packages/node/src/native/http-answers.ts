@@ -95,9 +95,9 @@ export class HttpAnswers {
 
   #watch(request: IncomingMessage, response: ServerResponse): void {
     try {
-      if (this.#watches.size >= WATCHES_MAX) {
-        throw new QuorateError("ERR_SERVER_BUSY", "too many watches", { retryable: true });
-      }
+      // An answer that waits behind another one is not told that its connection has gone.
+      if (response.socket === null) throw busy("this connection is still being answered");
+      if (this.#watches.size >= WATCHES_MAX) throw busy("too many watches");
       const watch = openWatch(watchRequestOf(request), response, this.#deps);
       this.#watches.add(watch);
       response.once("close", () => this.#watches.delete(watch));
@@ -109,6 +109,10 @@ export class HttpAnswers {
       send(response, statusOf(error), { error: { code, message, ...details } });
     }
   }
+}
+
+function busy(message: string): QuorateError {
+  return new QuorateError("ERR_SERVER_BUSY", message, { retryable: true });
 }
 
 function statusOf({ code, retryable }: QuorateError): number {

@@ -11,7 +11,14 @@ import type { VitalsDocument } from "../vitals.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
-import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } from "./limits.js";
+import {
+  CONNECTIONS_MAX,
+  FRAME_FRAGMENTS_MAX,
+  FRAME_READS_MAX,
+  HTTP_HEADER_BYTES_MAX,
+  HTTP_REQUEST_MS,
+  SWEEP_MS,
+} from "./limits.js";
 
 export interface NativePortDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> &
@@ -94,6 +101,8 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
   const acceptor = new WebSocketServer({
     noServer: true,
     maxPayload: NATIVE_FRAME_BYTES_MAX,
+    maxFragments: FRAME_FRAGMENTS_MAX,
+    maxBufferedChunks: FRAME_READS_MAX,
     perMessageDeflate: false,
     clientTracking: false,
     handleProtocols: () => NATIVE_SUBPROTOCOL,
@@ -140,6 +149,8 @@ function acceptUpgrade(
     return;
   }
   deps.logger.warn("refused a client connection", { reason });
+  // Half closed it would stay for as long as the client likes, also when the port closes.
+  socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
       `Content-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,
