@@ -39,6 +39,7 @@ export class HttpAnswers {
       response.setHeader("Vary", "Origin");
     }
     if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("Allow", "GET, HEAD");
       send(response, 405, { error: "GET only" });
       return;
     }
@@ -68,8 +69,10 @@ export class HttpAnswers {
         return;
       case "/watch":
         // A stream without an end has no head alone.
-        if (request.method === "HEAD") send(response, 405, { error: "GET only" });
-        else this.#watch(request, response);
+        if (request.method === "HEAD") {
+          response.setHeader("Allow", "GET");
+          send(response, 405, { error: "GET only" });
+        } else this.#watch(request, response);
         return;
       default:
         send(response, 404, { error: "there are /status, /healthz, /readyz, /metrics and /watch" });
@@ -83,7 +86,11 @@ export class HttpAnswers {
   #metrics(response: ServerResponse): void {
     this.#deps.metrics().then(
       ({ type, text }) => {
-        response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store" });
+        response.writeHead(200, {
+          "Content-Type": type,
+          "Cache-Control": "no-store",
+          "X-Content-Type-Options": "nosniff",
+        });
         response.end(text);
       },
       (error: unknown) => {
