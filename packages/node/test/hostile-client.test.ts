@@ -7,6 +7,7 @@ import { openTestPort, until, type PortSetup } from "./support.js";
 /** A client that writes what it likes and hears what comes. */
 class RawSocket implements Disposable {
   text = "";
+  isEnded = false;
   isOver = false;
   readonly socket: Socket;
 
@@ -19,6 +20,7 @@ class RawSocket implements Disposable {
     });
     this.socket.on("data", (data: Buffer) => (this.text += data.toString("latin1")));
     this.socket.on("error", () => undefined);
+    this.socket.on("end", () => (this.isEnded = true));
     this.socket.on("close", () => (this.isOver = true));
   }
 
@@ -64,6 +66,36 @@ describe("a refused upgrade", () => {
     );
     await until(() => client.text.includes("403"));
     await setup[Symbol.asyncDispose]();
+  });
+});
+
+describe("a request that offers HTTP/2 in the clear, as curl --http2 and Java do", () => {
+  const offer = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"];
+
+  it("is answered in HTTP/1.1", async () => {
+    await using setup = await openTestPort();
+    using client = new RawSocket(setup);
+    client.socket.write(get("/readyz", ...offer));
+    await until(() => client.isEnded);
+    expect(client.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(client.text).toContain('{"ready":true}');
+  });
+
+  it("is judged by its Host and Origin like any other", async () => {
+    await using setup = await openTestPort();
+    using client = new RawSocket(setup);
+    client.socket.write(get("/readyz", ...offer, "Origin: https://evil.example"));
+    await until(() => client.isEnded);
+    expect(client.text).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  it("may be for a watch, which ends with its connection", async () => {
+    await using setup = await openTestPort();
+    using client = new RawSocket(setup);
+    client.socket.write(get("/watch", ...offer));
+    await until(() => client.text.includes("retry: 1000"));
+    client.socket.destroy();
+    await until(() => setup.feed.subscriptionCount === 0);
   });
 });
 

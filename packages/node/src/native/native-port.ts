@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, ServerResponse, type IncomingMessage, type Server } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { QuorateError, type Clock, type Logger, type Meter } from "@quorate/protocol";
@@ -76,7 +77,8 @@ export async function openNativePort(
   http.on("request", (request, response) => answers.answer(request, response));
   const acceptor = createAcceptor(connections, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    acceptUpgrade(acceptor, { request, socket, head }, config, deps);
+    if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
+    else answerAnyway(answers, request, socket);
   });
   const bound = await listen(http, config.host.request);
   const sweeper = startSweeping(deps.clock, () => {
@@ -120,6 +122,27 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
     });
   });
   return acceptor;
+}
+
+function isForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/**
+ * Java's client and `curl --http2` offer HTTP/2 with their first request, which a server need not take
+ * up. Node has detached the socket by then, so the answer is its last.
+ */
+function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Duplex): void {
+  socket.on("error", () => socket.destroy());
+  // Nobody reads it any more, and unread it would not say that its client has gone.
+  socket.once("end", () => socket.destroy());
+  socket.resume();
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  // What an HTTP server hands over in `upgrade` is the connection that it accepted.
+  response.assignSocket(socket as Socket);
+  response.once("finish", () => socket.end(() => socket.destroy()));
+  answers.answer(request, response);
 }
 
 interface Upgrade {
