@@ -71,8 +71,8 @@ export class Connector {
   }
 
   /**
-   * A server that answers did not take something on and is left for another. Once all have, the next
-   * is tried after a pause, although the connections themselves were good.
+   * A server that answers did not take something on and is left for another. Once all have, the
+   * next is tried after a pause, although the connections themselves were good.
    */
   turnedAway(): void {
     this.#turnedAway += 1;

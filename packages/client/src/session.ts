@@ -313,7 +313,7 @@ export class Session {
     this.#leavingSince ??= this.#ambient.clock.now();
   }
 
-  /** Once everything that somebody waits for is answered; or after a while, for others wait, too. */
+  /** Once everything that somebody waits for is answered; or after a while: others wait, too. */
   #leaveIfDone(): void {
     if (this.#leavingSince === null || this.#link === null) return;
     const isLate = this.#ambient.clock.now() - this.#leavingSince >= LEAVE_MS_MAX;

@@ -137,7 +137,8 @@ describe("a client that is closed", () => {
       const accept = createHash("sha1").update(key).digest("base64");
       socket.write(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-          `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${NATIVE_SUBPROTOCOL}\r\n\r\n`,
+          `Sec-WebSocket-Accept: ${accept}\r\n` +
+          `Sec-WebSocket-Protocol: ${NATIVE_SUBPROTOCOL}\r\n\r\n`,
       );
       socket.on("data", () => (isAsked = true));
       socket.once("end", () => {

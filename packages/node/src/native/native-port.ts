@@ -129,8 +129,8 @@ function isForWebSocket({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Java's client and `curl --http2` offer HTTP/2 with their first request, which a server need not take
- * up. Node has detached the socket by then, so the answer is its last.
+ * Java's client and `curl --http2` offer HTTP/2 with their first request, which a server need not
+ * take up. Node has detached the socket by then, so the answer is its last.
  */
 function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Duplex): void {
   socket.on("error", () => socket.destroy());
