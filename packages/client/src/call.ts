@@ -29,12 +29,6 @@ export function bytesOf(call: Pick<Call, "key" | "content">): number {
   return 32 + call.key.length * 3 + call.content.length;
 }
 
-/** Null when it is a deadline; Infinity is one, too. */
-export function timeoutRefusal(timeoutMs: unknown): QuorateError | null {
-  if (typeof timeoutMs === "number" && timeoutMs > 0) return null;
-  return new QuorateError("ERR_ARG_VALUE", "timeoutMs is a number of milliseconds above 0");
-}
-
 export function outcomeUnknown(why: string, cause?: unknown): QuorateError {
   return new QuorateError(
     "ERR_CLIENT_OUTCOME_UNKNOWN",

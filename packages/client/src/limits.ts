@@ -27,6 +27,8 @@ export const KEPT_MS = 1000;
 /** For the other side to take part in closing. Then the connection is cut. */
 export const CLOSE_MS = 1000;
 export const REQUEST_TIMEOUT_MS = 5000;
+/** The longest that a call may be told to wait, which is what a timer can count. ERR_ARG_VALUE. */
+export const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 export const SERVERS_MAX = 100;
 /** Subscriptions of one client, as many as a server takes of one connection. ERR_CLIENT_BUSY. */
 export const SUBSCRIPTIONS_MAX = 32;

@@ -6,7 +6,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import type { Ambient } from "./ambient.js";
-import { bytesOf, outcomeUnknown, timeoutRefusal, type Answer, type Call } from "./call.js";
+import { bytesOf, outcomeUnknown, type Answer, type Call } from "./call.js";
 import { Connector } from "./connector.js";
 import { Link } from "./link.js";
 import { Subscription } from "./subscription.js";
@@ -38,8 +38,6 @@ export interface SubscribeCallOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
-
-type Asked = Pick<CallOptions, "signal" | "timeoutMs">;
 
 /** Refusals that leave nothing behind: the same request may be sent again, also elsewhere. */
 const NOT_TAKEN_ON: ReadonlySet<string> = new Set([
@@ -83,7 +81,7 @@ export class Session {
 
   call(op: number, key: string, content: Uint8Array, options: CallOptions): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const refused = this.#refusal(options, bytesOf({ key, content }));
+      const refused = this.#refusal(options.signal, bytesOf({ key, content }));
       if (refused !== null) {
         reject(refused);
         return;
@@ -122,7 +120,7 @@ export class Session {
       },
     );
     const { stream } = subscription;
-    const refused = this.#subscriptionRefusal(options);
+    const refused = this.#subscriptionRefusal(signal);
     if (refused !== null) {
       stream.end(refused);
       return stream;
@@ -149,20 +147,16 @@ export class Session {
     }
   }
 
-  #subscriptionRefusal({ signal, timeoutMs }: Asked): QuorateError | null {
+  #subscriptionRefusal(signal: AbortSignal | undefined): QuorateError | null {
     if (this.#isClosed) return closedError();
     if (signal?.aborted === true) return aborted(signal);
-    const refused = timeoutRefusal(timeoutMs);
-    if (refused !== null) return refused;
     if (this.#subscriptions.size < SUBSCRIPTIONS_MAX) return null;
     return new QuorateError("ERR_CLIENT_BUSY", "this client has too many subscriptions");
   }
 
-  #refusal({ signal, timeoutMs }: Asked, bytes: number): QuorateError | null {
+  #refusal(signal: AbortSignal | undefined, bytes: number): QuorateError | null {
     if (this.#isClosed) return closedError();
     if (signal?.aborted === true) return aborted(signal);
-    const refused = timeoutRefusal(timeoutMs);
-    if (refused !== null) return refused;
     if (this.#calls.size >= OUTSTANDING_MAX || this.#bytes + bytes > OUTSTANDING_BYTES_MAX) {
       return new QuorateError("ERR_CLIENT_BUSY", "too many requests wait for their answer", {
         retryable: true,

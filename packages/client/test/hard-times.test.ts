@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, vi } from "vitest";
-import { errorCodeOf, makeTxnid, QuorateError, type CommittedEvent } from "@quorate/protocol";
+import { errorCodeOf, makeTxnid, type CommittedEvent } from "@quorate/protocol";
 import { NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { createClient } from "../src/index.js";
 import { CLOSE_MS } from "../src/limits.js";
@@ -160,17 +160,6 @@ describe("a client that is closed", () => {
     client.close();
     expect(await read).toBe("ERR_CLIENT_CLOSED");
     expect(client.clock.timerCount).toBe(0);
-  });
-});
-
-describe("a deadline", () => {
-  it.each([Number.NaN, -1, 0, "5"])("of %s is refused, not taken for none", async (timeoutMs) => {
-    using client = openClient({ servers: ["127.0.0.1:1"] });
-    const settings = { timeoutMs: timeoutMs as number };
-    expect(await codeOf(client.get("/a", settings))).toBe("ERR_ARG_VALUE");
-    expect(await codeOf(client.subscribe(settings).next())).toBe("ERR_ARG_VALUE");
-    const options = { servers: ["127.0.0.1:1"], ...settings };
-    expect(() => createClient(options)).toThrow(QuorateError);
   });
 });
 
