@@ -10,7 +10,7 @@ import * as nodeEntry from "../src/index.js";
 import { FakeEndpoint, until } from "./fake-endpoint.js";
 
 /** What docs/clients.md states; a page should not pay more for the client than for its pictures. */
-const MINIFIED_BYTES_MAX = 58 * 1024;
+const MINIFIED_BYTES_MAX = 60 * 1024;
 const GZIPPED_BYTES_MAX = 22 * 1024;
 
 let bundle: BuildResult<{ write: false; metafile: true }>;
