@@ -67,6 +67,7 @@ describe("the client in a browser", () => {
       TextEncoder,
       TextDecoder,
       AbortController,
+      URL,
       performance,
       setTimeout,
       clearTimeout,
