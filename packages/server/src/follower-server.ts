@@ -1,5 +1,6 @@
 import { Follower } from "@quorate/broadcast";
 import {
+  errorCodeOf,
   isErrorCode,
   PENDING_READS_MAX,
   QuorateError,
@@ -211,9 +212,10 @@ export class FollowerServer implements Role {
       this.#retryConnect();
       return;
     }
-    const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", "the leader cannot be reached", {
-      cause: error,
-    });
+    // The refusal's own code must reach the log: another version, secret or cluster (errors.md).
+    const why = errorCodeOf(error);
+    const text = `the leader cannot be reached${why === undefined ? "" : `: ${why}`}`;
+    const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", text, { cause: error });
     this.#end({ kind: "lost", error: reason, isPeerGone: true });
   }
 

@@ -129,6 +129,7 @@ export class FakeHost {
       this.log.push(batch);
       return this.#write(`append ${String(batch.last & 0xffffn)}`);
     },
+    commit: (upTo: bigint) => void this.calls.push(`commit ${String(upTo & 0xffffn)}`),
     notifyNewAcceptedEpoch: (value: number, leader: number) =>
       this.#write(`acceptedEpoch ${value} ${leader}`),
     notifyNewCurrentEpoch: (value: number) => this.#write(`currentEpoch ${value}`),

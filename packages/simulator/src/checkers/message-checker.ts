@@ -57,6 +57,9 @@ export class MessageChecker {
       case "commit":
         this.#commit(from, message.txnid);
         return;
+      case "history":
+        this.#history(from, message.committed);
+        return;
       case "proposal":
         // The live stream of a new leader may begin with entries of older epochs.
         if (epochOf(message.batch.first) === this.#disks.image(from)?.currentEpoch) {
@@ -153,6 +156,12 @@ export class MessageChecker {
       "acceptAfterNewLeaderAck",
       () => `n${from} accepts ${formatTxnid(txnid)} before its NewLeaderAck`,
     );
+  }
+
+  /** To name a mark is to say that it is committed, established or not. */
+  #history(from: NodeId, committed: Txnid): void {
+    const image = this.#disks.image(from);
+    if (image !== null) this.#commits.commit(from, image.currentEpoch, committed);
   }
 
   #commit(from: NodeId, txnid: Txnid): void {

@@ -23,6 +23,7 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["initial history not committed", 2],
   ["leader serves before its last gate", 2],
   ["epoch offered before the own promise", 1],
+  ["history called committed that is not", 1],
   ["connection counted instead of voter", 4],
   ["lease ignored", 1],
   ["read index without a round", 65],

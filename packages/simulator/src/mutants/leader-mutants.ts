@@ -58,6 +58,17 @@ export const leaderMutants: readonly Mutant[] = [
     ],
   },
   {
+    // ZOOKEEPER-4394, from the other end: a leader takes its whole log for committed.
+    name: "history called committed that is not",
+    edits: [
+      {
+        file: "packages/sync/src/history-sender.ts",
+        find: "minTxnid(handler.getCommittedPosition().txnid, batch.last)",
+        replace: "minTxnid(handler.getLogEnd().txnid, batch.last)",
+      },
+    ],
+  },
+  {
     // G28
     name: "connection counted instead of voter",
     edits: [
