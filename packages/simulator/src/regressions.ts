@@ -29,6 +29,7 @@ export const regressions: readonly Regression[] = [
     seed: 1,
     broke: "an admission that was committed late prolonged the lease of a leader that was cut off",
     holds: "an admitted voter counts for the lease as of what it has answered",
+    mutant: "lease prolonged by an admission",
   },
   {
     seed: 19,

@@ -28,6 +28,7 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["lease ignored", 1],
   ["read index without a round", 65],
   ["refusal answered before the commit it rests on", 46],
+  ["lease prolonged by an admission", 3],
   ["plan from a position that nobody holds", 2],
   ["unadmitted voter counted", 1],
   ["founded by a quorum", 3],

@@ -116,6 +116,18 @@ export const leaderMutants: readonly Mutant[] = [
     ],
   },
   {
+    // G15
+    name: "lease prolonged by an admission",
+    edits: [
+      {
+        file: "packages/broadcast/src/voter-roll.ts",
+        find: "this.#deps.rounds.count(voter);",
+        replace: `this.#deps.rounds.addVoter(voter, this.#deps.clock.now());
+    this.#deps.rounds.count(voter);`,
+      },
+    ],
+  },
+  {
     // ZOOKEEPER-2418: its follower asks for a snapshot, and the bug costs nothing but time.
     name: "plan from a position that nobody holds",
     edits: [
