@@ -10,9 +10,9 @@ const LEADER_FSYNC_MS = 700;
 const ARRIVAL_MS = 4;
 
 /**
- * F32, with F31 and F10 (G15): a voter of three was wiped and comes back, and its admission waits for
- * the leader's slow disk alone when the leader is cut off. It is committed long after anybody was
- * heard, and makes a quorum with the leader of one that was heard last before the cut.
+ * F32, with F31 and F10 (G15): a voter of three was wiped and comes back, and its admission waits
+ * for the leader's slow disk alone when the leader is cut off. It is committed long after anybody
+ * was heard, and makes a quorum with the leader of one that was heard last before the cut.
  */
 export const lateAdmission: FaultAction = {
   kind: "F32 wiped disk",
