@@ -22,6 +22,7 @@ import {
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
 import { Relay } from "./relay.js";
 import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
+import type { PeerPressure } from "./server.js";
 
 export interface FollowerServerOptions {
   readonly leader: NodeId;
@@ -163,6 +164,10 @@ export class FollowerServer implements Role {
 
   stop(): void {
     this.#end({ kind: "stopped" });
+  }
+
+  peers(): readonly PeerPressure[] {
+    return this.#relay?.pressure() ?? [];
   }
 
   resetConnections(): void {

@@ -10,6 +10,7 @@ import {
 import { FollowerServer } from "./follower-server.js";
 import { pause } from "./pause.js";
 import type { Role, RoleEnd } from "./role.js";
+import type { PeerPressure } from "./server.js";
 import type { RunFollowerDeps, RunFollowerOptions } from "./run-servers.js";
 
 /** First and last pause between two attempts to watch (the original's 1 s and 30 s). */
@@ -75,6 +76,10 @@ export class WatcherServer implements Role {
   accept(pipe: PeerPipe): void {
     if (this.#follower === null) pipe.close(notConnected());
     else this.#follower.accept(pipe);
+  }
+
+  peers(): readonly PeerPressure[] {
+    return this.#follower?.peers() ?? [];
   }
 
   resetConnections(): void {

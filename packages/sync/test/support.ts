@@ -70,6 +70,7 @@ export class FakePipe implements PeerPipe {
   readonly sent: PeerMsg[] = [];
   readonly pipeId: number;
   readonly peer: NodeId;
+  readonly queuedBytes = 0;
   closed: QuorateError | null = null;
   static #lastId = 0;
 
