@@ -318,13 +318,15 @@ export class ServerAction implements NodeState {
     this.#members.replaced(tracked.info.members);
     // Nothing behind it is answered until memory, too, is what was installed.
     return this.#ledger.open(ticket, undefined, async () => {
-      const { store } = this.#deps;
+      const { store, onLoad } = this.#deps;
+      onLoad?.("begun");
       const known = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
       const mark = minTxnid(maxTxnid(known, commitUpTo), logEnd.txnid);
       await this.#replica.load(store, tracked.info, logEnd, mark);
       this.#members.settle();
       this.#noteUnappliedFounding();
       this.#isInstalling = false;
+      onLoad?.("done");
     });
   }
 
@@ -361,12 +363,12 @@ export class ServerAction implements NodeState {
     this.#considerCheckpoint();
   }
 
-  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void {
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string, at = -1): void {
     assert(fid === this.#fid, "an abort of this node's own request", { fid });
     const retryable = code === "ERR_SERVER_BUSY" || code === "ERR_SERVER_NOT_READY";
     this.#deps.requests.completeRequest(reqId, {
       ok: false,
-      error: new QuorateError(code, error, { retryable }),
+      error: new QuorateError(code, error, { retryable, details: at === -1 ? {} : { at } }),
     });
   }
 
@@ -404,6 +406,10 @@ export class ServerAction implements NodeState {
   /** The last applied txnid and the digest of the state there. */
   appliedState(): { readonly txnid: Txnid; readonly digest: bigint } {
     return this.#replica.appliedState();
+  }
+
+  lastApplied(): Txnid | null {
+    return this.#replica.newest;
   }
 
   /** How long the oldest write has waited for the disk. */

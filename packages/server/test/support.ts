@@ -87,6 +87,11 @@ export class VirtualClock implements Clock {
     }
   }
 
+  /** The process stands still: time passes, and nothing runs. */
+  stall(ms: number): void {
+    this.#now += ms;
+  }
+
   async pass(ms: number): Promise<void> {
     let isOver = false;
     this.setTimer(ms, () => (isOver = true));
