@@ -120,7 +120,7 @@ export class FakeServer implements ServerHandle {
   }
 
   pressure() {
-    return { pendingRequests: this.#stuck.length, oldestWriteMs: 250 };
+    return { pendingRequests: this.#stuck.length, oldestWriteMs: 250, peers: [] };
   }
 
   stop(): Promise<void> {

@@ -140,7 +140,8 @@ export class NodeCore {
 
   pressure(): ServerPressure {
     const oldestWriteMs = this.action.oldestAppendAgeMs();
-    return { pendingRequests: this.requests.pendingCount, oldestWriteMs };
+    const peers = this.#role?.peers() ?? [];
+    return { pendingRequests: this.requests.pendingCount, oldestWriteMs, peers };
   }
 
   submit(
