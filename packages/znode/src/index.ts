@@ -28,3 +28,4 @@ export {
   type WriteSettings,
 } from "./tree-client.js";
 export { ZnodeMachine } from "./znode-machine.js";
+export { WatchTable, type WatchRequest, type WatchType } from "./watches/watch-table.js";

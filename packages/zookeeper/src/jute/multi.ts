@@ -36,7 +36,7 @@ export type MultiOp =
 /** A header and its record, again and again, and a header that says that this was all. */
 const END = { type: -1, done: true, err: -1 } as const;
 
-/** @throws ERR_PROTOCOL_DECODE for what no multi may hold. How many there are, it does not judge. */
+/** @throws ERR_PROTOCOL_DECODE for what no multi may hold. It does not judge how many there are. */
 export const MultiRequest: Field<readonly MultiOp[]> = {
   read(reader) {
     const ops: MultiOp[] = [];

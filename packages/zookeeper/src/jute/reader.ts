@@ -1,20 +1,19 @@
+import { Buffer } from "node:buffer";
 import { QuorateError } from "@quorate/protocol";
-
-// As Java's `new String(bytes, UTF_8)`: what is no UTF-8 becomes U+FFFD, which no path may have.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const TEXT_UNITS_INLINE_MAX = 24;
 
 /**
  * Reads jute's primitives from one packet. Every read is checked against the packet's end and
  * throws ERR_PROTOCOL_DECODE beyond it; no count or length makes it allocate more than was sent.
  */
 export class JuteReader {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   readonly #view: DataView;
   #at = 0;
 
   constructor(packet: Uint8Array) {
-    this.#bytes = packet;
+    this.#bytes = Buffer.isBuffer(packet)
+      ? packet
+      : Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength);
     this.#view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
   }
 
@@ -58,25 +57,13 @@ export class JuteReader {
     return this.raw(length);
   }
 
+  /** As Java's `new String(bytes, UTF_8)`: what is no UTF-8 becomes U+FFFD, which no path may have. */
   text(): string | null {
     const length = this.int();
     if (length === -1) return null;
     if (length < 0) throw malformed("a negative length", length);
     const at = this.#take(length);
-    return length <= TEXT_UNITS_INLINE_MAX
-      ? this.#shortText(at, at + length)
-      : decoder.decode(this.#bytes.subarray(at, at + length));
-  }
-
-  /** Most paths are short and ASCII; the decoder's set-up would cost more than they do. */
-  #shortText(from: number, to: number): string {
-    let text = "";
-    for (let i = from; i < to; i += 1) {
-      const unit = this.#bytes[i] ?? 0;
-      if (unit >= 0x80) return decoder.decode(this.#bytes.subarray(from, to));
-      text += String.fromCharCode(unit);
-    }
-    return text;
+    return this.#bytes.toString("utf8", at, at + length);
   }
 
   /** Null for count -1; other negative counts are empty, as in jute. */
