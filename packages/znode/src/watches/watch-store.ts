@@ -20,8 +20,8 @@ const NEXT_IN_BUCKET = 7;
 const FIELDS = 8;
 
 /**
- * Watches as plain ints: 32 bytes each and about as much for the lists' heads and the hash, whatever
- * their number; a million of them is nothing for the garbage collector to look at. Finding,
+ * Watches as plain ints: 32 bytes each and about as much for the lists' heads and the hash,
+ * whatever their number; a million of them is nothing for the garbage collector to look at. Finding,
  * adding and removing one takes constant time; a list costs its own length.
  */
 export class WatchStore {

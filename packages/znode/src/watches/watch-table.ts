@@ -115,7 +115,7 @@ export class WatchTable {
     if (id !== NONE) this.#forgetUnwatched(id);
   }
 
-  /** Each path with each of those who watch its data or below it, in no order (ZooKeeper's wchp). */
+  /** Each path with each who watches its data or what is below it, in no order (as for wchp). */
   *dataWatches(): IterableIterator<readonly [path: string, watcher: number]> {
     for (let id = 0; id < this.#paths.end; id += 1) {
       const path = this.#paths.pathOf(id);

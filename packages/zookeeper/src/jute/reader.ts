@@ -6,14 +6,14 @@ import { QuorateError } from "@quorate/protocol";
  * throws ERR_PROTOCOL_DECODE beyond it; no count or length makes it allocate more than was sent.
  */
 export class JuteReader {
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
+  /** The same bytes, made when a text is read. */
+  #texts: Buffer | null = null;
   readonly #view: DataView;
   #at = 0;
 
   constructor(packet: Uint8Array) {
-    this.#bytes = Buffer.isBuffer(packet)
-      ? packet
-      : Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength);
+    this.#bytes = packet;
     this.#view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
   }
 
@@ -57,13 +57,15 @@ export class JuteReader {
     return this.raw(length);
   }
 
-  /** As Java's `new String(bytes, UTF_8)`: what is no UTF-8 becomes U+FFFD, which no path may have. */
+  /** As Java reads UTF-8: what is none becomes U+FFFD, which no path may have. */
   text(): string | null {
     const length = this.int();
     if (length === -1) return null;
     if (length < 0) throw malformed("a negative length", length);
     const at = this.#take(length);
-    return this.#bytes.toString("utf8", at, at + length);
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    this.#texts ??= Buffer.from(buffer, byteOffset, byteLength);
+    return this.#texts.toString("utf8", at, at + length);
   }
 
   /** Null for count -1; other negative counts are empty, as in jute. */
