@@ -1,5 +1,5 @@
 import { dumpCommitLog, verifyCommitLog, type CommitLogReport } from "@quorate/commit-log";
-import { formatTxnid, QuorateError, type LogEntryMsg } from "@quorate/protocol";
+import { formatTxnid, OpCode, QuorateError, type LogEntryMsg } from "@quorate/protocol";
 import { printJson } from "./client-commands.js";
 import { ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
@@ -36,7 +36,8 @@ function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
     reqId: reqId.toString(),
     op,
     key,
-    content: Buffer.from(content).toString("base64"),
+    // A new session's has its password, with which anybody could take it over.
+    content: op === OpCode.createSession ? null : Buffer.from(content).toString("base64"),
   };
 }
 

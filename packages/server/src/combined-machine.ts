@@ -8,7 +8,9 @@ import {
   type PrepareContext,
   type Prepared,
   type ReadResult,
+  type SessionTable,
   type StateChanges,
+  type StateListener,
   type StateMachine,
   type StateRow,
 } from "@quorate/protocol";
@@ -43,6 +45,18 @@ export class CombinedMachine implements StateMachine {
       if (isCustomOpCode(op) && this.#writes.has(op) !== this.#reads.has(op)) continue;
       throw new QuorateError("ERR_CONFIG_VALUE", `operation ${op} cannot be the host's own`);
     }
+  }
+
+  get sessions(): SessionTable {
+    return this.#tree.sessions;
+  }
+
+  expiredNodes(wallTimeMs: number, max: number): readonly string[] {
+    return this.#tree.expiredNodes(wallTimeMs, max);
+  }
+
+  attach(listener: StateListener | null): void {
+    this.#tree.attach(listener);
   }
 
   isWrite(op: number): boolean {

@@ -25,6 +25,9 @@ export function watchMachine(
       inner.reset();
       if (isCurrent()) checker.reset(node);
     },
+    sessions: inner.sessions,
+    expiredNodes: (wallTimeMs, max) => inner.expiredNodes(wallTimeMs, max),
+    attach: (listener) => inner.attach(listener),
     restore: (rows) => {
       inner.restore(rows);
       if (isCurrent()) checker.restored(node, inner.digest());
