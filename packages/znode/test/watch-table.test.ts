@@ -100,8 +100,10 @@ describe("what is removed", () => {
       ["/b", 1, "child"],
       ["/c", 1, "persistent"],
     );
-    table.removeAll(1);
-    table.removeAll(7);
+    expect(table.removeAll(1, 2)).toBe(false);
+    expect(table.size).toBe(3);
+    expect(table.removeAll(1, 2)).toBe(true);
+    expect(table.removeAll(7)).toBe(true);
     expect(table.size).toBe(1);
     expect(fired(table, "dataChanged", "/a/b")).toEqual([]);
     expect(fired(table, "dataChanged", "/a")).toEqual([2]);
@@ -116,11 +118,16 @@ test("each data and recursive watch is listed once per path and watcher", () => 
     ["/b", 2, "persistent"],
     ["/b", 3, "persistentRecursive"],
   );
-  expect([...table.dataWatches()]).toEqual([
-    ["/a", 1],
-    ["/b", 2],
-    ["/b", 3],
+  expect([...table.byPath()]).toEqual([
+    ["/a", [1]],
+    ["/b", [2, 3]],
   ]);
+  expect([...table.byWatcher()]).toEqual([
+    [1, ["/a"]],
+    [2, ["/b"]],
+    [3, ["/b"]],
+  ]);
+  expect(table.dataSummary()).toEqual({ watchers: 3, paths: 2, total: 3 });
 });
 
 test("one-shot watches set and fired for ever take no more room", () => {
@@ -133,5 +140,5 @@ test("one-shot watches set and fired for ever take no more room", () => {
   }
   expect(told).toBe(100_000);
   expect(table.size).toBe(1);
-  expect([...table.dataWatches()]).toEqual([["/stays", 0]]);
+  expect([...table.byPath()]).toEqual([["/stays", [0]]]);
 });

@@ -21,8 +21,8 @@ const FIELDS = 8;
 
 /**
  * Watches as plain ints: 32 bytes each and about as much for the lists' heads and the hash,
- * whatever their number; a million of them is nothing for the garbage collector to look at. Finding,
- * adding and removing one takes constant time; a list costs its own length.
+ * whatever their number; a million of them is nothing for the garbage collector to look at.
+ * Finding, adding and removing one takes constant time; a list costs its own length.
  */
 export class WatchStore {
   #ints = new Int32Array(RECORDS_INITIAL * FIELDS);
@@ -36,6 +36,11 @@ export class WatchStore {
   /** Watches held; a persistent one counts twice. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Every watcher that ever had one is below it. */
+  get watchersEnd(): number {
+    return this.#headOfWatcher.length;
   }
 
   /** The watch of this path, watcher and kind; -1 when there is none. */

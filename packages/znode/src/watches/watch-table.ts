@@ -81,10 +81,16 @@ export class WatchTable {
     return hasRemoved;
   }
 
-  /** The watcher is gone, and all that it watched. Costs what it had. */
-  removeAll(watcher: number): void {
+  /**
+   * The watcher is gone, and all that it watched: costs what it had. With `max`, at most so many
+   * are removed; false when there are more, and only then is the number in use still.
+   */
+  removeAll(watcher: number, max = Number.POSITIVE_INFINITY): boolean {
     const store = this.#store;
+    let left = max;
     for (let at = store.firstOfWatcher(watcher); at !== NONE;) {
+      if (left === 0) return false;
+      left -= 1;
       const next = store.nextOfWatcher(at);
       const path = store.pathOf(at);
       if (store.kindOf(at) === WatchKind.recursive) this.#recursiveCount -= 1;
@@ -92,6 +98,7 @@ export class WatchTable {
       this.#forgetUnwatched(path);
       at = next;
     }
+    return true;
   }
 
   /**
@@ -115,20 +122,57 @@ export class WatchTable {
     if (id !== NONE) this.#forgetUnwatched(id);
   }
 
-  /** Each path with each who watches its data or what is below it, in no order (as for wchp). */
-  *dataWatches(): IterableIterator<readonly [path: string, watcher: number]> {
+  /**
+   * Each path with those who watch its data or below it, in no order. This, and the next two, leave
+   * out watches of children, as ZooKeeper's wchp, wchc and wchs do.
+   */
+  *byPath(): IterableIterator<readonly [path: string, watchers: readonly number[]]> {
     for (let id = 0; id < this.#paths.end; id += 1) {
       const path = this.#paths.pathOf(id);
       if (path === null) continue;
-      for (let at = this.#store.firstOfPath(id, WatchKind.data); at !== NONE;) {
-        yield [path, this.#store.watcherOf(at)];
-        at = this.#store.nextOfPath(at);
+      const watchers = [...this.#ofPath(id, WatchKind.data)];
+      for (const watcher of this.#ofPath(id, WatchKind.recursive)) {
+        if (this.#store.find(id, watcher, WatchKind.data) === NONE) watchers.push(watcher);
       }
-      for (let at = this.#store.firstOfPath(id, WatchKind.recursive); at !== NONE;) {
-        const watcher = this.#store.watcherOf(at);
-        if (this.#store.find(id, watcher, WatchKind.data) === NONE) yield [path, watcher];
-        at = this.#store.nextOfPath(at);
+      if (watchers.length > 0) yield [path, watchers];
+    }
+  }
+
+  /** The same by watcher. */
+  *byWatcher(): IterableIterator<readonly [watcher: number, paths: readonly string[]]> {
+    const store = this.#store;
+    for (let watcher = 0; watcher < store.watchersEnd; watcher += 1) {
+      const paths: string[] = [];
+      for (let at = store.firstOfWatcher(watcher); at !== NONE; at = store.nextOfWatcher(at)) {
+        const id = store.pathOf(at);
+        const kind = store.kindOf(at);
+        const isFirst = kind === WatchKind.recursive || kind === WatchKind.data;
+        const isTwice =
+          kind === WatchKind.recursive && store.find(id, watcher, WatchKind.data) !== NONE;
+        const path = isFirst && !isTwice ? this.#paths.pathOf(id) : null;
+        if (path !== null) paths.push(path);
       }
+      if (paths.length > 0) yield [watcher, paths];
+    }
+  }
+
+  /** Counts them; costs as much as there are. */
+  dataSummary(): { readonly watchers: number; readonly paths: number; readonly total: number } {
+    let paths = 0;
+    let total = 0;
+    for (const [, watchers] of this.byPath()) {
+      paths += 1;
+      total += watchers.length;
+    }
+    let watchers = 0;
+    for (const [,] of this.byWatcher()) watchers += 1;
+    return { watchers, paths, total };
+  }
+
+  *#ofPath(id: number, kind: WatchKind): IterableIterator<number> {
+    const store = this.#store;
+    for (let at = store.firstOfPath(id, kind); at !== NONE; at = store.nextOfPath(at)) {
+      yield store.watcherOf(at);
     }
   }
 

@@ -69,6 +69,11 @@ export class FrameDecoder {
     return new DataView(buffer, byteOffset + this.#at, LENGTH_BYTES).getInt32(0);
   }
 
+  /** Takes what waits into memory of our own, so that the bytes pushed may change. */
+  keep(): void {
+    this.#keep();
+  }
+
   #keep(): null {
     if (this.bufferedBytes === 0) {
       // An idle connection holds no memory.

@@ -89,6 +89,11 @@ export class JuteWriter {
     this.#view.setInt32(at, this.#length - at - 4);
   }
 
+  /** Overwrites a long written before. */
+  patchLong(at: number, value: bigint): void {
+    this.#view.setBigInt64(at, value);
+  }
+
   /** Overwrites an int written before. */
   patchInt(at: number, value: number): void {
     this.#view.setInt32(at, value);
