@@ -1,5 +1,5 @@
-import { fidOf } from "@quorate/protocol";
-import type { Identity, NodeId, PeerMsg, PeerPipe, Txnid } from "@quorate/protocol";
+import { counterOf, epochOf, fidOf } from "@quorate/protocol";
+import type { Identity, LogPosition, NodeId, PeerMsg, PeerPipe, Txnid } from "@quorate/protocol";
 import type { ObserverQueue } from "./observer-queue.js";
 
 /** A peer that has synchronised: a follower or a watcher. */
@@ -11,6 +11,15 @@ export interface Member {
   readonly identity: Identity | null;
   /** What it has acknowledged, counted or not. */
   acceptedUpTo: Txnid;
+  /** The latest heartbeat round that it answered. */
+  answeredRound: number;
+}
+
+/** A follower, or without an identity a watcher, that joins after this history. */
+export function memberOf(pipe: PeerPipe, identity: Identity | null, upTo: LogPosition): Member {
+  const isWatcher = identity === null;
+  const acceptedUpTo = upTo.txnid;
+  return { id: pipe.peer, pipe, isWatcher, identity, acceptedUpTo, answeredRound: 0 };
 }
 
 interface Observer {
@@ -31,6 +40,19 @@ export class PeerList {
 
   get(pipe: PeerPipe): Member | undefined {
     return this.#members.get(pipe.pipeId);
+  }
+
+  /**
+   * How many entries of a log that ends there a follower lacks on its disk. It joined with all that
+   * is of earlier epochs, and counters have no gaps, so the difference is their number.
+   */
+  lagOf(pipe: PeerPipe, logEnd: Txnid): number | null {
+    const member = this.get(pipe);
+    if (member === undefined || member.isWatcher) return null;
+    const { acceptedUpTo } = member;
+    if (acceptedUpTo >= logEnd) return 0;
+    const isSameEpoch = epochOf(acceptedUpTo) === epochOf(logEnd);
+    return counterOf(logEnd) - (isSameEpoch ? counterOf(acceptedUpTo) : 0);
   }
 
   add(member: Member): void {

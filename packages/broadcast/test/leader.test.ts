@@ -73,6 +73,25 @@ describe("ordering writes", () => {
     expect(host.commits).toEqual([]);
   });
 
+  test("tells how much of its log each follower has not accepted, counted or not", () => {
+    const { join, write, accept, persist, leader, observe } = leaderOf(3);
+    const [two, three] = [join(2), join(3, false)];
+    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([0, 0]);
+    write(1, 2, 3);
+    write(4);
+    persist();
+    // What it joined with is of an earlier epoch.
+    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([4, 4]);
+    accept(two, txnid(3));
+    accept(three, txnid(4));
+    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([1, 0]);
+    // Who has not joined yet, and a watcher, say nothing of their disks.
+    const [joining, watcher] = [new FakePipe(4), new FakePipe(9)];
+    observe(joining, new ObserverQueue());
+    leader.addWatcher(watcher, { txnid: txnid(4), chain: 0n as never });
+    expect([leader.lagOf(joining), leader.lagOf(watcher)]).toEqual([null, null]);
+  });
+
   test("an accept that is no batch boundary closes the pipe and harms nobody", () => {
     const { join, write, accept, persist, host, stepDowns } = leaderOf(3);
     const pipe = join(2);
@@ -182,6 +201,20 @@ describe("answers", () => {
     expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE"]);
     expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n });
     expect(three.kinds).not.toContain("abort");
+  });
+
+  test("a refusal names the operation of a multi that failed, here and elsewhere", () => {
+    const { leader, join, host, clock, answer } = leaderOf(3);
+    const two = join(2);
+    host.refusal = { ok: false, code: "ERR_ZNODE_NO_NODE", message: "no node", at: 3 };
+    host.refuse = () => true;
+    leader.queueRequest("1", request(1));
+    leader.onMessage(two, request(2));
+    clock.advance(0);
+    answer(two);
+    clock.advance(0);
+    expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE at 3"]);
+    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n, at: 3 });
   });
 
   test("answers go to a node further down the way that its request came", () => {

@@ -29,7 +29,8 @@ async function dump(args: LogArgs, io: Io): Promise<ExitCode> {
   return ExitCode.done;
 }
 
-function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
+/** Of one entry, in JSON. */
+export function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
   return {
     txnid: formatTxnid(txnid),
     fid,
@@ -41,11 +42,13 @@ function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
   };
 }
 
+const OP_NAMES = new Map<number, string>(Object.entries(OpCode).map(([name, op]) => [op, name]));
+
 /** Keys are quoted: they come from clients and may hold anything, a terminal's escapes too. */
 function lineOf({ txnid, fid, op, key, content }: LogEntryMsg): string {
   const at = formatTxnid(txnid).padEnd(12);
-  const what = `op ${String(op).padEnd(3)} ${content.length} B  ${JSON.stringify(key)}`;
-  return `${at} from ${fid.padEnd(3)} ${what}\n`;
+  const name = (OP_NAMES.get(op) ?? `op ${op}`).padEnd(14);
+  return `${at} from ${fid.padEnd(3)} ${name} ${content.length} B  ${JSON.stringify(key)}\n`;
 }
 
 function printableReport(report: CommitLogReport) {

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { describe, expect, test } from "vitest";
-import { FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, QuorateError } from "@quorate/protocol";
+import {
+  FRAME_BYTES_MAX,
+  FRAME_MESSAGES_MAX,
+  PROTOCOL_VERSION,
+  QuorateError,
+  TOUCHES_PER_HEARTBEAT_MAX,
+} from "@quorate/protocol";
 import {
   decodeDatagram,
   decodeFrame,
@@ -24,14 +30,15 @@ import {
 const decodeError = expect.objectContaining({ code: "ERR_PROTOCOL_DECODE" }) as Error;
 const versionError = expect.objectContaining({ code: "ERR_PROTOCOL_VERSION" }) as Error;
 const packr = new Packr({ useRecords: false });
-const frame = (body: unknown): Uint8Array => Uint8Array.from([1, ...packr.pack(body)]);
+const frame = (body: unknown): Uint8Array =>
+  Uint8Array.from([PROTOCOL_VERSION, ...packr.pack(body)]);
 const read = (bytes: Uint8Array): unknown => decodeFrame(bytes, chainHash);
 
 describe("a frame that is not ours", () => {
   test("an empty one is malformed, another version is named as such", () => {
     expect(() => read(new Uint8Array())).toThrow(decodeError);
     const bytes = Uint8Array.from(encodeFrame([SAMPLE_MESSAGES.commit]));
-    bytes[0] = 2;
+    bytes[0] = PROTOCOL_VERSION + 1;
     expect(() => read(bytes)).toThrow(versionError);
   });
 
@@ -51,12 +58,17 @@ describe("a frame that is not ours", () => {
     ["a node id of 0", [[15, 2n ** 60n, 0]]],
     ["a node id of 255", [[15, 2n ** 60n, 255]]],
     ["an epoch of 2^32", [[2, 2 ** 32]]],
-    ["a fractional round", [[21, 1.5, true]]],
-    ["a round beyond 2^53", [[21, 2 ** 60, true]]],
-    ["a number for a boolean", [[21, 1, 1]]],
+    ["a fractional round", [[21, 1.5, true, new Uint8Array()]]],
+    ["a round beyond 2^53", [[21, 2 ** 60, true, new Uint8Array()]]],
+    ["a number for a boolean", [[21, 1, 1, new Uint8Array()]]],
+    ["half a session", [[21, 1, true, new Uint8Array(12)]]],
+    ["a session too many", [[21, 1, true, new Uint8Array(8 * (TOUCHES_PER_HEARTBEAT_MAX + 1))]]],
+    ["a list of sessions", [[21, 1, true, [1]]]],
+    ["an operation beyond a multi", [[18, 1, 2n ** 60n, "ERR_ZNODE_NO_NODE", "", 10_001]]],
+    ["an operation below none", [[18, 1, 2n ** 60n, "ERR_ZNODE_NO_NODE", "", -1]]],
     ["an op code of 256", [[19, 2n ** 60n, 256, "/", new Uint8Array()]]],
     ["text for content", [[19, 2n ** 60n, 1, "/", "x"]]],
-    ["a code that is no code", [[18, 1, 2n ** 60n, "oops", ""]]],
+    ["a code that is no code", [[18, 1, 2n ** 60n, "oops", "", 0]]],
     ["an odd list of rows", [[8, 0, [new Uint8Array()]]]],
     ["a batch of garbage", [[14, new Uint8Array(60)]]],
     ["an identity that is none", [[1, 0, 1, true, 0, "xyz"]]],
@@ -72,7 +84,7 @@ describe("a frame that is not ours", () => {
   });
 
   test("a code of a newer version becomes ERR_SERVER_INTERNAL, so that the pipe survives", () => {
-    expect(read(frame([[18, 1, 2n ** 60n, "ERR_NEW_THING", ""]]))).toMatchObject([
+    expect(read(frame([[18, 1, 2n ** 60n, "ERR_NEW_THING", "", 0]]))).toMatchObject([
       { code: "ERR_SERVER_INTERNAL" },
     ]);
   });
@@ -87,7 +99,7 @@ describe("a frame that is not ours", () => {
   ])("a huge declared length of %s allocates nothing", (_, body) => {
     const before = process.memoryUsage();
     for (let i = 0; i < 1000; i += 1) {
-      expect(() => read(Uint8Array.from([1, ...body]))).toThrow(decodeError);
+      expect(() => read(Uint8Array.from([PROTOCOL_VERSION, ...body]))).toThrow(decodeError);
     }
     const after = process.memoryUsage();
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(8 * 1024 * 1024);
@@ -96,7 +108,7 @@ describe("a frame that is not ours", () => {
 
   test("deep nesting does not exhaust the stack", () => {
     const bytes = new Uint8Array(1_000_000).fill(0x91);
-    bytes[0] = 1;
+    bytes[0] = PROTOCOL_VERSION;
     expect(() => read(bytes)).toThrow(decodeError);
   });
 

@@ -43,7 +43,7 @@ export const SAMPLE_MESSAGES: { readonly [K in PeerMsgKind]: Extract<PeerMsg, { 
   epochAck: { kind: "epochAck", lastLogged: position, currentEpoch: toEpoch(3), uncounted: true },
   truncate: { kind: "truncate", after: position },
   streamBegin: { kind: "streamBegin", after: LOG_START },
-  history: { kind: "history", batch: sampleBatch() },
+  history: { kind: "history", batch: sampleBatch(), committed: makeTxnid(2, 9) },
   snapshotBegin: {
     kind: "snapshotBegin",
     snapshot: { position, digest: 2n ** 64n - 1n, members: [[toNodeId(1), identity]] },
@@ -65,7 +65,14 @@ export const SAMPLE_MESSAGES: { readonly [K in PeerMsgKind]: Extract<PeerMsg, { 
   accept: { kind: "accept", txnid: makeTxnid(2 ** 32 - 1, 2 ** 32 - 1), fid: "254" },
   commit: { kind: "commit", txnid: makeTxnid(1, 1) },
   inform: { kind: "inform", batch: sampleBatch(3) },
-  abort: { kind: "abort", fid: "3", reqId: 9n, code: "ERR_ZNODE_NO_NODE", error: "no node /ü" },
+  abort: {
+    kind: "abort",
+    fid: "3",
+    reqId: 9n,
+    code: "ERR_ZNODE_NO_NODE",
+    error: "no node /ü",
+    at: 9999,
+  },
   request: {
     kind: "request",
     reqId: 2n ** 64n - 1n,
@@ -82,7 +89,7 @@ export const SAMPLE_MESSAGES: { readonly [K in PeerMsgKind]: Extract<PeerMsg, { 
     content: new Uint8Array([1]),
   },
   response: { kind: "response", fid: "1", reqId: 1n, error: "", content: new Uint8Array() },
-  heartbeat: { kind: "heartbeat", round: 2 ** 40, answer: true },
+  heartbeat: { kind: "heartbeat", round: 2 ** 40, answer: true, touches: [1n, 2n ** 64n - 1n] },
   readIndexRequest: { kind: "readIndexRequest", readId: 2 ** 53 - 1 },
   readIndexReply: { kind: "readIndexReply", readId: 0, txnid: makeTxnid(1, 2) },
   handover: { kind: "handover" },

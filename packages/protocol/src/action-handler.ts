@@ -76,8 +76,11 @@ export interface ActionHandler {
   notifyNewCurrentEpoch(epoch: Epoch): Ticket;
   truncateAfter(position: LogPosition): Ticket;
   stageSnapshot(info: SnapshotInfo): StagedSnapshot;
-  /** Makes the staged state the only one, durable and in memory, when the ticket completes. */
-  installSnapshot(staged: StagedSnapshot): Ticket;
+  /**
+   * Makes the staged state the only one, durable and in memory, when the ticket completes. What was
+   * staged behind the snapshot is then committed up to the mark.
+   */
+  installSnapshot(staged: StagedSnapshot, commitUpTo: Txnid): Ticket;
   discardStaged(staged: StagedSnapshot): void;
   /** At most one receiver; null detaches it (an old role hears nothing more). */
   attach(events: ActionEvents | null): void;
@@ -98,6 +101,7 @@ export interface ActionHandler {
   discardPrepared(): void;
   /** Applies every logged entry up to the mark, in order, and answers those that asked here. */
   commit(upTo: Txnid): void;
-  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void;
+  /** `at`: which operation of a multi it was that failed; -1, or nothing, of anything else. */
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string, at?: number): void;
   respond(fid: string, reqId: bigint, error: string, content: Uint8Array): void;
 }

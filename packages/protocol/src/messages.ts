@@ -4,7 +4,7 @@ import type { Identity, NodeId, Standing } from "./ids.js";
 import type { Epoch, Txnid } from "./txnid.js";
 
 /** The version of the peer protocol. Every frame and datagram carries it. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export type PeerStatus = "electing" | "leading" | "following" | "watching";
 export type PeerRole = "leader" | "follower" | "watcher";
@@ -131,6 +131,8 @@ export interface StreamBeginMsg {
 export interface HistoryMsg {
   readonly kind: "history";
   readonly batch: EntryBatch;
+  /** Everything up to here is committed, as far as the sender knows; never above the batch. */
+  readonly committed: Txnid;
 }
 
 /** Leader → follower: the state at `position` follows as rows, then entries above it. */
@@ -224,6 +226,8 @@ export interface AbortMsg {
   readonly reqId: bigint;
   readonly code: ErrorCode;
   readonly error: string;
+  /** Which operation of a multi it was that failed; -1 of anything else. */
+  readonly at: number;
 }
 
 /** A client's intent, forwarded to the leader. */
@@ -259,6 +263,11 @@ export interface HeartbeatMsg {
   readonly round: number;
   /** True in a follower's answer. */
   readonly answer: boolean;
+  /**
+   * In an answer: sessions whose clients gave a sign of life at the sender, or below it, since its
+   * last one. At most TOUCHES_PER_HEARTBEAT_MAX.
+   */
+  readonly touches: readonly bigint[];
 }
 
 /** Follower → leader: what must I have applied before I answer a read that arrived by now? */
@@ -319,11 +328,11 @@ export interface MsgFactory {
   createEpochAck(fields: Omit<EpochAckMsg, "kind">): EpochAckMsg;
   createNewLeader(epoch: Epoch, last: LogPosition): NewLeaderMsg;
   createNewLeaderAck(epoch: Epoch): NewLeaderAckMsg;
-  createLogEntry(batch: EntryBatch): HistoryMsg;
+  createLogEntry(batch: EntryBatch, committed: Txnid): HistoryMsg;
   createProposal(batch: EntryBatch): ProposalBatchMsg;
   createAccept(txnid: Txnid, fid: string): AcceptMsg;
   createCommit(txnid: Txnid): CommitMsg;
-  createAbort(fid: string, reqId: bigint, code: ErrorCode, error: string): AbortMsg;
+  createAbort(fid: string, reqId: bigint, code: ErrorCode, error: string, at?: number): AbortMsg;
   createRequest(reqId: bigint, op: number, key: string, content: Uint8Array): RequestMsg;
   createResponse(fid: string, reqId: bigint, error: string, content: Uint8Array): ResponseMsg;
   createTruncate(after: LogPosition): TruncateMsg;
@@ -331,9 +340,11 @@ export interface MsgFactory {
   createSnapshotBegin(snapshot: SnapshotInfo): SnapshotBeginMsg;
   createSnapshotChunk(index: number, rows: readonly StateRow[]): SnapshotChunkMsg;
   createSnapshotEnd(rowCount: number): SnapshotEndMsg;
-  createHeartbeat(round: number, answer: boolean): HeartbeatMsg;
+  createHeartbeat(round: number, answer: boolean, touches?: readonly bigint[]): HeartbeatMsg;
   createInform(batch: EntryBatch): InformMsg;
 }
+
+const NO_TOUCHES: readonly bigint[] = [];
 
 export const defaultMsgFactory: MsgFactory = {
   createVote: (fields) => ({ kind: "vote", ...fields }),
@@ -342,11 +353,18 @@ export const defaultMsgFactory: MsgFactory = {
   createEpochAck: (fields) => ({ kind: "epochAck", ...fields }),
   createNewLeader: (epoch, last) => ({ kind: "newLeader", epoch, last }),
   createNewLeaderAck: (epoch) => ({ kind: "newLeaderAck", epoch }),
-  createLogEntry: (batch) => ({ kind: "history", batch }),
+  createLogEntry: (batch, committed) => ({ kind: "history", batch, committed }),
   createProposal: (batch) => ({ kind: "proposal", batch }),
   createAccept: (txnid, fid) => ({ kind: "accept", txnid, fid }),
   createCommit: (txnid) => ({ kind: "commit", txnid }),
-  createAbort: (fid, reqId, code, error) => ({ kind: "abort", fid, reqId, code, error }),
+  createAbort: (fid, reqId, code, error, at = -1) => ({
+    kind: "abort",
+    fid,
+    reqId,
+    code,
+    error,
+    at,
+  }),
   createRequest: (reqId, op, key, content) => ({ kind: "request", reqId, op, key, content }),
   createResponse: (fid, reqId, error, content) => ({
     kind: "response",
@@ -360,7 +378,12 @@ export const defaultMsgFactory: MsgFactory = {
   createSnapshotBegin: (snapshot) => ({ kind: "snapshotBegin", snapshot }),
   createSnapshotChunk: (index, rows) => ({ kind: "snapshotChunk", index, rows }),
   createSnapshotEnd: (rowCount) => ({ kind: "snapshotEnd", rowCount }),
-  createHeartbeat: (round, answer) => ({ kind: "heartbeat", round, answer }),
+  createHeartbeat: (round, answer, touches = NO_TOUCHES) => ({
+    kind: "heartbeat",
+    round,
+    answer,
+    touches,
+  }),
   createInform: (batch) => ({ kind: "inform", batch }),
 };
 

@@ -1,5 +1,6 @@
 import { Follower } from "@quorate/broadcast";
 import {
+  errorCodeOf,
   isErrorCode,
   PENDING_READS_MAX,
   QuorateError,
@@ -20,7 +21,9 @@ import {
 } from "@quorate/protocol";
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
 import { Relay } from "./relay.js";
+import type { TouchBuffer } from "./sessions/touch-buffer.js";
 import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
+import type { PeerPressure } from "./server.js";
 
 export interface FollowerServerOptions {
   readonly leader: NodeId;
@@ -40,6 +43,10 @@ export interface FollowerServerDeps {
   onEstablished(epoch: Epoch): void;
   /** Serving from now on. Once. */
   onReady?(): void;
+  /** It serves from now on, or does not any more. */
+  onServing?(): void;
+  /** Sessions heard of here, and below. Default: there are none. */
+  readonly touches?: TouchBuffer;
   /** The leader was refused or reset: its ballot need not be waited for. */
   onPeerUnreachable(peer: NodeId): void;
 }
@@ -164,6 +171,10 @@ export class FollowerServer implements Role {
     this.#end({ kind: "stopped" });
   }
 
+  peers(): readonly PeerPressure[] {
+    return this.#relay?.pressure() ?? [];
+  }
+
   resetConnections(): void {
     this.#relay?.reset();
     this.#pipe?.close(resetReason());
@@ -211,9 +222,10 @@ export class FollowerServer implements Role {
       this.#retryConnect();
       return;
     }
-    const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", "the leader cannot be reached", {
-      cause: error,
-    });
+    // The refusal's own code must reach the log: another version, secret or cluster (errors.md).
+    const why = errorCodeOf(error);
+    const text = `the leader cannot be reached${why === undefined ? "" : `: ${why}`}`;
+    const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", text, { cause: error });
     this.#end({ kind: "lost", error: reason, isPeerGone: true });
   }
 
@@ -262,7 +274,7 @@ export class FollowerServer implements Role {
       for (const message of messages) {
         if (this.#hasEnded || this.#pipe !== pipe) return;
         if (message.kind === "heartbeat") {
-          pipe.send(this.#deps.factory.createHeartbeat(message.round, true));
+          this.#answerHeartbeat(pipe, message.round);
         } else if (message.kind === "handover") {
           this.#end({ kind: "handover" });
         } else if (this.#follower !== null) {
@@ -275,6 +287,20 @@ export class FollowerServer implements Role {
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.#end({ kind: "lost", error, isPeerGone: false });
+    }
+  }
+
+  /**
+   * With all sessions heard of since the last answer: what a heartbeat cannot carry goes before it,
+   * so that the answer counts when all were told. A leader that this node has not joined yet would
+   * not hear of them.
+   */
+  #answerHeartbeat(pipe: PeerPipe, round: number): void {
+    const { factory, touches } = this.#deps;
+    const lists = (this.#isReady ? touches?.take() : undefined) ?? [[]];
+    for (const [index, list] of lists.entries()) {
+      const isLast = index === lists.length - 1;
+      pipe.send(factory.createHeartbeat(isLast ? round : 0, true, list));
     }
   }
 
@@ -307,6 +333,7 @@ export class FollowerServer implements Role {
           follower.forwardRequest(request);
         });
         this.#deps.onReady?.();
+        this.#deps.onServing?.();
       },
     });
     this.#follower = follower;
@@ -324,6 +351,9 @@ export class FollowerServer implements Role {
         factory,
         forward: (fid, request) => {
           follower.relayRequest(fid, request);
+        },
+        touched: (sessions) => {
+          this.#deps.touches?.addAll(sessions);
         },
         readIndex: (done) => {
           this.readIndex(done);
@@ -404,6 +434,7 @@ export class FollowerServer implements Role {
         ? end.error
         : new QuorateError("ERR_PROTOCOL_CLOSED", `following ended: ${end.kind}`);
     requests.onRequest(null);
+    this.#deps.onServing?.();
     this.#proxy?.terminate();
     this.#follower?.terminate();
     this.#relay?.close(reason);

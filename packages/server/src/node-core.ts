@@ -3,9 +3,13 @@ import {
   type NodeId,
   type PeerStatus,
   type QuorumVerifier,
+  type Service,
   type Txnid,
 } from "@quorate/protocol";
 import { AppliedFeed } from "./applied-feed.js";
+import { NodeService } from "./service/node-service.js";
+import { closedError, notReadyError } from "./service/refusals.js";
+import { unsupportedService } from "./service/unsupported-service.js";
 import { CombinedMachine } from "./combined-machine.js";
 import { LazyStore } from "./lazy-store.js";
 import { pause } from "./pause.js";
@@ -45,6 +49,10 @@ export class NodeCore {
   readonly committed: AppliedFeed;
   readonly requests: RequestManager;
   readonly signal: AbortSignal;
+  /** What front ends are given. */
+  readonly service: Service;
+  /** The same, as the roles know it. */
+  readonly inner: NodeService;
   readonly #options: CoreOptions;
   readonly #deps: CoreDeps;
   readonly #abort = new AbortController();
@@ -62,6 +70,16 @@ export class NodeCore {
     this.requests = new RequestManager(deps);
     this.committed = new AppliedFeed(deps);
     this.signal = this.#abort.signal;
+    const { nodeId } = options;
+    this.inner = new NodeService({
+      nodeId,
+      clock: deps.clock,
+      requests: this.requests,
+      signal: this.signal,
+      role: () => this.#role,
+      state: () => this.#action,
+    });
+    this.service = deps.openHost === undefined ? this.inner : unsupportedService(nodeId);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -97,6 +115,7 @@ export class NodeCore {
     this.#leader = leader;
     this.#status = status;
     this.#action?.setStatus(status);
+    this.inner.servingChanged();
   }
 
   // ---- the service ----
@@ -121,7 +140,8 @@ export class NodeCore {
 
   pressure(): ServerPressure {
     const oldestWriteMs = this.action.oldestAppendAgeMs();
-    return { pendingRequests: this.requests.pendingCount, oldestWriteMs };
+    const peers = this.#role?.peers() ?? [];
+    return { pendingRequests: this.requests.pendingCount, oldestWriteMs, peers };
   }
 
   submit(
@@ -215,7 +235,10 @@ export class NodeCore {
     const store = lazy ?? opened;
     const tree = createStateMachine();
     const custom = createCustomState?.();
-    const machine = custom === undefined ? null : new CombinedMachine(tree, custom);
+    const combined = custom === undefined ? null : new CombinedMachine(tree, custom);
+    const machine = combined ?? tree;
+    machine.attach?.(this.inner.listener);
+    this.inner.stateLoading();
     const { identity, damage, lastLogged, currentEpoch } = store.recovered;
     if (damage !== null) logger.error("the history was found damaged; recovering", { damage });
     logger.info("store opened", { identity, lastLogged: lastLogged.txnid, currentEpoch });
@@ -224,8 +247,12 @@ export class NodeCore {
         { nodeId, quorum, trustEmpty, checkpointBytes },
         {
           store,
-          stateMachine: machine ?? tree,
-          ...(machine === null ? {} : { isReplicated: (op) => machine.isWrite(op) }),
+          stateMachine: machine,
+          ...(combined === null ? {} : { isReplicated: (op) => combined.isWrite(op) }),
+          onLoad: (phase) => {
+            if (phase === "begun") this.inner.stateLoading();
+            else this.inner.stateLoaded(machine);
+          },
           requests: this.requests,
           clock,
           logger,
@@ -237,6 +264,7 @@ export class NodeCore {
       await store.close();
       throw error;
     }
+    this.inner.stateLoaded(machine);
     this.#closeStore = () => store.close();
   }
 
@@ -308,15 +336,8 @@ export class NodeCore {
     this.#abort.abort();
     this.enter("electing", null, null);
     this.requests.close(closedError());
+    this.inner.close();
     await this.#closeStore();
     this.#resolveDone(reason);
   }
-}
-
-export function notReadyError(): QuorateError {
-  return new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", { retryable: true });
-}
-
-export function closedError(): QuorateError {
-  return new QuorateError("ERR_SERVER_CLOSED", "the server is stopping", { retryable: true });
 }

@@ -28,6 +28,7 @@ import {
   type Introduction,
 } from "@quorate/sync";
 import { isReset, resetReason, type RoleHandler } from "./role.js";
+import type { PeerPressure } from "./server.js";
 
 export interface RelayOptions {
   /** Of the leader that this node synchronised with. */
@@ -43,6 +44,8 @@ export interface RelayDeps {
   /** Towards the leader. */
   forward(fid: string, request: Omit<RequestMsg, "kind">): void;
   readIndex(done: (mark: Txnid | QuorateError) => void): void;
+  /** Sessions heard of below. */
+  touched(sessions: readonly bigint[]): void;
 }
 
 interface Downstream {
@@ -139,6 +142,15 @@ export class Relay {
         downstream.pipe.send(factory.createHeartbeat(0, false));
       }
     }
+  }
+
+  /** What waits for each. Watchers say nothing of their disks. */
+  pressure(): readonly PeerPressure[] {
+    return [...this.#downstreams.values()].map(({ pipe, queue }) => ({
+      peer: pipe.peer,
+      queueBytes: pipe.queuedBytes + queue.byteLength,
+      lagEntries: null,
+    }));
   }
 
   reset(): void {
@@ -282,8 +294,10 @@ export class Relay {
         });
         return;
       case "heartbeat":
+        if (message.touches.length > 0) this.#deps.touched(message.touches);
+        return;
       case "syncProgress":
-        return; // Answers, heard of already.
+        return; // An answer, heard of already.
       default:
         throw new QuorateError("ERR_PROTOCOL_ORDER", `${message.kind} to a relaying node`);
     }

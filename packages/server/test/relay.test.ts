@@ -184,6 +184,7 @@ function relayOf() {
     findLogPosition: () => Promise.resolve(position),
   };
   const forwarded: string[] = [];
+  const touched: bigint[] = [];
   const relay = new Relay(
     { epoch: toEpoch(1), timings: DEFAULT_TIMINGS },
     {
@@ -192,6 +193,7 @@ function relayOf() {
       logger: silentLogger,
       factory: defaultMsgFactory,
       forward: (fid, { reqId }) => void forwarded.push(`${fid}/${reqId}`),
+      touched: (sessions) => void touched.push(...sessions),
       readIndex: (done) => done(makeTxnid(1, 5)),
     },
   );
@@ -204,6 +206,7 @@ function relayOf() {
     const pipe: PeerPipe = {
       peer: id(peer),
       pipeId: pipes,
+      queuedBytes: 0,
       attach: (to) => void (events = to),
       send: (message) => void sent.push(message),
       close: ({ code }) => void closed.push(code),
@@ -237,7 +240,7 @@ function relayOf() {
     };
     return { sent, closed, receive, introduce, acknowledge, join };
   };
-  return { relay, forwarded, connect, clock };
+  return { relay, touched, forwarded, connect, clock };
 }
 
 const request = { kind: "request", reqId: 7n, op: 1, key: "/k", content: NOTHING } as const;
@@ -295,12 +298,24 @@ describe("the relay of one node", () => {
     expect(forwarded).toHaveLength(2);
   });
 
+  test("hands on the sessions that were heard of below", async () => {
+    const { touched, connect } = relayOf();
+    const [one, two] = [connect(11), connect(12)];
+    await one.join();
+    await two.join();
+    const beat = { kind: "heartbeat", round: 0, answer: true } as const;
+    one.receive({ ...beat, touches: [1n, 2n] });
+    two.receive({ ...beat, touches: [] });
+    two.receive({ ...beat, touches: [3n] });
+    expect(touched).toEqual([1n, 2n, 3n]);
+  });
+
   test("lets everybody go when its own upstream is lost, and who is silent", async () => {
     const { relay, connect, clock } = relayOf();
     const [one, two] = [connect(11), connect(12)];
     await one.join();
     await clock.pass(DEFAULT_TIMINGS.followerTimeoutMs + 1);
-    two.receive({ kind: "heartbeat", round: 0, answer: true });
+    two.receive({ kind: "heartbeat", round: 0, answer: true, touches: [] });
     relay.tick();
     expect([one.closed, two.closed]).toEqual([["ERR_PROTOCOL_TIMEOUT"], []]);
     relay.close(new QuorateError("ERR_PROTOCOL_CLOSED", "lost"));

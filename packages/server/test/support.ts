@@ -87,6 +87,11 @@ export class VirtualClock implements Clock {
     }
   }
 
+  /** The process stands still: time passes, and nothing runs. */
+  stall(ms: number): void {
+    this.#now += ms;
+  }
+
   async pass(ms: number): Promise<void> {
     let isOver = false;
     this.setTimer(ms, () => (isOver = true));
@@ -96,6 +101,7 @@ export class VirtualClock implements Clock {
 
 class MemoryPipe implements PeerPipe {
   readonly pipeId: number;
+  readonly queuedBytes = 0;
   other: MemoryPipe | null = null;
   static #lastId = 0;
   #events: PipeEvents | null = null;

@@ -145,6 +145,11 @@ class UdpMessenger implements BoundPeerMessenger {
   #transmit(bytes: Uint8Array, to: NodeId, { host, port }: PeerAddress): void {
     // The name may have been resolved after the close.
     if (this.#closed !== null) return;
+    // Node throws for it. A datagram may come from there, and want an answer: UDP allows it.
+    if (port === 0) {
+      this.#drop("no_port");
+      return;
+    }
     if (this.#socket.getSendQueueSize() > SEND_QUEUE_BYTES_MAX) {
       this.#drop("send_queue_full");
       return;
@@ -172,7 +177,8 @@ class UdpMessenger implements BoundPeerMessenger {
       datagram = isLeaseDatagram(body) ? decodeLeaseDatagram(body) : decodeDatagram(body);
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
-      this.#reject(error.code === "ERR_PROTOCOL_VERSION" ? "other_version" : "garbage", from);
+      if (error.code === "ERR_PROTOCOL_VERSION") this.#rejectVersion(error, from);
+      else this.#reject("garbage", from);
       return;
     }
     if (datagram.cluster !== this.#options.cluster) {
@@ -224,6 +230,19 @@ class UdpMessenger implements BoundPeerMessenger {
   #reject(why: string, from: RemoteInfo): void {
     this.#drop(why);
     this.#warnings.warn("dropped a ballot datagram", { why, host: from.address, port: from.port });
+  }
+
+  /** A sentence of its own: it calls for an operator, and must not be lost among other drops. */
+  #rejectVersion({ code, details }: QuorateError, from: RemoteInfo): void {
+    const { own, peer } = details;
+    this.#drop("other_version");
+    this.#warnings.warn("a peer speaks another protocol version: its ballots are not heard", {
+      code,
+      own,
+      peer,
+      host: from.address,
+      port: from.port,
+    });
   }
 
   #drop(why: string): void {

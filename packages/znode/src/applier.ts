@@ -1,4 +1,10 @@
-import { assert, InvariantError, type LogEntryMsg, type Txnid } from "@quorate/protocol";
+import {
+  assert,
+  InvariantError,
+  isCustomOpCode,
+  type LogEntryMsg,
+  type Txnid,
+} from "@quorate/protocol";
 import type { AnswerWriter } from "./answer-writer.js";
 import type { Events } from "./events.js";
 import { ZnodeOp } from "./op.js";
@@ -66,7 +72,7 @@ export class Applier {
         this.#delete(path, txnid);
         return NO_DATA;
       default:
-        throw new InvariantError("a committed operation is known", { op });
+        throw unknownOperation(op);
     }
   }
 
@@ -107,4 +113,12 @@ function assertPath(path: string, txnid: Txnid): void {
   assert(path.length > 1 && path.startsWith("/"), "a transaction names a path below the root", {
     txnid,
   });
+}
+
+function unknownOperation(op: number): InvariantError {
+  const what = isCustomOpCode(op)
+    ? `operation ${op} is of a state of the program's own, and this node was not given it ` +
+      "(createCustomState); every node needs it, at every start with these data"
+    : "a committed operation is known";
+  return new InvariantError(what, { op });
 }
