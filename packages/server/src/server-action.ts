@@ -36,6 +36,7 @@ import type {
 } from "@quorate/protocol";
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
+import { outcomeOf } from "./host-code.js";
 import { decodeIdentities, isSameTable } from "./identity-record.js";
 import type { NodeState } from "./node-state.js";
 import { Replica } from "./replica.js";
@@ -64,6 +65,8 @@ export class ServerAction implements NodeState {
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
   #failure: QuorateError | null = null;
+  /** Applying an entry failed: what follows must not be applied to that. */
+  #isHalfApplied = false;
   /** Memory is not what the store will hold: no checkpoint may be taken of it. */
   #isInstalling = false;
 
@@ -361,8 +364,15 @@ export class ServerAction implements NodeState {
   }
 
   commit(upTo: Txnid): void {
+    if (this.#isHalfApplied) return;
     const before = this.#appliedMembers;
-    this.#replica.commit(upTo);
+    try {
+      this.#replica.commit(upTo);
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.#isHalfApplied = true;
+      return this.#fail(error);
+    }
     // Once for all that was applied: a history that is gone through again names old ones first.
     if (this.#appliedMembers !== before) this.#settleMembers();
     this.#considerCheckpoint();
@@ -443,11 +453,7 @@ export class ServerAction implements NodeState {
 
   #applied(entry: LogEntryMsg, answer: Uint8Array): void {
     if (entry.fid !== this.#fid || entry.reqId === 0n) return;
-    this.#deps.requests.completeRequest(entry.reqId, {
-      ok: true,
-      txnid: entry.txnid,
-      content: answer,
-    });
+    this.#deps.requests.completeRequest(entry.reqId, outcomeOf(entry, answer));
   }
 
   /**
