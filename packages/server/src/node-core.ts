@@ -276,8 +276,19 @@ export class NodeCore {
   }
 
   /** As `ServerAction.shortenLog`; a disk that does not answer keeps nobody from ending. */
-  shortenLog(): Promise<QuorateError | null> {
-    return Promise.race([this.action.shortenLog(this.signal), this.#aborted]);
+  async shortenLog(): Promise<QuorateError | null> {
+    const { clock, logger } = this.#deps;
+    const ms = this.#options.timings.diskTimeoutMs;
+    const warning = clock.setTimer(ms, () => {
+      logger.error("a checkpoint does not end; this node stays out of elections until then", {
+        ms,
+      });
+    });
+    try {
+      return await Promise.race([this.action.shortenLog(this.signal), this.#aborted]);
+    } finally {
+      warning.cancel();
+    }
   }
 
   /**
