@@ -69,11 +69,16 @@ export function parseServerArgs(
 ): ServerValues & { readonly help?: boolean | undefined } {
   const known = Object.entries<ServerOption>(SERVER_OPTIONS);
   const options = Object.fromEntries(known.map(([name, { type }]) => [name, { type }]));
-  const { values } = parseArgs({
+  const { values, tokens } = parseArgs({
+    tokens: true,
     args: [...args],
     allowPositionals: false,
     options: { ...options, help: { type: "boolean", short: "h" } },
   });
+  const names = tokens.flatMap((token) => (token.kind === "option" ? [token.name] : []));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  // The last one would win in silence.
+  if (twice !== undefined) throw new TypeError(`--${twice} is given twice`);
   return values;
 }
 

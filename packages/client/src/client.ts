@@ -95,7 +95,8 @@ function checkServers(servers: readonly string[]): void {
     throw new QuorateError("ERR_ARG_VALUE", `servers: 1..${SERVERS_MAX} are needed`);
   }
   for (const server of servers) {
-    if (!/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/.test(server)) {
+    const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(server)?.[1];
+    if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
       throw new QuorateError("ERR_ARG_VALUE", 'a server is written like "127.0.0.1:9003"', {
         details: { server: server.slice(0, 200) },
       });

@@ -1,3 +1,4 @@
+import { QuorateError } from "@quorate/protocol";
 import { viewOf } from "./stat.js";
 
 /**
@@ -24,13 +25,22 @@ export function encodeCreate(request: { readonly data: Uint8Array }): Uint8Array
   return content;
 }
 
-/** `version` is the one the node must have, int32; any when absent. */
+/** What is no int32 would become one, and guard another version than the one that was meant. */
+function versionOf({ version = ANY_VERSION }: { readonly version?: number }): number {
+  if (Number.isInteger(version) && version === (version | 0)) return version;
+  throw new QuorateError("ERR_ARG_VALUE", `version: ${version} is not a 32-bit integer`);
+}
+
+/**
+ * `version` is the one the node must have, int32; any when absent.
+ * @throws ERR_ARG_VALUE.
+ */
 export function encodeSet(request: {
   readonly data: Uint8Array;
   readonly version?: number;
 }): Uint8Array {
   const content = new Uint8Array(SET_HEADER_BYTES + request.data.length);
-  viewOf(content).setInt32(0, request.version ?? ANY_VERSION);
+  viewOf(content).setInt32(0, versionOf(request));
   content.set(request.data, SET_HEADER_BYTES);
   return content;
 }
@@ -38,7 +48,7 @@ export function encodeSet(request: {
 /** `version` as in {@link encodeSet}. */
 export function encodeDelete(request: { readonly version?: number } = {}): Uint8Array {
   const content = new Uint8Array(DELETE_BYTES);
-  viewOf(content).setInt32(0, request.version ?? ANY_VERSION);
+  viewOf(content).setInt32(0, versionOf(request));
   return content;
 }
 
