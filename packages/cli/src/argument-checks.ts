@@ -50,8 +50,8 @@ export function dataOf(argv: {
   readonly "--"?: unknown;
 }): string | undefined {
   const behind: unknown = argv["--"];
-  const [first] = Array.isArray(behind) ? (behind as unknown[]) : [];
-  return argv.data ?? (first === undefined ? undefined : String(first));
+  const [first] = Array.isArray(behind) ? (behind as readonly string[]) : [];
+  return argv.data ?? first;
 }
 
 /**

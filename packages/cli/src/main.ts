@@ -15,8 +15,7 @@ process.exitCode = code;
 // No process.exit: it waits for the threads of the store, and one may hang in the disk for ever. As
 // long as one does, this timer runs, too; else the process has ended before.
 setTimeout(() => {
-  io.err(
-    `quorate: a thread does not end, perhaps in the disk; killing this process instead of code ${code}\n`,
-  );
+  const what = "a thread does not end, perhaps in the disk; killing this process";
+  io.err(`quorate: ${what} instead of code ${code}\n`);
   process.kill(process.pid, "SIGKILL");
 }, LEAVE_MS_MAX).unref();

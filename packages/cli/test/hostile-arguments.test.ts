@@ -101,11 +101,10 @@ describe("a configuration file", () => {
   });
 
   it("is named with its line also where a relation is wrong", async () => {
+    const listOf = (peers: object[]): string =>
+      peers.map((peer) => JSON.stringify(peer)).join(",\n");
     const wrong = (peers: object[]): string =>
-      file(
-        "wrong.json",
-        `{"nodeId":1,"dataDir":"d",\n"peers":[\n${peers.map((p) => JSON.stringify(p)).join(",\n")}]}`,
-      );
+      file("wrong.json", `{"nodeId":1,"dataDir":"d",\n"peers":[\n${listOf(peers)}]}`);
     const peer = (id: number, base: number, host = "127.0.0.1"): object => ({
       id,
       electionAddr: `${host}:${base}`,
