@@ -5,9 +5,9 @@ import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import { reportError, usageError } from "./report.js";
-import { checkSpelling, checkValues, dataOf } from "./argument-checks.js";
 import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
+import { checkSpelling, dataOf, refuseLooseArguments } from "./strict-arguments.js";
 
 /** The servers that `quorate start` runs. */
 const DEFAULT_SERVERS = ["127.0.0.1:4181", "127.0.0.1:4182", "127.0.0.1:4183"];
@@ -26,19 +26,23 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
     .strict()
     // Each option has one spelling: --no-config and --timeout.a are mistakes, and told as such.
     .parserConfiguration({ "boolean-negation": false, "dot-notation": false, "populate--": true })
-    .check(checkValues, true)
     .demandCommand(1, "a command is needed")
     .version("0.1.0")
     .wrap(100)
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new QuorateError("ERR_ARG_VALUE", `${message ?? "wrong usage"}; try --help`);
+      // A command's own error comes without a message; what yargs finds is about the usage.
+      const isOurs = error instanceof QuorateError || (error !== undefined && message === null);
+      throw isOurs ? error : usageError(`${oneLine(message ?? "wrong usage")}; try ${help}`);
     });
+  const commands = describeCommands(io);
+  const command = commands.find(({ name }) => name === args[0]);
+  const help = command === undefined ? "--help" : `quorate ${command.name} --help`;
   addCommands(parser, io, done);
+  refuseLooseArguments(parser, command);
   try {
-    const commands = describeCommands(io);
     await refuseUnknown(args[0], commands);
-    checkSpelling(args, commands);
+    checkSpelling(args, command);
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
     });
@@ -46,6 +50,10 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   } catch (error) {
     return reportError(io, error, json);
   }
+}
+
+function oneLine(message: string): string {
+  return message.replaceAll(/\s*\n\s*/g, " ");
 }
 
 /** In a sentence of its own: yargs says either that it is unknown or what may be meant. */
@@ -102,8 +110,9 @@ const path = {
   describe: "As in ZooKeeper: /a/b",
 } as const;
 
+/** A text to yargs, to which an empty one is the number 0. */
 const ifVersion = {
-  type: "number",
+  type: "string",
   describe: "Refuse unless the node has this version",
 } as const;
 

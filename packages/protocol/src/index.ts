@@ -4,6 +4,7 @@
  */
 export * from "./action-handler.js";
 export * from "./assert.js";
+export * from "./caller.js";
 export * from "./churn-map.js";
 export * from "./committed-event.js";
 export * from "./committed-stream.js";
@@ -22,6 +23,7 @@ export * from "./ports/logger.js";
 export * from "./ports/meter.js";
 export * from "./ports/peer.js";
 export * from "./ports/random.js";
+export * from "./ports/service.js";
 export * from "./ports/state-machine.js";
 export * from "./quorum.js";
 export * from "./request.js";

@@ -12,6 +12,22 @@ export const OpCode = {
   broadcast: 7,
   exists: 8,
   children: 9,
+  setAcl: 10,
+  /** Several writes and checks, all or none, under one txnid. */
+  multi: 11,
+  createSession: 12,
+  /** Its ephemerals go in the same transaction. */
+  closeSession: 13,
+  /** The leader's own: a container without children, or a node whose time to live is over. */
+  deleteExpired: 14,
+  /** A version check; within a multi only. */
+  check: 15,
+  getAcl: 20,
+  /** Paths of the caller's own ephemerals below a prefix. */
+  getEphemerals: 21,
+  countAllChildren: 22,
+  /** Answered by the leader and not logged: a session moves to the node that asks. */
+  resumeSession: 30,
   /** Internal: the identity table, whole, as the founding leader saw it. */
   foundEnsemble: 40,
   /** Internal: one node id and the identity that is admitted under it. */
@@ -24,6 +40,11 @@ export const OP_CODE_MAX = 255;
 /** Entries that the ensemble itself writes; they never reach the state machine. */
 export function isInternalOpCode(op: number): boolean {
   return op === OpCode.foundEnsemble || op === OpCode.admitVoter;
+}
+
+/** Only a leader takes these on, by itself: no client and no other node may ask for them. */
+export function isLeaderOpCode(op: number): boolean {
+  return op === OpCode.deleteExpired;
 }
 
 export function isCustomOpCode(op: number): boolean {

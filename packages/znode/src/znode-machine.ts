@@ -2,6 +2,7 @@ import {
   assert,
   CONTENT_BYTES_MAX,
   InvariantError,
+  isCustomOpCode,
   isKeyTooLong,
   type ErrorCode,
   type LogEntryMsg,
@@ -97,7 +98,7 @@ export class ZnodeMachine implements StateMachine {
       case ZnodeOp.broadcast:
         return NO_DATA;
       default:
-        throw new InvariantError("a committed operation is known", { op: entry.op });
+        throw unknownOperation(entry.op);
     }
   }
 
@@ -236,6 +237,14 @@ function prepareBroadcast(key: string, content: Uint8Array): Prepared {
 }
 
 /** Committed entries were judged before; one with a path that no tree can hold is divergence. */
+function unknownOperation(op: number): InvariantError {
+  const what = isCustomOpCode(op)
+    ? `operation ${op} is of a state of the program's own, and this node was not given it ` +
+      "(createCustomState); every node needs it, at every start with these data"
+    : "a committed operation is known";
+  return new InvariantError(what, { op });
+}
+
 function assertPath(entry: LogEntryMsg): void {
   const isChild = entry.key.length > 1 && entry.key.startsWith("/");
   assert(isChild, "a transaction names a path below the root", { txnid: entry.txnid });
