@@ -128,7 +128,7 @@ export class Follower {
       throw new QuorateError("ERR_PROTOCOL_ORDER", `an answer to node ${message.fid}`);
     }
     if (message.kind === "abort") {
-      handler.abort(message.fid, message.reqId, message.code, message.error);
+      handler.abort(message.fid, message.reqId, message.code, message.error, message.at);
     } else if (message.kind === "response") {
       handler.respond(message.fid, message.reqId, message.error, message.content);
     } else if (message.kind === "readIndexReply") {

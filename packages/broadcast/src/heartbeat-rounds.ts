@@ -56,10 +56,15 @@ export class HeartbeatRounds {
   }
 
   /** @throws ERR_PROTOCOL_ORDER on an answer to a round never sent. */
-  answer(voter: NodeId, round: number): void {
+  check(peer: NodeId, round: number): void {
     if (round > this.#round) {
-      throw new QuorateError("ERR_PROTOCOL_ORDER", `node ${voter} answers round ${round}`);
+      throw new QuorateError("ERR_PROTOCOL_ORDER", `node ${peer} answers round ${round}`);
     }
+  }
+
+  /** @throws as `check`. */
+  answer(voter: NodeId, round: number): void {
+    this.check(voter, round);
     const heard = this.#heard.get(voter);
     const sentAt = this.#sentAt.get(round);
     if (heard === undefined || sentAt === undefined || round <= heard.round) return;

@@ -7,5 +7,10 @@ export { CommitTracker } from "./commit-tracker.js";
 export { Follower, type FollowerDeps } from "./follower.js";
 export { HeartbeatRounds } from "./heartbeat-rounds.js";
 export { Leader } from "./leader.js";
-export type { JoiningFollower, LeaderDeps, LeaderOptions } from "./leader-options.js";
+export type {
+  JoiningFollower,
+  LeaderDeps,
+  LeaderOptions,
+  SessionKeeper,
+} from "./leader-options.js";
 export { ObserverQueue, observerIdOf } from "./observer-queue.js";

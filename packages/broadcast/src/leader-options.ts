@@ -12,6 +12,7 @@ import type {
   PeerPipe,
   QuorateError,
   QuorumVerifier,
+  RequestMsg,
   Timings,
 } from "@quorate/protocol";
 
@@ -31,10 +32,25 @@ export interface LeaderDeps {
   readonly factory: MsgFactory;
   readonly chainHash: ChainHash;
   readonly customHandler?: CustomRequestHandler;
+  /** Default: there are no sessions. */
+  readonly sessions?: SessionKeeper;
   /** A follower or watcher joined or left. */
   onEnsembleChange(): void;
   /** This leader must not go on. Once. */
   onStepDown(error: QuorateError): void;
+}
+
+/** What knows, beside the state, where each session is and when it was last heard of. */
+export interface SessionKeeper {
+  /**
+   * In order of arrival, for each request of a client before it joins the order of writes. Null
+   * when it may.
+   */
+  judge(fid: string, request: RequestMsg): QuorateError | null;
+  /** Takes resumeSession, which is answered by `Leader.answer` or `refuse` and not logged. */
+  resume(fid: string, request: RequestMsg): void;
+  /** Sessions that gave a sign of life at a peer. */
+  touched(sessions: readonly bigint[]): void;
 }
 
 export interface JoiningFollower {

@@ -5,14 +5,16 @@ import {
   formatTxnid,
   isCustomOpCode,
   isInternalOpCode,
+  isLeaderOpCode,
   maxTxnid,
+  OpCode,
   OUTSTANDING_ENTRIES_MAX,
   QuorateError,
 } from "@quorate/protocol";
 import type {
-  AbortMsg,
   EntryBatch,
   ErrorCode,
+  HeartbeatMsg,
   Identity,
   LogPosition,
   NodeId,
@@ -24,15 +26,17 @@ import type {
   Timer,
   Txnid,
 } from "@quorate/protocol";
+import { Answers } from "./answers.js";
 import { CommitTracker } from "./commit-tracker.js";
 import { CustomRequests } from "./custom-requests.js";
 import { HeartbeatRounds } from "./heartbeat-rounds.js";
 import type { JoiningFollower, LeaderDeps, LeaderOptions } from "./leader-options.js";
 import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
-import { PeerList, type Member } from "./peer-list.js";
+import { memberOf, PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
-import { RefusalQueue, stoppedLeading } from "./refusal-queue.js";
+import { stoppedLeading } from "./refusal-queue.js";
+import { TouchRounds } from "./touch-rounds.js";
 import { VoterRoll } from "./voter-roll.js";
 
 /**
@@ -55,8 +59,10 @@ export class Leader {
   #isFlushScheduled = false;
   #announcedMark: Txnid;
   readonly #reads = new ReadIndexQueue();
-  readonly #refusals = new RefusalQueue();
   readonly #custom: CustomRequests;
+  /** What it tells those that asked, beside commits. */
+  readonly answers: Answers;
+  readonly #touches: TouchRounds;
   #heartbeatTimer: Timer | null = null;
   #isTerminated = false;
   #isDraining = false;
@@ -68,30 +74,33 @@ export class Leader {
     const { nodeId, quorum, initialEnd, epoch } = options;
     this.#tracker = new CommitTracker(quorum, initialEnd.txnid);
     this.#rounds = new HeartbeatRounds(nodeId, quorum);
-    const { leaseMs } = options.timings;
-    this.#roll = new VoterRoll({
-      tracker: this.#tracker,
-      rounds: this.#rounds,
-      clock: deps.clock,
-      leaseMs,
-    });
+    const { leaseMs, followerTimeoutMs: waitMs } = options.timings;
+    const [tracker, rounds, peers] = [this.#tracker, this.#rounds, this.#peers];
+    this.#roll = new VoterRoll({ tracker, rounds, clock: deps.clock, leaseMs });
+    this.#touches = new TouchRounds({ clock: deps.clock, rounds, peers, waitMs });
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
-      onRefused: (fid, request, { code, message, judgedAt }) => {
-        this.#refuseInOrder(fid, request, new QuorateError(code, message), judgedAt);
+      onRefused: (fid, request, { code, message, at, judgedAt }) => {
+        const details = at === undefined ? {} : { at };
+        const error = new QuorateError(code, message, { details });
+        this.answers.refuseInOrder(fid, request.reqId, error, judgedAt);
       },
     });
     this.#announcedMark = initialEnd.txnid;
     this.#tracker.count(nodeId, initialEnd.txnid);
+    this.answers = new Answers(nodeId, {
+      ...deps,
+      peers,
+      readIndex: (done) => this.readIndex(done),
+      onChange: () => {
+        if (this.#isDraining || !this.answers.isEmpty) this.#scheduleFlush();
+      },
+    });
     this.#custom = new CustomRequests({
       ...deps,
-      onResponse: (response) => {
-        this.#answer(response);
-      },
-      onRefused: (fid, request, error) => {
-        this.#refuse(fid, request, error);
-      },
+      onResponse: (response) => this.answers.send(response),
+      onRefused: (fid, { reqId }, error) => this.answers.refuse(fid, reqId, error),
     });
     this.#scheduleHeartbeat();
   }
@@ -118,7 +127,7 @@ export class Leader {
   addFollower(follower: JoiningFollower): void {
     const { pipe, identity, isCounted, upTo } = follower;
     const { peer } = pipe;
-    const member = { id: peer, pipe, isWatcher: false, identity, acceptedUpTo: upTo.txnid };
+    const member = memberOf(pipe, identity, upTo);
     // It may count still, as the one whose connection was reset.
     if (!isCounted) this.#roll.uncount(peer);
     if (!this.#join(member)) return;
@@ -129,9 +138,7 @@ export class Leader {
 
   /** A synchronised watcher: hears of committed entries only, after the history it was sent. */
   addWatcher(pipe: PeerPipe, upTo: LogPosition): void {
-    const { peer } = pipe;
-    const member = { id: peer, pipe, isWatcher: true, identity: null, acceptedUpTo: upTo.txnid };
-    if (this.#join(member)) this.#deps.onEnsembleChange();
+    if (this.#join(memberOf(pipe, null, upTo))) this.#deps.onEnsembleChange();
   }
 
   /**
@@ -178,30 +185,44 @@ export class Leader {
 
   // ---- requests ----
 
-  /** Takes a request into the order. Refusals are answered through `abort`. */
+  /** Takes a client's request into the order. Refusals are answered through `abort`. */
   queueRequest(fid: string, request: RequestMsg): void {
     if (this.#isTerminated) return;
     const { op } = request;
-    const isOwn = fid === this.getFollowerId();
     const refuse = (code: ErrorCode, message: string): void =>
-      this.#refuse(fid, request, new QuorateError(code, message));
-    if (isInternalOpCode(op) && !isOwn) {
-      refuse("ERR_SERVER_UNSUPPORTED", "internal operation");
+      this.answers.refuse(fid, request.reqId, new QuorateError(code, message));
+    if (isInternalOpCode(op) || isLeaderOpCode(op)) {
+      refuse("ERR_SERVER_UNSUPPORTED", "not an operation for clients");
     } else if (this.#isDraining) {
       refuse("ERR_SERVER_NOT_READY", "leader is leaving");
+    } else if (op === OpCode.resumeSession) {
+      if (this.#deps.sessions === undefined) refuse("ERR_SERVER_UNSUPPORTED", "no sessions");
+      else this.#deps.sessions.resume(fid, request);
     } else if (isCustomOpCode(op) && this.#deps.handler.isReplicated?.(op) !== true) {
       this.#custom.take(fid, request);
-    } else if (!this.#maker.add(fid, request)) {
-      refuse("ERR_SERVER_BUSY", "leader's queue is full");
     } else {
-      this.#scheduleFlush();
+      const error = this.#deps.sessions?.judge(fid, request) ?? null;
+      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, this.#maker.end);
+      else if (this.#maker.add(fid, request)) this.#scheduleFlush();
+      else refuse("ERR_SERVER_BUSY", "leader's queue is full");
     }
+  }
+
+  /**
+   * Takes an operation of the leader's own into the order; nobody waits for its outcome. False when
+   * it cannot now.
+   */
+  proposeOwn(op: number, key: string, content: Uint8Array): boolean {
+    if (this.#isTerminated || this.#isDraining) return false;
+    const request = { kind: "request", reqId: 0n, op, key, content } as const;
+    if (!this.#maker.add(this.getFollowerId(), request)) return false;
+    this.#scheduleFlush();
+    return true;
   }
 
   /** The answer of the custom request handler, on its way to the node that asked. */
   queueResponse(response: ResponseMsg): void {
-    if (this.#isTerminated) return;
-    this.#custom.respond(response);
+    if (!this.#isTerminated) this.#custom.respond(response);
   }
 
   /** A read index: calls back with the mark that the reader must have applied. */
@@ -213,6 +234,16 @@ export class Leader {
     } else {
       this.#scheduleFlush();
     }
+  }
+
+  /**
+   * Calls back once every session that gave a sign of life anywhere before now was told to the
+   * keeper; see {@link TouchRounds}. One at a time. Never after the end.
+   */
+  hearTouches(done: () => void): void {
+    if (this.#isTerminated) return;
+    this.#touches.begin(this.#beginRound(), done);
+    this.#scheduleFlush();
   }
 
   /** One message of a joined follower or watcher. @throws ERR_PROTOCOL_* when it makes no sense. */
@@ -230,8 +261,7 @@ export class Leader {
         this.#takeRelayed(pipe, message);
         return;
       case "heartbeat":
-        if (!member.isWatcher) this.#rounds.answer(member.id, message.round);
-        this.#completeReads();
+        this.#heard(member, message);
         return;
       case "readIndexRequest":
         // One that asks beyond the bound learns it by the loss of its pipe: no reply says so.
@@ -246,6 +276,16 @@ export class Leader {
       default:
         throw new QuorateError("ERR_PROTOCOL_ORDER", `${message.kind} to a serving leader`);
     }
+  }
+
+  /** What the answer carries is heard before the answer counts. */
+  #heard(member: Member, { round, touches }: HeartbeatMsg): void {
+    if (touches.length > 0) this.#deps.sessions?.touched(touches);
+    if (member.isWatcher) this.#rounds.check(member.id, round);
+    else this.#rounds.answer(member.id, round);
+    member.answeredRound = Math.max(member.answeredRound, round);
+    this.#completeReads();
+    this.#touches.complete();
   }
 
   #takeRelayed(pipe: PeerPipe, { fid, reqId, op, key, content }: RelayedRequestMsg): void {
@@ -287,9 +327,10 @@ export class Leader {
     this.#custom.close();
     const error = stoppedLeading();
     this.#reads.refuse(error);
-    // These drew no txnid and left no trace: they are refused, not unknown.
-    this.#refusals.giveUp(error);
-    for (const { fid, request } of this.#maker.takeWaiting()) this.#refuse(fid, request, error);
+    this.answers.giveUp(error);
+    for (const { fid, request } of this.#maker.takeWaiting()) {
+      this.answers.refuse(fid, request.reqId, error);
+    }
   }
 
   // ---- internals ----
@@ -329,47 +370,6 @@ export class Leader {
     if (this.#tracker.accept(member.id, txnid)) this.#committed();
   }
 
-  #refuse(fid: string, { reqId }: RequestMsg, error: QuorateError): void {
-    this.#answer(this.#deps.factory.createAbort(fid, reqId, error.code, error.message));
-  }
-
-  #answer(answer: AbortMsg | ResponseMsg): void {
-    const { fid, reqId, error } = answer;
-    if (fid !== this.getFollowerId()) {
-      for (const pipe of this.#peers.towards(fid)) pipe.send(answer);
-    } else if (answer.kind === "abort") {
-      this.#deps.handler.abort(fid, reqId, answer.code, error);
-    } else {
-      this.#deps.handler.respond(fid, reqId, error, answer.content);
-    }
-    if (this.#isDraining) this.#scheduleFlush();
-  }
-
-  /**
-   * A refusal tells its client something about the state, so it must be as true as a read: the
-   * transactions that it was judged against are committed, and a round sent after the request
-   * proved that this leader still led. (ZooKeeper sends an error transaction through the quorum
-   * for the same reason.)
-   */
-  #refuseInOrder(fid: string, request: RequestMsg, error: QuorateError, judgedAt: Txnid): void {
-    this.readIndex((proof) => {
-      if (typeof proof !== "bigint") {
-        this.#refuse(fid, request, proof);
-        return;
-      }
-      this.#refusals.add({
-        judgedAt,
-        deliver: () => {
-          this.#refuse(fid, request, error);
-        },
-        giveUp: (reason) => {
-          this.#refuse(fid, request, reason);
-        },
-      });
-      this.#scheduleFlush();
-    });
-  }
-
   #scheduleFlush(): void {
     if (this.#isFlushScheduled || this.#isTerminated) return;
     this.#isFlushScheduled = true;
@@ -394,7 +394,8 @@ export class Leader {
     }
     this.#startReadRound();
     this.#announce();
-    this.#refusals.deliver(this.#announcedMark);
+    this.answers.deliver(this.#announcedMark);
+    this.#touches.complete();
     if (this.#isDraining && this.#isDrained()) {
       const onDrained = this.#onDrained;
       this.#onDrained = null;
@@ -405,7 +406,7 @@ export class Leader {
   /** Nothing that was accepted here waits for its answer. */
   #isDrained(): boolean {
     const isQuiet = this.#outstanding.length === 0 && this.#maker.waiting === 0;
-    return isQuiet && this.#reads.isEmpty && this.#refusals.isEmpty && this.#custom.isEmpty;
+    return isQuiet && this.#reads.isEmpty && this.answers.isEmpty && this.#custom.isEmpty;
   }
 
   /** A few batches in flight, the rest gathers: the batch grows with the load by itself. */
@@ -480,6 +481,7 @@ export class Leader {
         return;
       }
       if (this.#roll.dropSuspended()) this.#scheduleFlush();
+      this.#touches.complete();
       this.#beginRound();
       this.#scheduleHeartbeat();
     });

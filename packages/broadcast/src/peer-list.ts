@@ -1,5 +1,5 @@
 import { fidOf } from "@quorate/protocol";
-import type { Identity, NodeId, PeerMsg, PeerPipe, Txnid } from "@quorate/protocol";
+import type { Identity, LogPosition, NodeId, PeerMsg, PeerPipe, Txnid } from "@quorate/protocol";
 import type { ObserverQueue } from "./observer-queue.js";
 
 /** A peer that has synchronised: a follower or a watcher. */
@@ -11,6 +11,15 @@ export interface Member {
   readonly identity: Identity | null;
   /** What it has acknowledged, counted or not. */
   acceptedUpTo: Txnid;
+  /** The latest heartbeat round that it answered. */
+  answeredRound: number;
+}
+
+/** A follower, or without an identity a watcher, that joins after this history. */
+export function memberOf(pipe: PeerPipe, identity: Identity | null, upTo: LogPosition): Member {
+  const isWatcher = identity === null;
+  const acceptedUpTo = upTo.txnid;
+  return { id: pipe.peer, pipe, isWatcher, identity, acceptedUpTo, answeredRound: 0 };
 }
 
 interface Observer {

@@ -15,8 +15,8 @@ import type {
   ChainHash,
   EntryBatch,
   Epoch,
-  ErrorCode,
   LogPosition,
+  Prepared,
   RequestMsg,
   Txnid,
 } from "@quorate/protocol";
@@ -31,7 +31,7 @@ export interface ProposalMakerDeps {
   onRefused(
     fid: string,
     request: RequestMsg,
-    refusal: { readonly code: ErrorCode; readonly message: string; readonly judgedAt: Txnid },
+    refusal: Extract<Prepared, { ok: false }> & { readonly judgedAt: Txnid },
   ): void;
 }
 
@@ -64,6 +64,11 @@ export class ProposalMaker {
 
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** The newest transaction that a judgement may rest on, perhaps not committed. */
+  get end(): Txnid {
+    return this.#end.txnid;
   }
 
   /** False when the leader's queue is full. */
@@ -111,8 +116,7 @@ export class ProposalMaker {
       } else {
         const judgedAt =
           builder.count === 0 ? this.#end.txnid : advanceTxnid(first, builder.count - 1);
-        const { code, message } = prepared;
-        this.#deps.onRefused(fid, request, { code, message, judgedAt });
+        this.#deps.onRefused(fid, request, { ...prepared, judgedAt });
       }
     }
     this.#waiting.splice(0, taken);

@@ -88,7 +88,14 @@ describe("a follower", () => {
 
   test("routes answers to whom they belong", () => {
     const { follower, host } = followerOf();
-    follower.onMessage({ kind: "abort", fid: "1", reqId: 4n, code: "ERR_SERVER_BUSY", error: "" });
+    follower.onMessage({
+      kind: "abort",
+      fid: "1",
+      reqId: 4n,
+      code: "ERR_SERVER_BUSY",
+      error: "",
+      at: -1,
+    });
     follower.onMessage({
       kind: "response",
       fid: "1",
@@ -115,7 +122,7 @@ describe("a follower", () => {
   });
 
   test.each<AbortMsg | ResponseMsg>([
-    { kind: "abort", fid: "3", reqId: 1n, code: "ERR_SERVER_BUSY", error: "" },
+    { kind: "abort", fid: "3", reqId: 1n, code: "ERR_SERVER_BUSY", error: "", at: -1 },
     { kind: "response", fid: "3", reqId: 1n, error: "", content: new Uint8Array() },
   ])("another node's $kind costs the pipe and completes nothing", (message) => {
     const { follower, host } = followerOf();

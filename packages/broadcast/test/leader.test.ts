@@ -184,6 +184,20 @@ describe("answers", () => {
     expect(three.kinds).not.toContain("abort");
   });
 
+  test("a refusal names the operation of a multi that failed, here and elsewhere", () => {
+    const { leader, join, host, clock, answer } = leaderOf(3);
+    const two = join(2);
+    host.refusal = { ok: false, code: "ERR_ZNODE_NO_NODE", message: "no node", at: 3 };
+    host.refuse = () => true;
+    leader.queueRequest("1", request(1));
+    leader.onMessage(two, request(2));
+    clock.advance(0);
+    answer(two);
+    clock.advance(0);
+    expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE at 3"]);
+    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n, at: 3 });
+  });
+
   test("answers go to a node further down the way that its request came", () => {
     const { leader, host, clock, join } = leaderOf(3);
     join(2);

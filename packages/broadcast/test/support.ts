@@ -138,19 +138,20 @@ export class FakeHost {
   readonly commits: Txnid[] = [];
   readonly answers: string[] = [];
   refuse: (request: RequestMsg) => boolean = () => false;
+  refusal: Prepared = { ok: false, code: "ERR_ZNODE_NO_NODE", message: "no node" };
 
   readonly handler = {
     getNodeId: () => id(1),
     getLastCommittedTxid: () => this.commits.at(-1) ?? 0n,
     logProposal: (batch: EntryBatch) => this.logged.push(batch),
     commit: (upTo: Txnid) => void this.commits.push(upTo),
-    abort: (fid: string, reqId: bigint, code: string) =>
-      void this.answers.push(`abort ${fid} ${reqId} ${code}`),
+    abort: (fid: string, reqId: bigint, code: string, _text: string, at: number) =>
+      void this.answers.push(`abort ${fid} ${reqId} ${code}${at === -1 ? "" : ` at ${at}`}`),
     respond: (fid: string, reqId: bigint, error: string) =>
       void this.answers.push(`respond ${fid} ${reqId} ${error}`),
     prepare: (request: RequestMsg): Prepared =>
       this.refuse(request)
-        ? { ok: false, code: "ERR_ZNODE_NO_NODE", message: "no node" }
+        ? this.refusal
         : { ok: true, op: request.op, key: request.key, content: request.content },
   } as unknown as ActionHandler;
 }
@@ -197,7 +198,7 @@ export function leaderOf(size: number, customHandler?: CustomRequestHandler) {
     leader.onMessage(pipe, { kind: "accept", txnid: upTo, fid: String(pipe.peer) });
   };
   const answer = (pipe: FakePipe, round = pipe.lastRound()) => {
-    leader.onMessage(pipe, { kind: "heartbeat", round, answer: true });
+    leader.onMessage(pipe, { kind: "heartbeat", round, answer: true, touches: [] });
   };
   const write = (...numbers: number[]) => {
     for (const number of numbers) leader.queueRequest("1", request(number));

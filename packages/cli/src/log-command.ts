@@ -36,7 +36,8 @@ function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
     reqId: reqId.toString(),
     op,
     key,
-    content: Buffer.from(content).toString("base64"),
+    // A new session's has its password, with which anybody could take it over.
+    content: op === OpCode.createSession ? null : Buffer.from(content).toString("base64"),
   };
 }
 

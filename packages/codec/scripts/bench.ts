@@ -28,7 +28,7 @@ const cases: readonly (readonly [string, readonly PeerMsg[]])[] = [
     "100 requests of 1 KiB",
     of(100, (i) => ({ kind: "request", reqId: BigInt(i), op: 1, key: `/bench/${i}`, content })),
   ],
-  ["1 heartbeat", [{ kind: "heartbeat", round: 70_000, answer: false }]],
+  ["1 heartbeat", [{ kind: "heartbeat", round: 70_000, answer: false, touches: [] }]],
 ];
 
 function microseconds(run: () => void): number {

@@ -9,6 +9,7 @@ import {
   parseBatch,
   QuorateError,
   toIdentity,
+  TOUCHES_PER_HEARTBEAT_MAX,
   type Chain,
   type ChainHash,
   type EntryBatch,
@@ -152,6 +153,32 @@ export function readErrorText(value: unknown): string {
 
 export function writeErrorText(text: string): string {
   return text.length > ERROR_TEXT_CHARS_MAX ? text.slice(0, ERROR_TEXT_CHARS_MAX) : text;
+}
+
+const SESSION_BYTES = 8;
+const NO_TOUCHES: readonly bigint[] = [];
+const NO_BYTES = new Uint8Array();
+
+/** Session ids, big-endian, one after the other: one value of the frame, however many they are. */
+export function writeTouches(touches: readonly bigint[]): Uint8Array {
+  if (touches.length === 0) return NO_BYTES;
+  if (touches.length > TOUCHES_PER_HEARTBEAT_MAX) {
+    throw new QuorateError("ERR_ARG_TOO_LARGE", "too many sessions for one heartbeat");
+  }
+  const bytes = new Uint8Array(touches.length * SESSION_BYTES);
+  const view = new DataView(bytes.buffer);
+  for (const [index, id] of touches.entries()) view.setBigUint64(index * SESSION_BYTES, id);
+  return bytes;
+}
+
+export function readTouches(value: unknown): readonly bigint[] {
+  const bytes = readBytes(value, TOUCHES_PER_HEARTBEAT_MAX * SESSION_BYTES, "touches");
+  if (bytes.length === 0) return NO_TOUCHES;
+  if (bytes.length % SESSION_BYTES !== 0) throw malformed("touches");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.length / SESSION_BYTES }, (_, index) =>
+    view.getBigUint64(index * SESSION_BYTES),
+  );
 }
 
 /** A block keeps at most half as much again of its frame alive, and that only for small batches. */

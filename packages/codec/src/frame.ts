@@ -61,6 +61,8 @@ export function frameBytesOf(message: PeerMsg): number {
         (sum, row) => sum + 10 + row.key.length + (row.value?.length ?? 0),
         32,
       );
+    case "heartbeat":
+      return 32 + message.touches.length * 8;
     case "snapshotBegin":
       return 64 + message.snapshot.members.length * 40;
     case "accept":
@@ -68,7 +70,6 @@ export function frameBytesOf(message: PeerMsg): number {
     case "epochAck":
     case "followerInfo":
     case "handover":
-    case "heartbeat":
     case "leaderInfo":
     case "newLeader":
     case "newLeaderAck":

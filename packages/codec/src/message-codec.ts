@@ -1,6 +1,7 @@
 import {
   assertNever,
   BATCH_BYTES_MAX,
+  MULTI_OPERATIONS_MAX,
   type ChainHash,
   type NodeId,
   type Identity,
@@ -25,12 +26,14 @@ import {
   readOriginFid,
   readPosition,
   readStanding,
+  readTouches,
   readTxnid,
   readUint,
   readUint64,
   writeErrorText,
   writeFid,
   writeStanding,
+  writeTouches,
 } from "./fields.js";
 import { MEMBERS_MAX, SNAPSHOT_CHUNK_ROWS_MAX } from "./wire-limits.js";
 
@@ -80,13 +83,13 @@ export function toFields(m: PeerMsg): readonly unknown[] {
     case "relayedRequest":
       return [K.relayedRequest, writeFid(m.fid), m.reqId, m.op, m.key, m.content];
     case "heartbeat":
-      return [K.heartbeat, m.round, m.answer];
+      return [K.heartbeat, m.round, m.answer, writeTouches(m.touches)];
     case "history":
       return [K.history, m.batch.bytes];
     case "inform":
       return [K.inform, m.batch.bytes];
     case "abort":
-      return [K.abort, writeFid(m.fid), m.reqId, m.code, writeErrorText(m.error)];
+      return [K.abort, writeFid(m.fid), m.reqId, m.code, writeErrorText(m.error), m.at + 1];
     case "response":
       return [K.response, writeFid(m.fid), m.reqId, writeErrorText(m.error), m.content];
     case "readIndexRequest":
@@ -242,13 +245,14 @@ const readersByKind: Readonly<Record<PeerMsgKind, Reader>> = {
   commit: { arity: 1, read: (f) => ({ kind: "commit", txnid: readTxnid(f[1]) }) },
   inform: { arity: 1, read: (f, hash) => ({ kind: "inform", batch: readBatch(f[1], hash) }) },
   abort: {
-    arity: 4,
+    arity: 5,
     read: (f) => ({
       kind: "abort",
       fid: readOriginFid(f[1]),
       reqId: readUint64(f[2], "request id"),
       code: readErrorCode(f[3]),
       error: readErrorText(f[4]),
+      at: readUint(f[5], MULTI_OPERATIONS_MAX, "operation of a multi") - 1,
     }),
   },
   request: {
@@ -283,11 +287,12 @@ const readersByKind: Readonly<Record<PeerMsgKind, Reader>> = {
     }),
   },
   heartbeat: {
-    arity: 2,
+    arity: 3,
     read: (f) => ({
       kind: "heartbeat",
       round: readUint(f[1], COUNT_MAX, "round"),
       answer: readBoolean(f[2], "answer"),
+      touches: readTouches(f[3]),
     }),
   },
   readIndexRequest: {

@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { describe, expect, test } from "vitest";
-import { FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, QuorateError } from "@quorate/protocol";
+import {
+  FRAME_BYTES_MAX,
+  FRAME_MESSAGES_MAX,
+  QuorateError,
+  TOUCHES_PER_HEARTBEAT_MAX,
+} from "@quorate/protocol";
 import {
   decodeDatagram,
   decodeFrame,
@@ -51,12 +56,17 @@ describe("a frame that is not ours", () => {
     ["a node id of 0", [[15, 2n ** 60n, 0]]],
     ["a node id of 255", [[15, 2n ** 60n, 255]]],
     ["an epoch of 2^32", [[2, 2 ** 32]]],
-    ["a fractional round", [[21, 1.5, true]]],
-    ["a round beyond 2^53", [[21, 2 ** 60, true]]],
-    ["a number for a boolean", [[21, 1, 1]]],
+    ["a fractional round", [[21, 1.5, true, new Uint8Array()]]],
+    ["a round beyond 2^53", [[21, 2 ** 60, true, new Uint8Array()]]],
+    ["a number for a boolean", [[21, 1, 1, new Uint8Array()]]],
+    ["half a session", [[21, 1, true, new Uint8Array(12)]]],
+    ["a session too many", [[21, 1, true, new Uint8Array(8 * (TOUCHES_PER_HEARTBEAT_MAX + 1))]]],
+    ["a list of sessions", [[21, 1, true, [1]]]],
+    ["an operation beyond a multi", [[18, 1, 2n ** 60n, "ERR_ZNODE_NO_NODE", "", 10_001]]],
+    ["an operation below none", [[18, 1, 2n ** 60n, "ERR_ZNODE_NO_NODE", "", -1]]],
     ["an op code of 256", [[19, 2n ** 60n, 256, "/", new Uint8Array()]]],
     ["text for content", [[19, 2n ** 60n, 1, "/", "x"]]],
-    ["a code that is no code", [[18, 1, 2n ** 60n, "oops", ""]]],
+    ["a code that is no code", [[18, 1, 2n ** 60n, "oops", "", 0]]],
     ["an odd list of rows", [[8, 0, [new Uint8Array()]]]],
     ["a batch of garbage", [[14, new Uint8Array(60)]]],
     ["an identity that is none", [[1, 0, 1, true, 0, "xyz"]]],
@@ -72,7 +82,7 @@ describe("a frame that is not ours", () => {
   });
 
   test("a code of a newer version becomes ERR_SERVER_INTERNAL, so that the pipe survives", () => {
-    expect(read(frame([[18, 1, 2n ** 60n, "ERR_NEW_THING", ""]]))).toMatchObject([
+    expect(read(frame([[18, 1, 2n ** 60n, "ERR_NEW_THING", "", 0]]))).toMatchObject([
       { code: "ERR_SERVER_INTERNAL" },
     ]);
   });

@@ -6,9 +6,11 @@ import {
   FRAME_MESSAGES_MAX,
   LOG_START,
   makeTxnid,
+  MULTI_OPERATIONS_MAX,
   toEpoch,
   toIdentity,
   toNodeId,
+  TOUCHES_PER_HEARTBEAT_MAX,
   toTxnid,
   type BallotDatagram,
   type PeerMsg,
@@ -46,13 +48,19 @@ const message: fc.Arbitrary<PeerMsg> = fc.oneof(
     key: text,
     content,
   }),
-  fc.record({ kind: fc.constant("heartbeat" as const), round: count, answer: fc.boolean() }),
+  fc.record({
+    kind: fc.constant("heartbeat" as const),
+    round: count,
+    answer: fc.boolean(),
+    touches: fc.array(uint64, { maxLength: 20 }),
+  }),
   fc.record({
     kind: fc.constant("abort" as const),
     fid,
     reqId: uint64,
     code: fc.constantFrom(...ERROR_CODES),
     error: text,
+    at: fc.integer({ min: -1, max: MULTI_OPERATIONS_MAX - 1 }),
   }),
   fc.record({ kind: fc.constant("response" as const), fid, reqId: uint64, error: text, content }),
   fc.record({ kind: fc.constant("readIndexReply" as const), readId: count, txnid }),
@@ -127,6 +135,17 @@ describe("frames", () => {
     const many = new Array<PeerMsg>(FRAME_MESSAGES_MAX).fill(SAMPLE_MESSAGES.heartbeat);
     expect(decodeFrame(encodeFrame(many), chainHash)).toHaveLength(FRAME_MESSAGES_MAX);
     expect(() => encodeFrame([...many, SAMPLE_MESSAGES.heartbeat])).toThrow(
+      expect.objectContaining({ code: "ERR_ARG_TOO_LARGE" }),
+    );
+  });
+
+  test("the greatest number of touches fits, one more is refused", () => {
+    const touches = Array.from({ length: TOUCHES_PER_HEARTBEAT_MAX }, (_, i) => BigInt(i) << 40n);
+    const full = { ...SAMPLE_MESSAGES.heartbeat, touches };
+    const bytes = encodeFrame([full]);
+    expect(bytes.length).toBeLessThanOrEqual(frameBytesOf(full));
+    expect(decodeFrame(bytes, chainHash)).toEqual([full]);
+    expect(() => encodeFrame([{ ...full, touches: [...touches, 1n] }])).toThrow(
       expect.objectContaining({ code: "ERR_ARG_TOO_LARGE" }),
     );
   });

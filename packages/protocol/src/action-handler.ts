@@ -98,6 +98,7 @@ export interface ActionHandler {
   discardPrepared(): void;
   /** Applies every logged entry up to the mark, in order, and answers those that asked here. */
   commit(upTo: Txnid): void;
-  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void;
+  /** `at`: which operation of a multi it was that failed; -1, or nothing, of anything else. */
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string, at?: number): void;
   respond(fid: string, reqId: bigint, error: string, content: Uint8Array): void;
 }

@@ -69,6 +69,18 @@ export const CUSTOM_REQUESTS_MAX = 10_000;
 /** How long one of them waits. Then its client is told that the outcome is unknown. */
 export const CUSTOM_REQUEST_MS_MAX = 30_000;
 
+/** Bytes of a session's password. */
+export const SESSION_PASSWORD_BYTES = 16;
+/** Operations of one multi, so that applying it is one short turn. More: ERR_ARG_TOO_LARGE. */
+export const MULTI_OPERATIONS_MAX = 10_000;
+/** Sessions that one heartbeat names. The rest goes with the next ones. */
+export const TOUCHES_PER_HEARTBEAT_MAX = 8192;
+/**
+ * Sessions whose sign of life waits at a node for the next heartbeat. Beyond it the sign is lost,
+ * and the session has those that follow, before its timeout is over.
+ */
+export const TOUCHES_HELD_MAX = 500_000;
+
 export const ENSEMBLE_SIZE_MAX = 50;
 export const WATCHERS_PER_NODE_MAX = 100;
 

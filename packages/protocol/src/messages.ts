@@ -224,6 +224,8 @@ export interface AbortMsg {
   readonly reqId: bigint;
   readonly code: ErrorCode;
   readonly error: string;
+  /** Which operation of a multi it was that failed; -1 of anything else. */
+  readonly at: number;
 }
 
 /** A client's intent, forwarded to the leader. */
@@ -259,6 +261,11 @@ export interface HeartbeatMsg {
   readonly round: number;
   /** True in a follower's answer. */
   readonly answer: boolean;
+  /**
+   * In an answer: sessions whose clients gave a sign of life at the sender, or below it, since its
+   * last one. At most TOUCHES_PER_HEARTBEAT_MAX.
+   */
+  readonly touches: readonly bigint[];
 }
 
 /** Follower → leader: what must I have applied before I answer a read that arrived by now? */
@@ -323,7 +330,7 @@ export interface MsgFactory {
   createProposal(batch: EntryBatch): ProposalBatchMsg;
   createAccept(txnid: Txnid, fid: string): AcceptMsg;
   createCommit(txnid: Txnid): CommitMsg;
-  createAbort(fid: string, reqId: bigint, code: ErrorCode, error: string): AbortMsg;
+  createAbort(fid: string, reqId: bigint, code: ErrorCode, error: string, at?: number): AbortMsg;
   createRequest(reqId: bigint, op: number, key: string, content: Uint8Array): RequestMsg;
   createResponse(fid: string, reqId: bigint, error: string, content: Uint8Array): ResponseMsg;
   createTruncate(after: LogPosition): TruncateMsg;
@@ -331,9 +338,11 @@ export interface MsgFactory {
   createSnapshotBegin(snapshot: SnapshotInfo): SnapshotBeginMsg;
   createSnapshotChunk(index: number, rows: readonly StateRow[]): SnapshotChunkMsg;
   createSnapshotEnd(rowCount: number): SnapshotEndMsg;
-  createHeartbeat(round: number, answer: boolean): HeartbeatMsg;
+  createHeartbeat(round: number, answer: boolean, touches?: readonly bigint[]): HeartbeatMsg;
   createInform(batch: EntryBatch): InformMsg;
 }
+
+const NO_TOUCHES: readonly bigint[] = [];
 
 export const defaultMsgFactory: MsgFactory = {
   createVote: (fields) => ({ kind: "vote", ...fields }),
@@ -346,7 +355,14 @@ export const defaultMsgFactory: MsgFactory = {
   createProposal: (batch) => ({ kind: "proposal", batch }),
   createAccept: (txnid, fid) => ({ kind: "accept", txnid, fid }),
   createCommit: (txnid) => ({ kind: "commit", txnid }),
-  createAbort: (fid, reqId, code, error) => ({ kind: "abort", fid, reqId, code, error }),
+  createAbort: (fid, reqId, code, error, at = -1) => ({
+    kind: "abort",
+    fid,
+    reqId,
+    code,
+    error,
+    at,
+  }),
   createRequest: (reqId, op, key, content) => ({ kind: "request", reqId, op, key, content }),
   createResponse: (fid, reqId, error, content) => ({
     kind: "response",
@@ -360,7 +376,12 @@ export const defaultMsgFactory: MsgFactory = {
   createSnapshotBegin: (snapshot) => ({ kind: "snapshotBegin", snapshot }),
   createSnapshotChunk: (index, rows) => ({ kind: "snapshotChunk", index, rows }),
   createSnapshotEnd: (rowCount) => ({ kind: "snapshotEnd", rowCount }),
-  createHeartbeat: (round, answer) => ({ kind: "heartbeat", round, answer }),
+  createHeartbeat: (round, answer, touches = NO_TOUCHES) => ({
+    kind: "heartbeat",
+    round,
+    answer,
+    touches,
+  }),
   createInform: (batch) => ({ kind: "inform", batch }),
 };
 

@@ -28,6 +28,8 @@ export interface Timings {
   readonly roleRestartMs: number;
   /** For draining at a handover. */
   readonly drainTimeoutMs: number;
+  /** Between two looks for containers without children and nodes whose time to live is over. */
+  readonly nodeExpiryMs: number;
 }
 
 export const DEFAULT_TIMINGS: Timings = {
@@ -45,6 +47,7 @@ export const DEFAULT_TIMINGS: Timings = {
   syncTimeoutMs: 10_000,
   roleRestartMs: 10,
   drainTimeoutMs: 1000,
+  nodeExpiryMs: 60_000,
 };
 
 /** @throws ERR_CONFIG_VALUE on a value, ERR_CONFIG_RELATION on two that contradict each other. */

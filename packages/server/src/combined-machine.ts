@@ -8,7 +8,9 @@ import {
   type PrepareContext,
   type Prepared,
   type ReadResult,
+  type SessionTable,
   type StateChanges,
+  type StateListener,
   type StateMachine,
   type StateRow,
 } from "@quorate/protocol";
@@ -48,6 +50,18 @@ export class CombinedMachine implements StateMachine {
 
   isWrite(op: number): boolean {
     return this.#writes.has(op);
+  }
+
+  get sessions(): SessionTable | undefined {
+    return this.#tree.sessions;
+  }
+
+  attach(listener: StateListener | null): void {
+    this.#tree.attach?.(listener);
+  }
+
+  expiredNodes(wallTimeMs: number, max: number): readonly string[] {
+    return this.#tree.expiredNodes?.(wallTimeMs, max) ?? [];
   }
 
   prepare(op: number, key: string, content: Uint8Array, context: PrepareContext): Prepared {

@@ -5,6 +5,7 @@ import {
   QuorateError,
   type NodeId,
   type PeerPipe,
+  type Service,
   type Txnid,
 } from "@quorate/protocol";
 import type { CommittedLog } from "./applied-feed.js";
@@ -12,8 +13,9 @@ import { electionStateOf } from "./election-state.js";
 import { effectiveStanding } from "./identity-record.js";
 import { FollowerServer } from "./follower-server.js";
 import { LeaderServer } from "./leader-server.js";
-import { closedError, NodeCore, type CoreDeps, type CoreOptions } from "./node-core.js";
+import { NodeCore, type CoreDeps, type CoreOptions } from "./node-core.js";
 import type { RoleEnd } from "./role.js";
+import { closedError } from "./service/refusals.js";
 import type { ExitReason, NodeStatus, ReadOptions, Server, ServerPressure } from "./server.js";
 
 /** Roles that end unready one after the other pause ever longer, up to this many doublings. */
@@ -84,6 +86,10 @@ export class Coordinator implements Server {
 
   get committed(): CommittedLog {
     return this.#core.committed;
+  }
+
+  get service(): Service {
+    return this.#core.service;
   }
 
   status(): NodeStatus {
@@ -169,9 +175,13 @@ export class Coordinator implements Server {
     const { action, requests } = core;
     const { nodeId, timings } = this.#options;
     const onEstablished = site.updateWinningEpoch.bind(site);
-    const deps = { ...this.#deps, action, requests, onEstablished };
+    const onServing = (): void => core.inner.servingChanged();
+    const deps = { ...this.#deps, action, requests, onEstablished, onServing };
     if (leader === nodeId) {
-      const server = new LeaderServer({ timings, epochFloor: this.#epochFloor }, deps);
+      const server = new LeaderServer(
+        { timings, epochFloor: this.#epochFloor },
+        { ...deps, sessionState: core.inner.sessionState },
+      );
       core.enter("leading", leader, server);
       this.#leaderServer = server;
       server.start();
@@ -185,6 +195,7 @@ export class Coordinator implements Server {
       { leader, kind: "follower", timings },
       {
         ...deps,
+        touches: core.inner.touches,
         onPeerUnreachable: (peer) => {
           this.#unreachable = peer;
         },

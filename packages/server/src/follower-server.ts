@@ -20,6 +20,7 @@ import {
 } from "@quorate/protocol";
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
 import { Relay } from "./relay.js";
+import type { TouchBuffer } from "./sessions/touch-buffer.js";
 import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
 
 export interface FollowerServerOptions {
@@ -40,6 +41,10 @@ export interface FollowerServerDeps {
   onEstablished(epoch: Epoch): void;
   /** Serving from now on. Once. */
   onReady?(): void;
+  /** It serves from now on, or does not any more. */
+  onServing?(): void;
+  /** Sessions heard of here, and below. Default: there are none. */
+  readonly touches?: TouchBuffer;
   /** The leader was refused or reset: its ballot need not be waited for. */
   onPeerUnreachable(peer: NodeId): void;
 }
@@ -262,7 +267,7 @@ export class FollowerServer implements Role {
       for (const message of messages) {
         if (this.#hasEnded || this.#pipe !== pipe) return;
         if (message.kind === "heartbeat") {
-          pipe.send(this.#deps.factory.createHeartbeat(message.round, true));
+          this.#answerHeartbeat(pipe, message.round);
         } else if (message.kind === "handover") {
           this.#end({ kind: "handover" });
         } else if (this.#follower !== null) {
@@ -275,6 +280,20 @@ export class FollowerServer implements Role {
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.#end({ kind: "lost", error, isPeerGone: false });
+    }
+  }
+
+  /**
+   * With all sessions heard of since the last answer: what a heartbeat cannot carry goes before it,
+   * so that the answer counts when all were told. A leader that this node has not joined yet would
+   * not hear of them.
+   */
+  #answerHeartbeat(pipe: PeerPipe, round: number): void {
+    const { factory, touches } = this.#deps;
+    const lists = (this.#isReady ? touches?.take() : undefined) ?? [[]];
+    for (const [index, list] of lists.entries()) {
+      const isLast = index === lists.length - 1;
+      pipe.send(factory.createHeartbeat(isLast ? round : 0, true, list));
     }
   }
 
@@ -307,6 +326,7 @@ export class FollowerServer implements Role {
           follower.forwardRequest(request);
         });
         this.#deps.onReady?.();
+        this.#deps.onServing?.();
       },
     });
     this.#follower = follower;
@@ -324,6 +344,9 @@ export class FollowerServer implements Role {
         factory,
         forward: (fid, request) => {
           follower.relayRequest(fid, request);
+        },
+        touched: (sessions) => {
+          this.#deps.touches?.addAll(sessions);
         },
         readIndex: (done) => {
           this.readIndex(done);
@@ -404,6 +427,7 @@ export class FollowerServer implements Role {
         ? end.error
         : new QuorateError("ERR_PROTOCOL_CLOSED", `following ended: ${end.kind}`);
     requests.onRequest(null);
+    this.#deps.onServing?.();
     this.#proxy?.terminate();
     this.#follower?.terminate();
     this.#relay?.close(reason);

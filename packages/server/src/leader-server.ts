@@ -27,6 +27,7 @@ import { Admissions } from "./admissions.js";
 import { encodeIdentities } from "./identity-record.js";
 import { LeaderConnections } from "./leader-connections.js";
 import type { Role, RoleEnd, RoleHandler } from "./role.js";
+import { LeaderSessions, type SessionState } from "./sessions/leader-sessions.js";
 
 export interface LeaderServerOptions {
   readonly timings: Timings;
@@ -43,6 +44,10 @@ export interface LeaderServerDeps {
   readonly factory: MsgFactory;
   readonly chainHash: ChainHash;
   readonly customHandler?: CustomRequestHandler;
+  /** Default: the state has no sessions. */
+  readonly sessionState?: SessionState | undefined;
+  /** It serves from now on, or does not any more. */
+  onServing?(): void;
   /** The epoch is established: peers that elect may be told. */
   onEstablished(epoch: Epoch): void;
 }
@@ -70,6 +75,7 @@ export class LeaderServer implements Role {
   #acceptedTicket: Ticket | null = null;
   #currentTicket: Ticket | null = null;
   #leader: Leader | null = null;
+  #sessions: LeaderSessions | null = null;
   #timer: Timer | null = null;
   #stopTimer: Timer | null = null;
   #lastProgress: number;
@@ -251,16 +257,22 @@ export class LeaderServer implements Role {
   }
 
   #establish(epoch: Epoch): void {
-    const { action, clock, logger, factory, chainHash, customHandler } = this.#deps;
+    const { action, clock, logger, meter, factory, chainHash } = this.#deps;
+    const { customHandler, sessionState: state } = this.#deps;
+    const { timings } = this.#options;
     // G1: everything the leader had logged is committed now, with a quorum on its own epoch.
     action.commit(this.#initialEnd.txnid);
+    // Applied, too: from now on each session has its full timeout.
+    const sessions =
+      state === undefined ? null : new LeaderSessions(timings, { state, clock, meter });
+    this.#sessions = sessions;
     this.#leader = new Leader(
       {
         nodeId: this.#self,
         epoch,
         quorum: action.getQuorumVerifier(),
         initialEnd: this.#initialEnd,
-        timings: this.#options.timings,
+        timings,
       },
       {
         handler: action,
@@ -269,6 +281,7 @@ export class LeaderServer implements Role {
         factory,
         chainHash,
         ...(customHandler === undefined ? {} : { customHandler }),
+        ...(sessions === null ? {} : { sessions }),
         onEnsembleChange: () => {
           this.#deps.meter.gauge("active_ensemble", this.getActiveEnsembleSize());
         },
@@ -277,6 +290,7 @@ export class LeaderServer implements Role {
         },
       },
     );
+    sessions?.start(this.#leader);
     this.#connections.established(this.#leader);
   }
 
@@ -292,13 +306,12 @@ export class LeaderServer implements Role {
     requests.onRequest((request) => {
       leader.queueRequest(action.getFollowerId(), request);
     });
+    this.#deps.onServing?.();
   }
 
   #proposeOwn(op: number, members: IdentityTable): void {
     assert(isInternalOpCode(op), "only the ensemble's own operations", { op });
-    const content = encodeIdentities(members);
-    const request = { kind: "request", reqId: 0n, op, key: "", content } as const;
-    this.#leader?.queueRequest(this.#deps.action.getFollowerId(), request);
+    this.#leader?.proposeOwn(op, "", encodeIdentities(members));
   }
 
   // ---- time ----
@@ -338,6 +351,7 @@ export class LeaderServer implements Role {
       return;
     }
     this.#connections.tick(now);
+    this.#sessions?.tick(now);
   }
 
   #whatIsMissing(): string {
@@ -364,6 +378,8 @@ export class LeaderServer implements Role {
         ? end.error
         : new QuorateError("ERR_SERVER_NOT_LEADING", `leadership ended: ${end.kind}`);
     requests.onRequest(null);
+    this.#deps.onServing?.();
+    this.#sessions?.close();
     this.#leader?.terminate();
     action.attach(null);
     action.discardPrepared();

@@ -3,10 +3,14 @@ import {
   type NodeId,
   type PeerStatus,
   type QuorumVerifier,
+  type Service,
   type Timer,
   type Txnid,
 } from "@quorate/protocol";
 import { AppliedFeed } from "./applied-feed.js";
+import { NodeService } from "./service/node-service.js";
+import { closedError, notReadyError } from "./service/refusals.js";
+import { unsupportedService } from "./service/unsupported-service.js";
 import { CombinedMachine } from "./combined-machine.js";
 import { LazyStore } from "./lazy-store.js";
 import { pause } from "./pause.js";
@@ -47,6 +51,10 @@ export class NodeCore {
   readonly committed: AppliedFeed;
   readonly requests: RequestManager;
   readonly signal: AbortSignal;
+  /** What front ends are given. */
+  readonly service: Service;
+  /** The same, as the roles know it. */
+  readonly inner: NodeService;
   readonly #options: CoreOptions;
   readonly #deps: CoreDeps;
   readonly #abort = new AbortController();
@@ -64,6 +72,16 @@ export class NodeCore {
     this.requests = new RequestManager(deps);
     this.committed = new AppliedFeed(deps);
     this.signal = this.#abort.signal;
+    const { nodeId } = options;
+    this.inner = new NodeService({
+      nodeId,
+      clock: deps.clock,
+      requests: this.requests,
+      signal: this.signal,
+      role: () => this.#role,
+      state: () => this.#action,
+    });
+    this.service = deps.openHost === undefined ? this.inner : unsupportedService(nodeId);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -99,6 +117,7 @@ export class NodeCore {
     this.#leader = leader;
     this.#status = status;
     this.#action?.setStatus(status);
+    this.inner.servingChanged();
   }
 
   // ---- the service ----
@@ -233,11 +252,14 @@ export class NodeCore {
     // Before the store: what the host brings may be refused, and nothing is to be closed then.
     const tree = createStateMachine();
     const custom = createCustomState?.();
-    const machine = custom === undefined ? null : new CombinedMachine(tree, custom);
+    const combined = custom === undefined ? null : new CombinedMachine(tree, custom);
+    const machine = combined ?? tree;
     const opened = await openStore();
+    machine.attach?.(this.inner.listener);
     const { diskTimeoutMs } = timings;
     const lazy = role === "watcher" ? new LazyStore(opened, { clock, diskTimeoutMs }) : null;
     const store = lazy ?? opened;
+    this.inner.stateLoading();
     const { identity, damage, lastLogged, currentEpoch } = store.recovered;
     if (damage !== null) logger.error("the history was found damaged; recovering", { damage });
     logger.info("store opened", { identity, lastLogged: lastLogged.txnid, currentEpoch });
@@ -246,8 +268,12 @@ export class NodeCore {
         { nodeId, quorum, trustEmpty, checkpointBytes },
         {
           store,
-          stateMachine: machine ?? tree,
-          ...(machine === null ? {} : { isReplicated: (op) => machine.isWrite(op) }),
+          stateMachine: machine,
+          ...(combined === null ? {} : { isReplicated: (op) => combined.isWrite(op) }),
+          onLoad: (phase) => {
+            if (phase === "begun") this.inner.stateLoading();
+            else this.inner.stateLoaded(machine);
+          },
           requests: this.requests,
           clock,
           logger,
@@ -259,6 +285,7 @@ export class NodeCore {
       await store.close();
       throw error;
     }
+    this.inner.stateLoaded(machine);
     this.#closeStore = () => store.close();
   }
 
@@ -342,15 +369,8 @@ export class NodeCore {
     this.#abort.abort();
     this.enter("electing", null, null);
     this.requests.close(closedError());
+    this.inner.close();
     await this.#closeStore();
     this.#resolveDone(reason);
   }
-}
-
-export function notReadyError(): QuorateError {
-  return new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", { retryable: true });
-}
-
-export function closedError(): QuorateError {
-  return new QuorateError("ERR_SERVER_CLOSED", "the server is stopping", { retryable: true });
 }

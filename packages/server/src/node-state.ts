@@ -20,6 +20,8 @@ export interface NodeState extends RoleHandler {
   whenApplied(mark: Txnid, done: (isApplied: boolean) => void): void;
   abandonReads(): void;
   appliedState(): { readonly txnid: Txnid; readonly digest: bigint };
+  /** The newest transaction in the state that `read` sees; null while it is being replaced. */
+  lastApplied(): Txnid | null;
   oldestAppendAgeMs(): number;
   /** Resolves when every write has been answered, or with the failure after which none will be. */
   quiesce(): Promise<QuorateError | null>;
@@ -123,6 +125,7 @@ class HostState {
         for (const { done } of readers) done(false);
       },
       appliedState: () => ({ txnid: position(), digest: 0n }),
+      lastApplied: position,
       oldestAppendAgeMs: () => 0,
       quiesce: async () => {
         while (this.#failure === null && this.#answered < this.#lastTicket) {

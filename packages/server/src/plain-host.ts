@@ -34,6 +34,6 @@ export interface PlainActionHandler {
   logProposal(batch: EntryBatch): void;
   /** Applies every logged entry up to the txnid; entries with internal op codes are not its own. */
   commit(upTo: Txnid): void;
-  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void;
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string, at?: number): void;
   respond(fid: string, reqId: bigint, error: string, content: Uint8Array): void;
 }

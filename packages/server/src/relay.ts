@@ -43,6 +43,8 @@ export interface RelayDeps {
   /** Towards the leader. */
   forward(fid: string, request: Omit<RequestMsg, "kind">): void;
   readIndex(done: (mark: Txnid | QuorateError) => void): void;
+  /** Sessions heard of below. */
+  touched(sessions: readonly bigint[]): void;
 }
 
 interface Downstream {
@@ -282,8 +284,10 @@ export class Relay {
         });
         return;
       case "heartbeat":
+        if (message.touches.length > 0) this.#deps.touched(message.touches);
+        return;
       case "syncProgress":
-        return; // Answers, heard of already.
+        return; // An answer, heard of already.
       default:
         throw new QuorateError("ERR_PROTOCOL_ORDER", `${message.kind} to a relaying node`);
     }

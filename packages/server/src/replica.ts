@@ -52,6 +52,8 @@ export class Replica {
   readonly #deps: ReplicaDeps;
   #unapplied: EntryBatch[] = [];
   #applied: LogPosition = LOG_START;
+  /** The newest entry in the state, perhaps within the batch that is being applied. */
+  #newest: Txnid = LOG_START.txnid;
   #logEnd: LogPosition = LOG_START;
   #commitMark: Txnid = LOG_START.txnid;
   #appliedBytes = 0;
@@ -66,6 +68,11 @@ export class Replica {
 
   get applied(): LogPosition {
     return this.#applied;
+  }
+
+  /** The newest entry in the state; null while a checkpoint's rows are being loaded. */
+  get newest(): Txnid | null {
+    return this.#beforeLoad === null ? this.#newest : null;
   }
 
   get logEnd(): LogPosition {
@@ -119,6 +126,7 @@ export class Replica {
       });
     }
     this.#applied = checkpoint?.position ?? LOG_START;
+    this.#newest = this.#applied.txnid;
     this.#beforeLoad = null;
     this.#deps.feed?.restored(this.#applied, store);
     this.#logEnd = this.#applied;
@@ -209,9 +217,12 @@ export class Replica {
 
   #apply(entry: LogEntryMsg): void {
     if (!isInternalOpCode(entry.op)) {
-      this.#deps.onApplied(entry, this.#deps.stateMachine.apply(entry));
+      const answer = this.#deps.stateMachine.apply(entry);
+      this.#newest = entry.txnid;
+      this.#deps.onApplied(entry, answer);
       return;
     }
+    this.#newest = entry.txnid;
     const members = decodeIdentities(entry.content);
     if (entry.op === OpCode.foundEnsemble) {
       this.#deps.onFounded(members);

@@ -3,6 +3,7 @@ import {
   CONTENT_BYTES_MAX,
   isInternalOpCode,
   isKeyTooLong,
+  isLeaderOpCode,
   OP_CODE_MAX,
   PENDING_REQUESTS_MAX,
   QuorateError,
@@ -41,6 +42,8 @@ export class RequestManager implements RequestMgr {
   #receiver: ((request: RequestMsg) => void) | null = null;
   #nextId: bigint;
   #timer: Timer | null = null;
+  /** Requests are being handed on: what is answered meanwhile is told in the next turn. */
+  #isHandingOn = false;
 
   constructor(deps: { readonly clock: Clock; readonly random: Random }) {
     this.#clock = deps.clock;
@@ -99,7 +102,8 @@ export class RequestManager implements RequestMgr {
     const pending = this.#pending.get(reqId);
     if (pending === undefined) return;
     this.#pending.delete(reqId);
-    pending.handle.complete(outcome);
+    if (this.#isHandingOn) this.#clock.defer(() => pending.handle.complete(outcome));
+    else pending.handle.complete(outcome);
   }
 
   cleanupOnError(error: QuorateError): void {
@@ -128,7 +132,12 @@ export class RequestManager implements RequestMgr {
 
   #handOn(pending: Pending, receiver: (request: RequestMsg) => void): void {
     pending.isHandedOn = true;
-    receiver(pending.handle.request);
+    this.#isHandingOn = true;
+    try {
+      receiver(pending.handle.request);
+    } finally {
+      this.#isHandingOn = false;
+    }
   }
 
   #armTimer(): void {
@@ -154,7 +163,8 @@ export class RequestManager implements RequestMgr {
 }
 
 function checkRequest(op: number, key: string, content: Uint8Array): QuorateError | undefined {
-  if (!Number.isInteger(op) || op < 1 || op > OP_CODE_MAX || isInternalOpCode(op)) {
+  const isOurs = isInternalOpCode(op) || isLeaderOpCode(op);
+  if (!Number.isInteger(op) || op < 1 || op > OP_CODE_MAX || isOurs) {
     return new QuorateError("ERR_SERVER_UNSUPPORTED", `no operation ${op} for clients`);
   }
   if (isKeyTooLong(key) || content.length > CONTENT_BYTES_MAX) {

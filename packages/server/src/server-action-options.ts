@@ -26,6 +26,8 @@ export interface ServerActionDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly feed?: AppliedFeed;
+  /** A snapshot is about to take the place of the state, or has done so. */
+  onLoad?(phase: "begun" | "done"): void;
   /** Custom operations that become entries. Default: none. */
   isReplicated?(op: number): boolean;
   /** The store itself, where it may write what is committed already at its leisure. */

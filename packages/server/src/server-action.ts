@@ -111,9 +111,7 @@ export class ServerAction implements NodeState {
         this.#events?.onPersisted(upTo, lastLogged);
         this.#considerCheckpoint();
       },
-      onBarrierFailed: (error) => {
-        this.#fail(asStoreError(error));
-      },
+      onBarrierFailed: (error) => this.#fail(error),
     });
     this.#staged = new StagedHistory(deps.store, this.#ledger);
     this.#replica = new Replica({
@@ -328,12 +326,14 @@ export class ServerAction implements NodeState {
     this.#appliedMembers = this.#members;
     // Nothing behind it is answered until memory, too, is what was installed.
     return this.#ledger.open(ticket, undefined, async () => {
-      const { store } = this.#deps;
+      const { store, onLoad } = this.#deps;
+      onLoad?.("begun");
       const mark = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
       await this.#replica.load(store, tracked.info, logEnd, minTxnid(mark, logEnd.txnid));
       this.#settleMembers();
       this.#noteUnappliedFounding();
       this.#isInstalling = false;
+      onLoad?.("done");
     });
   }
 
@@ -378,12 +378,12 @@ export class ServerAction implements NodeState {
     this.#considerCheckpoint();
   }
 
-  abort(fid: string, reqId: bigint, code: ErrorCode, error: string): void {
+  abort(fid: string, reqId: bigint, code: ErrorCode, error: string, at = -1): void {
     assert(fid === this.#fid, "an abort of this node's own request", { fid });
     const retryable = code === "ERR_SERVER_BUSY" || code === "ERR_SERVER_NOT_READY";
     this.#deps.requests.completeRequest(reqId, {
       ok: false,
-      error: new QuorateError(code, error, { retryable }),
+      error: new QuorateError(code, error, { retryable, details: at === -1 ? {} : { at } }),
     });
   }
 
@@ -421,6 +421,10 @@ export class ServerAction implements NodeState {
   /** The last applied txnid and the digest of the state there. */
   appliedState(): { readonly txnid: Txnid; readonly digest: bigint } {
     return this.#replica.appliedState();
+  }
+
+  lastApplied(): Txnid | null {
+    return this.#replica.newest;
   }
 
   /** How long the oldest write has waited for the disk. */
@@ -492,9 +496,4 @@ export class ServerAction implements NodeState {
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
-}
-
-function asStoreError(error: unknown): QuorateError {
-  if (error instanceof QuorateError) return error;
-  return new QuorateError("ERR_STORE_IO", "the store could not be read", { cause: error });
 }

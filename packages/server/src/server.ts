@@ -22,6 +22,7 @@ import {
   type QuorumVerifier,
   type Random,
   type RequestMgr,
+  type Service,
   type Standing,
   type StateMachine,
   type Timings,
@@ -140,6 +141,8 @@ export interface Server {
   readonly done: Promise<ExitReason>;
   /** What is applied here, entry by entry: for those who follow it. */
   readonly committed: CommittedLog;
+  /** For those who serve clients. Over a host's own handler: ERR_SERVER_UNSUPPORTED to all. */
+  readonly service: Service;
   status(): NodeStatus;
   pressure(): ServerPressure;
   /**

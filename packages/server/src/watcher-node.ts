@@ -1,9 +1,10 @@
 import { createElectionSite, type ElectionSite } from "@quorate/election";
-import type { NodeId, Txnid } from "@quorate/protocol";
+import type { NodeId, Service, Txnid } from "@quorate/protocol";
 import type { CommittedLog } from "./applied-feed.js";
 import { electionStateOf } from "./election-state.js";
-import { NodeCore, notReadyError, type CoreDeps, type CoreOptions } from "./node-core.js";
+import { NodeCore, type CoreDeps, type CoreOptions } from "./node-core.js";
 import type { ExitReason, NodeStatus, ReadOptions, Server, ServerPressure } from "./server.js";
+import { notReadyError } from "./service/refusals.js";
 import { WatcherServer, type WatcherEnd } from "./watcher-server.js";
 
 /**
@@ -58,6 +59,10 @@ export class WatcherNode implements Server {
 
   get committed(): CommittedLog {
     return this.#core.committed;
+  }
+
+  get service(): Service {
+    return this.#core.service;
   }
 
   status(): NodeStatus {
@@ -133,7 +138,13 @@ export class WatcherNode implements Server {
           core.enter("electing", null, watcher);
         },
       },
-      { ...this.#deps, handler: core.action, requests: core.requests },
+      {
+        ...this.#deps,
+        handler: core.action,
+        requests: core.requests,
+        touches: core.inner.touches,
+        onServing: () => core.inner.servingChanged(),
+      },
     );
     this.#watcher = watcher;
     return watcher.done;

@@ -10,6 +10,7 @@ import {
 import { FollowerServer } from "./follower-server.js";
 import { pause } from "./pause.js";
 import type { Role, RoleEnd } from "./role.js";
+import type { TouchBuffer } from "./sessions/touch-buffer.js";
 import type { RunFollowerDeps, RunFollowerOptions } from "./run-servers.js";
 
 /** First and last pause between two attempts to watch (the original's 1 s and 30 s). */
@@ -27,6 +28,10 @@ export interface WatcherServerOptions extends Omit<RunFollowerOptions, "leader">
 
 export interface WatcherServerDeps extends RunFollowerDeps {
   readonly random: Random;
+  /** Sessions heard of here, and below. Default: there are none. */
+  readonly touches?: TouchBuffer;
+  /** It serves from now on, or does not any more. */
+  onServing?(): void;
 }
 
 /** Why a watcher ended for good. */

@@ -17,14 +17,14 @@ import {
   type PipeEvents,
   type ResponseMsg,
 } from "@quorate/protocol";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import type { Server } from "../src/index.js";
 import { Relay } from "../src/relay.js";
 import type { RoleHandler } from "../src/role.js";
-import { Ensemble, id, VirtualClock, type EnsembleOptions } from "./support.js";
+import { createOf, Ensemble, id, READ, VirtualClock, type EnsembleOptions } from "./support.js";
 
-const create = encodeCreate({ data: new Uint8Array([1]) });
+const create = createOf(new Uint8Array([1]));
 const NOTHING = new Uint8Array();
 
 /** Three voters; 10 follows the leader, 11 follows 10, 12 follows 11. */
@@ -77,7 +77,7 @@ describe("a tree of watchers", () => {
         code: "ERR_ZNODE_NODE_EXISTS",
       });
       await ensemble.settle(leader.submit(ZnodeOp.create, `/newer-${node}`, create));
-      const read = lowest.read(ZnodeOp.exists, `/newer-${node}`, NOTHING, { linearizable: true });
+      const read = lowest.read(ZnodeOp.exists, `/newer-${node}`, READ, { linearizable: true });
       expect(await ensemble.settle(read)).not.toHaveLength(0);
     }
   });
@@ -145,7 +145,7 @@ describe("a tree of watchers", () => {
     const { txnid } = await ensemble.settle(watcher.submit(ZnodeOp.create, "/w", create));
     expect(leader?.status().lastApplied).toBeGreaterThanOrEqual(txnid);
     // A late joiner's history ends above what is committed: nothing of it may be left out.
-    for (const one of [2, 3]) await ensemble.settle(ensemble.server(one).read(4, "/w", NOTHING));
+    for (const one of [2, 3]) await ensemble.settle(ensemble.server(one).read(4, "/w", READ));
     expect(watcher.status().digest).toBe(ensemble.server(1).status().digest);
   });
 
@@ -184,6 +184,7 @@ function relayOf() {
     findLogPosition: () => Promise.resolve(position),
   };
   const forwarded: string[] = [];
+  const touched: bigint[] = [];
   const relay = new Relay(
     { epoch: toEpoch(1), timings: DEFAULT_TIMINGS },
     {
@@ -192,6 +193,7 @@ function relayOf() {
       logger: silentLogger,
       factory: defaultMsgFactory,
       forward: (fid, { reqId }) => void forwarded.push(`${fid}/${reqId}`),
+      touched: (sessions) => void touched.push(...sessions),
       readIndex: (done) => done(makeTxnid(1, 5)),
     },
   );
@@ -237,7 +239,7 @@ function relayOf() {
     };
     return { sent, closed, receive, introduce, acknowledge, join };
   };
-  return { relay, forwarded, connect, clock };
+  return { relay, touched, forwarded, connect, clock };
 }
 
 const request = { kind: "request", reqId: 7n, op: 1, key: "/k", content: NOTHING } as const;
@@ -295,12 +297,24 @@ describe("the relay of one node", () => {
     expect(forwarded).toHaveLength(2);
   });
 
+  test("hands on the sessions that were heard of below", async () => {
+    const { touched, connect } = relayOf();
+    const [one, two] = [connect(11), connect(12)];
+    await one.join();
+    await two.join();
+    const beat = { kind: "heartbeat", round: 0, answer: true } as const;
+    one.receive({ ...beat, touches: [1n, 2n] });
+    two.receive({ ...beat, touches: [] });
+    two.receive({ ...beat, touches: [3n] });
+    expect(touched).toEqual([1n, 2n, 3n]);
+  });
+
   test("lets everybody go when its own upstream is lost, and who is silent", async () => {
     const { relay, connect, clock } = relayOf();
     const [one, two] = [connect(11), connect(12)];
     await one.join();
     await clock.pass(DEFAULT_TIMINGS.followerTimeoutMs + 1);
-    two.receive({ kind: "heartbeat", round: 0, answer: true });
+    two.receive({ kind: "heartbeat", round: 0, answer: true, touches: [] });
     relay.tick();
     expect([one.closed, two.closed]).toEqual([["ERR_PROTOCOL_TIMEOUT"], []]);
     relay.close(new QuorateError("ERR_PROTOCOL_CLOSED", "lost"));

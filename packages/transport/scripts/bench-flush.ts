@@ -78,7 +78,7 @@ async function measure(flush: string): Promise<void> {
   let sentAt = 0;
   const ping = (): void => {
     sentAt = performance.now();
-    trunk.send({ kind: "heartbeat", round: 1, answer: false });
+    trunk.send({ kind: "heartbeat", round: 1, answer: false, touches: [] });
   };
   let onPong = ping;
   trunk.attach({
@@ -103,7 +103,7 @@ async function measure(flush: string): Promise<void> {
     });
   }
   const cpu = process.cpuUsage();
-  trunk.send({ kind: "heartbeat", round: 1, answer: true });
+  trunk.send({ kind: "heartbeat", round: 1, answer: true, touches: [] });
   await new Promise((resolve) => setTimeout(resolve, DURATION_MS));
   const { user, system } = process.cpuUsage(cpu);
   const at = (share: number): string =>

@@ -40,6 +40,7 @@ const timings = z
     syncTimeoutMs: ms,
     roleRestartMs: ms,
     drainTimeoutMs: ms,
+    nodeExpiryMs: ms,
   })
   .partial();
 

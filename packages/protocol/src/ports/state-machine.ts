@@ -2,11 +2,18 @@ import type { LogEntryMsg } from "../entry-batch.js";
 import type { ErrorCode } from "../errors.js";
 import type { StateRow } from "../messages.js";
 import type { Txnid } from "../txnid.js";
+import type { SessionInfo, StateListener } from "./service.js";
 
 /** What a request became: a deterministic, idempotent transaction, or a refusal. */
 export type Prepared =
   | { readonly ok: true; readonly op: number; readonly key: string; readonly content: Uint8Array }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** The operation of a multi that was refused, from 0. */
+      readonly at?: number;
+    };
 
 export interface PrepareContext {
   /** The txnid that the transaction will have if it is not refused. */
@@ -28,6 +35,15 @@ export interface StateChanges {
    * the next image is begun.
    */
   abandon(): void;
+}
+
+/** The open sessions of the applied state. */
+export interface SessionTable {
+  readonly count: number;
+  get(id: bigint): SessionInfo | undefined;
+  values(): IterableIterator<SessionInfo>;
+  /** Whether its end is prepared and not yet applied: it is gone for whatever comes next. */
+  isClosing(id: bigint): boolean;
 }
 
 /**
@@ -61,4 +77,17 @@ export interface StateMachine {
   reset(): void;
   /** Loads rows of a checkpoint into an empty state, in any number of calls. */
   restore(rows: readonly StateRow[]): void;
+
+  /** Default: it has none. */
+  readonly sessions?: SessionTable | undefined;
+  /**
+   * Paths of at most `max` applied nodes that the leader may ask to have deleted
+   * (`OpCode.deleteExpired`): containers that children have left, nodes whose time to live is over.
+   */
+  expiredNodes?(wallTimeMs: number, max: number): readonly string[];
+  /**
+   * At most one; null detaches it. It is told after each transaction is wholly applied, and of
+   * nothing that is restored. It must not throw.
+   */
+  attach?(listener: StateListener | null): void;
 }

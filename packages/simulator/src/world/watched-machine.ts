@@ -11,6 +11,11 @@ export function watchMachine(
 ): StateMachine {
   checker.reset(node);
   return {
+    get sessions() {
+      return inner.sessions;
+    },
+    attach: (listener) => inner.attach?.(listener),
+    expiredNodes: (wallTimeMs, max) => inner.expiredNodes?.(wallTimeMs, max) ?? [],
     prepare: (op, key, content, context) => inner.prepare(op, key, content, context),
     discardPrepared: () => inner.discardPrepared(),
     apply: (entry) => {

@@ -1,0 +1,249 @@
+import { DEFAULT_TIMINGS, OpCode } from "@quorate/protocol";
+import { describe, expect, test } from "vitest";
+import { ServiceEnsemble } from "./service-support.js";
+import { sessionContents } from "./session-machine.js";
+
+const ID = (1n << 56n) | 77n;
+const TIMEOUT_MS = 4000;
+/** Its timeout, what a sign of life may take, and a round. */
+const EXPIRY_MS = TIMEOUT_MS + DEFAULT_TIMINGS.heartbeatMs * 10;
+
+describe("a session with an ephemeral", () => {
+  test.each([1, 2, 3])("Invariant 10: lives while it is touched at node %i", async (node) => {
+    const ensemble = await ServiceEnsemble.of(3);
+    expect(await ensemble.open(node, ID, TIMEOUT_MS)).toBe("ok");
+    expect(await ensemble.create(node, "/e", ID, true)).toBe("ok");
+    await ensemble.alive(() => node, ID, 5 * TIMEOUT_MS, TIMEOUT_MS / 3);
+    expect(ensemble.everywhere("/e")).toBe(true);
+    expect([1, 2, 3].map((one) => ensemble.service(one).sessionCount)).toEqual([1, 1, 1]);
+  });
+
+  test("Invariant 10: expires when it is not, not before its timeout, and its ephemeral with it", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    await ensemble.open(1, ID, TIMEOUT_MS);
+    await ensemble.create(1, "/e", ID, true);
+    await ensemble.create(1, "/p", ID);
+    await ensemble.clock.pass(TIMEOUT_MS - 100);
+    expect(ensemble.everywhere("/e")).toBe(true);
+    await ensemble.clock.pass(EXPIRY_MS - TIMEOUT_MS + 100);
+    expect(ensemble.everywhere("/e")).toBe(false);
+    expect(ensemble.everywhere("/p")).toBe(true);
+    expect(ensemble.service(2).session(ID)).toBeUndefined();
+    expect(await ensemble.create(1, "/late", ID)).toBe("ERR_SESSION_EXPIRED");
+    expect(await ensemble.resume(1, ID)).toBe("ERR_SESSION_EXPIRED");
+  });
+
+  test("Invariant 10: has its full timeout again with a new leader, however late it was", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const node = ensemble.followerId;
+    await ensemble.open(node, ID, TIMEOUT_MS);
+    await ensemble.create(node, "/e", ID, true);
+    await ensemble.clock.pass(TIMEOUT_MS - 500);
+    ensemble.kill(ensemble.leaderId);
+    await ensemble.clock.until(() => ensemble.leader !== undefined);
+    const established = ensemble.clock.now();
+    await ensemble.clock.until(() => ensemble.allReady());
+    await ensemble.clock.pass(established + TIMEOUT_MS - 50 - ensemble.clock.now());
+    expect(ensemble.everywhere("/e")).toBe(true);
+    await ensemble.clock.pass(EXPIRY_MS - TIMEOUT_MS + 50);
+    expect(ensemble.everywhere("/e")).toBe(false);
+  });
+
+  test("Invariant 10: lives through the leader's death when it is touched, also during the election", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const node = ensemble.followerId;
+    await ensemble.open(node, ID, TIMEOUT_MS);
+    await ensemble.create(node, "/e", ID, true);
+    ensemble.kill(ensemble.leaderId);
+    await ensemble.alive(() => node, ID, 4 * TIMEOUT_MS, TIMEOUT_MS / 3);
+    expect(ensemble.everywhere("/e")).toBe(true);
+    // Its owner is unknown to the new leader until it comes.
+    expect(await ensemble.create(node, "/more", ID)).toBe("ok");
+  });
+
+  test("Invariant 10: lives behind a watcher that follows another watcher", async () => {
+    const ensemble = await ServiceEnsemble.of(3, { upstreams: { 11: [10] } });
+    await ensemble.start(10);
+    await ensemble.clock.until(() => ensemble.allReady());
+    await ensemble.start(11);
+    await ensemble.clock.until(() => ensemble.allReady());
+    expect(ensemble.server(11).status().leader).toBe(10);
+    expect(await ensemble.open(11, ID, TIMEOUT_MS)).toBe("ok");
+    expect(await ensemble.create(11, "/e", ID, true)).toBe("ok");
+    await ensemble.alive(() => 11, ID, 3 * TIMEOUT_MS, TIMEOUT_MS / 3);
+    expect(ensemble.has(11, "/e")).toBe(true);
+    await ensemble.clock.pass(EXPIRY_MS + DEFAULT_TIMINGS.heartbeatMs);
+    expect([1, 2, 3, 10, 11].map((one) => ensemble.has(one, "/e"))).not.toContain(true);
+  });
+
+  test("is closed by its client, with its ephemeral, at once", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    await ensemble.open(1, ID, TIMEOUT_MS);
+    await ensemble.create(1, "/e", ID, true);
+    expect(await ensemble.close(1, ID)).toBe("ok");
+    await ensemble.caughtUp(2);
+    expect([ensemble.has(1, "/e"), ensemble.has(2, "/e")]).toEqual([false, false]);
+    expect(await ensemble.close(1, ID)).toBe("ERR_SESSION_EXPIRED");
+  });
+});
+
+describe("a session that moves", () => {
+  test("writes through the node that it was resumed at, and no longer through the old one", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const [from, to] = [1, 2];
+    await ensemble.open(from, ID, TIMEOUT_MS);
+    await ensemble.create(from, "/e", ID, true);
+    expect(await ensemble.resume(to, ID)).toBe("ok");
+    // What it is told rests on a state that this node has, too.
+    expect(ensemble.service(to).session(ID)).toMatchObject({ timeoutMs: TIMEOUT_MS });
+    expect(await ensemble.create(from, "/old", ID)).toBe("ERR_SESSION_MOVED");
+    expect(await ensemble.close(from, ID)).toBe("ERR_SESSION_MOVED");
+    expect(await ensemble.create(to, "/new", ID)).toBe("ok");
+    expect(ensemble.has(to, "/e")).toBe(true);
+    // And back.
+    expect(await ensemble.resume(from, ID)).toBe("ok");
+    expect(await ensemble.create(from, "/back", ID)).toBe("ok");
+    expect(await ensemble.create(to, "/gone", ID)).toBe("ERR_SESSION_MOVED");
+  });
+
+  test("is told its timeout, and has all of it from then on", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    await ensemble.open(1, ID, TIMEOUT_MS);
+    await ensemble.clock.pass(TIMEOUT_MS - 500);
+    const content = sessionContents.resume(ID, new Uint8Array(16).fill(7));
+    const outcome = await ensemble.outcome(2, OpCode.resumeSession, "", content);
+    if (!outcome.ok) throw outcome.error;
+    expect(new DataView(outcome.content.buffer, outcome.content.byteOffset).getInt32(0)).toBe(
+      TIMEOUT_MS,
+    );
+    await ensemble.clock.pass(TIMEOUT_MS - 100);
+    expect(ensemble.service(1).session(ID)).toBeDefined();
+  });
+
+  test("needs its password, whatever its length, and an id that there is", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    await ensemble.open(1, ID, TIMEOUT_MS);
+    for (const at of [0, 15]) {
+      const wrong = new Uint8Array(16).fill(7);
+      wrong[at] = 8;
+      expect(await ensemble.resume(2, ID, wrong)).toBe("ERR_SESSION_EXPIRED");
+    }
+    expect(await ensemble.resume(2, ID, new Uint8Array())).toBe("ERR_ARG_VALUE");
+    expect(await ensemble.resume(2, ID, new Uint8Array(17))).toBe("ERR_ARG_VALUE");
+    expect(await ensemble.resume(2, ID + 1n)).toBe("ERR_SESSION_EXPIRED");
+    // Nor does an id that there is not have the password of zeros.
+    expect(await ensemble.resume(2, ID + 1n, new Uint8Array(16))).toBe("ERR_SESSION_EXPIRED");
+    expect(await ensemble.create(1, "/a", ID)).toBe("ok");
+  });
+
+  test("and is being closed meanwhile is told so once it is gone", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const node = ensemble.followerId;
+    await ensemble.open(node, ID, TIMEOUT_MS);
+    await ensemble.create(node, "/e", ID, true);
+    const closing = ensemble.close(node, ID);
+    const told = await ensemble.resume(ensemble.leaderId, ID);
+    expect([told, await closing]).toEqual(["ERR_SESSION_EXPIRED", "ok"]);
+    expect(ensemble.has(ensemble.leaderId, "/e")).toBe(false);
+  });
+});
+
+describe("a leader that stood still", () => {
+  test("Invariant 10: beyond the timeout expires nobody, also alone", async () => {
+    for (const size of [1, 3]) {
+      const ensemble = await ServiceEnsemble.of(size);
+      const { leaderId } = ensemble;
+      await ensemble.open(leaderId, ID, TIMEOUT_MS);
+      await ensemble.create(leaderId, "/e", ID, true);
+      ensemble.clock.stall(3 * TIMEOUT_MS);
+      // What its clients sent meanwhile is read after the timers that are due.
+      await ensemble.clock.pass(50);
+      ensemble.service(leaderId).touch(ID);
+      await ensemble.clock.until(() => ensemble.allReady());
+      await ensemble.alive(() => leaderId, ID, 2 * TIMEOUT_MS, TIMEOUT_MS / 3);
+      expect(ensemble.everywhere("/e")).toBe(true);
+    }
+  });
+
+  test("Invariant 10: without the others, decides nothing that comes true", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const old = ensemble.leaderId;
+    const node = ensemble.followerId;
+    await ensemble.open(node, ID, TIMEOUT_MS);
+    await ensemble.create(node, "/e", ID, true);
+    await ensemble.clock.pass(TIMEOUT_MS - 100);
+    // It hears nobody from now on, and its session's deadline comes within its lease.
+    ensemble.kill(old);
+    await ensemble.alive(() => node, ID, 3 * TIMEOUT_MS, TIMEOUT_MS / 3);
+    expect(ensemble.everywhere("/e")).toBe(true);
+  });
+});
+
+test("10,000 sessions that expire at once go, and a writer among them keeps its turn", async () => {
+  const ensemble = await ServiceEnsemble.of(3);
+  const { leaderId } = ensemble;
+  let opened = 0;
+  for (let i = 0; i < 10_000; i += 1) {
+    const content = sessionContents.open((2n << 56n) | BigInt(i), TIMEOUT_MS, new Uint8Array(16));
+    ensemble.service(leaderId).submit(OpCode.createSession, "", content, () => (opened += 1));
+  }
+  await ensemble.clock.until(() => opened === 10_000);
+  const { size } = { size: ensemble.service(leaderId).sessionCount };
+  expect(size).toBe(10_000);
+  await ensemble.clock.until(() => ensemble.service(leaderId).sessionCount < 10_000);
+  let written = 0;
+  let longest = 0;
+  while (ensemble.service(leaderId).sessionCount > 0) {
+    const before = ensemble.clock.now();
+    expect(await ensemble.create(2, `/w${String(written)}`, null)).toBe("ok");
+    written += 1;
+    longest = Math.max(longest, ensemble.clock.now() - before);
+  }
+  // A write beside them waits for a batch of them or two, not for all.
+  expect(longest).toBeLessThan(50);
+  expect(written).toBeGreaterThan(20);
+});
+
+describe("nodes that go by themselves", () => {
+  test("are removed by the leader now and then, and by nobody else", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    for (const path of ["/a", "/b", "/c"]) await ensemble.create(1, path, null);
+    const none = new Uint8Array(4);
+    for (const node of [1, 2, 3]) {
+      const outcome = await ensemble.outcome(node, OpCode.deleteExpired, "/a", none);
+      expect(outcome).toMatchObject({ ok: false, error: { code: "ERR_SERVER_UNSUPPORTED" } });
+    }
+    // The guess of a follower is nobody's.
+    const { leaderId } = ensemble;
+    ensemble.machines.get(ensemble.followerId)?.due.push("/c");
+    ensemble.machines.get(leaderId)?.due.push("/a", "/none", "/b");
+    await ensemble.clock.pass(DEFAULT_TIMINGS.nodeExpiryMs - 5000);
+    expect(ensemble.everywhere("/a")).toBe(true);
+    await ensemble.clock.pass(5500);
+    expect(["/a", "/b", "/c"].map((path) => ensemble.everywhere(path))).toEqual([
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  test("10,000 of them take a minute", async () => {
+    const ensemble = await ServiceEnsemble.of(1);
+    const machine = ensemble.machines.get(1);
+    const paths = Array.from({ length: 10_000 }, (_, i) => `/n${String(i)}`);
+    let created = 0;
+    for (const path of paths) {
+      ensemble
+        .service(1)
+        .submit(OpCode.add, path, sessionContents.create(null), () => (created += 1));
+    }
+    await ensemble.clock.until(() => created === paths.length);
+    machine?.due.push(...paths);
+    const left = (): number => machine?.nodeCount ?? 0;
+    await ensemble.clock.until(() => left() < paths.length, 2 * DEFAULT_TIMINGS.nodeExpiryMs);
+    await ensemble.clock.pass(30_000);
+    expect(left()).toBeGreaterThan(4000);
+    expect(left()).toBeLessThan(6000);
+    await ensemble.clock.until(() => left() === 0, 35_000);
+  });
+});
