@@ -64,6 +64,7 @@ export const HELP: Readonly<Record<string, string>> = {
   process_resident_memory_bytes: "Resident memory.",
   ready: "1 when the node is synchronised and serves.",
   role: "1 for the role that the node has.",
+  sessions_expired: "Sessions that this leader ended because nobody heard of them.",
   store_failures: "Failures of the store.",
   subscribers: "Subscriptions to committed entries, in-process ones included.",
   sync_plan: "Histories sent to followers, by kind.",

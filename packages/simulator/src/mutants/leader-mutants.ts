@@ -96,11 +96,11 @@ export const leaderMutants: readonly Mutant[] = [
     name: "refusal answered before the commit it rests on",
     edits: [
       {
-        file: LEADER,
-        find: "this.readIndex((proof) => {\n      if (typeof proof",
+        file: "packages/broadcast/src/answers.ts",
+        find: "this.#deps.readIndex((proof) => {\n      if (typeof proof",
         replace:
-          "this.#refuse(fid, request, error); return;\n" +
-          "    this.readIndex((proof) => {\n      if (typeof proof",
+          "this.refuse(fid, reqId, error); return;\n" +
+          "    this.#deps.readIndex((proof) => {\n      if (typeof proof",
       },
     ],
   },
