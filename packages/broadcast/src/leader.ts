@@ -81,6 +81,7 @@ export class Leader {
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
+      judge: (fid, request) => deps.sessions?.judge(fid, request) ?? null,
       onRefused: (fid, request, { code, message, at, judgedAt }) => {
         const details = at === undefined ? {} : { at };
         const error = new QuorateError(code, message, { details });
@@ -220,7 +221,7 @@ export class Leader {
   proposeOwn(op: number, key: string, content: Uint8Array): boolean {
     if (this.#isTerminated || this.#isDraining) return false;
     const request = { kind: "request", reqId: 0n, op, key, content } as const;
-    if (!this.#maker.add(this.getFollowerId(), request)) return false;
+    if (!this.#maker.add(this.getFollowerId(), request, true)) return false;
     this.#scheduleFlush();
     return true;
   }
