@@ -210,6 +210,9 @@ export class SimNode {
         const text = `${message} ${textOf(all)}`;
         if (all["end"] === "abdicated") this.#world.coverage.event("abdicate");
         if (all["end"] === "superseded") this.#world.coverage.event("superseded");
+        if (all["reason"] === "the client has seen more than this node") {
+          this.#world.coverage.event("server behind its client");
+        }
         // Otherwise a full disk says nothing of bytes.
         const isTooLong = error instanceof QuorateError && "bytesMax" in error.details;
         if (isTooLong && level === "error") this.#world.coverage.event("log too long");
