@@ -74,4 +74,5 @@ export {
   type TreeClient,
   type WriteSettings,
 } from "./tree-client.js";
+export { WatchTable, type WatchRequest, type WatchType } from "./watches/watch-table.js";
 export { ZnodeMachine, type ZnodeMachineOptions } from "./znode-machine.js";
