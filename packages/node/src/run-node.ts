@@ -33,6 +33,8 @@ import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
+import { ZookeeperHost } from "./zookeeper/front-end.js";
+import { NodeFacts } from "./zookeeper/node-facts.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -82,6 +84,7 @@ export interface RunningNode {
  */
 export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
   const clock = createClock();
+  const startedAtWallTime = clock.wallTime();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
   const metrics = new NodeMetrics();
   const vitals = new Vitals(bothOf(metrics.meter, parts.meter), clock);
@@ -91,6 +94,9 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
+  const zookeeper = new ZookeeperHost();
+  // Made anew with each opening of the store.
+  let machine = new ZnodeMachine();
   // A state that is made only to be asked for its codes.
   const customReads = new Set(parts.createCustomState?.().reads ?? []);
   const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
@@ -99,6 +105,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       server: late,
       vitals: () => vitals.document(),
       metrics: () => metrics.scrape(late.levels(port.connectionCount)),
+      zookeeper: (socket, firstBytes) => zookeeper.accept(socket, firstBytes),
       isRead,
       clock,
       logger: scope.child({ component: "native" }),
@@ -108,14 +115,15 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const isElecting = (): boolean => late.status()?.role === "electing";
     const peerDeps = { clock, logger: scope, meter, isElecting };
     const peers = await openPeerPorts(config, peerDeps, opened);
+    const random = createRandom();
     const server = await parts.startServer(serverOptions(config), {
       ...peers,
       clock,
-      random: createRandom(),
+      random,
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
-      createStateMachine: () => new ZnodeMachine(),
+      createStateMachine: () => (machine = new ZnodeMachine()),
       chainHash,
       ...hostParts(parts),
     });
@@ -128,8 +136,14 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       meter,
     });
     late.attach(server, feed);
+    if (parts.openHost === undefined) {
+      const facts = new NodeFacts(config, server, () => machine, startedAtWallTime);
+      const { service } = server;
+      const own = scope.child({ component: "zookeeper" });
+      zookeeper.open({ service, clock, random, logger: own, meter, facts }, config.zookeeper);
+    }
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const rest = { scope, logger, opened, feed, call: localCall(server, isRead, clock) };
+    const rest = { scope, logger, opened, feed, zookeeper, call: localCall(server, isRead, clock) };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
@@ -162,6 +176,7 @@ interface Rest {
   readonly logger: ClosableLogger;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
+  readonly zookeeper: ZookeeperHost;
   readonly call: TreeCall;
 }
 
@@ -169,12 +184,13 @@ function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, opened, feed, call }: Rest,
+  { scope, logger, opened, feed, zookeeper, call }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
+    zookeeper.close();
     await closeInOrder(opened);
     scope.info("stopped");
     await logger.close();
