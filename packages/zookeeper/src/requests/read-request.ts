@@ -1,5 +1,4 @@
-import { OpCode, type AuthIdentity, type Service } from "@quorate/protocol";
-import { MULTI_OPERATIONS_MAX } from "@quorate/protocol";
+import { MULTI_OPERATIONS_MAX, OpCode, type AuthIdentity, type Service } from "@quorate/protocol";
 import type { WatchRequest, WatchType } from "@quorate/znode";
 import { userOf } from "../connection/identities.js";
 import { MultiRequest } from "../jute/multi.js";
