@@ -21,7 +21,13 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
-import { isZnodeRead, operationsOf, ZnodeMachine, type TreeCall } from "@quorate/znode";
+import {
+  isZnodeRead,
+  operationsOf,
+  ZnodeMachine,
+  type QuotaExcess,
+  type TreeCall,
+} from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
@@ -34,7 +40,6 @@ import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
 import { ZookeeperHost } from "./zookeeper/front-end.js";
-import { NodeFacts } from "./zookeeper/node-facts.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -77,6 +82,9 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
+/** For ports and their connections, and again for the logger, at the end: then they are left. */
+const CLOSE_MS_MAX = 2000;
+
 /**
  * Runs one node: binds its three ports, verifies its store and takes part in its ensemble.
  * @throws (rejects) ERR_SERVER_PORT_IN_USE, ERR_CONFIG_VALUE, ERR_CONFIG_INSECURE for an address;
@@ -95,12 +103,10 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
   const zookeeper = new ZookeeperHost();
-  // Made anew with each opening of the store.
-  let machine = new ZnodeMachine();
-  // A state that is made only to be asked for its codes.
-  const customReads = new Set(parts.createCustomState?.().reads ?? []);
-  const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
   try {
+    // A state that is made only to be asked for its codes.
+    const customReads = new Set(parts.createCustomState?.().reads ?? []);
+    const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
@@ -123,34 +129,47 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
-      createStateMachine: () => (machine = new ZnodeMachine()),
+      createStateMachine: () =>
+        zookeeper.watch(
+          new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+        ),
       chainHash,
       ...hostParts(parts),
     });
-    const feed = new Feed({
-      log: server.committed,
-      operationsOf,
-      isServing: () => server.status().ready,
-      clock,
-      logger: scope.child({ component: "feed" }),
-      meter,
-    });
+    const feed = feedOf(server, { clock, logger: scope, meter });
     late.attach(server, feed);
+    // A host of its own has no tree to serve.
     if (parts.openHost === undefined) {
-      const facts = new NodeFacts(config, server, () => machine, startedAtWallTime);
-      const { service } = server;
-      const own = scope.child({ component: "zookeeper" });
-      zookeeper.open({ service, clock, random, logger: own, meter, facts }, config.zookeeper);
+      zookeeper.open(config, server, { clock, random, logger: scope, meter, startedAtWallTime });
     }
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const rest = { scope, logger, opened, feed, zookeeper, call: localCall(server, isRead, clock) };
+    const call = localCall(server, isRead, clock);
+    const rest = { scope, logger, clock, opened, feed, zookeeper, call };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
-    await closeInOrder(opened);
-    await logger.close();
+    try {
+      await closeInOrder(opened, clock);
+    } catch (closing) {
+      // Why it did not start is what the caller must hear.
+      scope.error("what was opened did not close", {}, closing);
+    }
+    await closeLogger(logger, clock);
     throw error;
   }
+}
+
+function feedOf(
+  server: ServerHandle,
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
+): Feed {
+  return new Feed({
+    log: server.committed,
+    operationsOf,
+    isServing: () => server.status().ready,
+    ...deps,
+    logger: deps.logger.child({ component: "feed" }),
+  });
 }
 
 function hostParts(
@@ -167,6 +186,16 @@ function hostParts(
   };
 }
 
+/** Of an enforced quota, the client is told as well. Repeats of a line are held back by the log. */
+function tellExcess(
+  { path, kind, limit, value, isHard }: QuotaExcess,
+  logger: Logger,
+  meter: Meter,
+) {
+  meter.count("quota_exceeded");
+  logger.warn("a quota is exceeded", { path, kind, limit, value, enforced: isHard });
+}
+
 interface Closable {
   close(): Promise<void>;
 }
@@ -174,6 +203,7 @@ interface Closable {
 interface Rest {
   readonly scope: Logger;
   readonly logger: ClosableLogger;
+  readonly clock: Clock;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
   readonly zookeeper: ZookeeperHost;
@@ -184,16 +214,20 @@ function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, opened, feed, zookeeper, call }: Rest,
+  { scope, logger, clock, opened, feed, zookeeper, call }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
     zookeeper.close();
-    await closeInOrder(opened);
-    scope.info("stopped");
-    await logger.close();
+    try {
+      await closeInOrder(opened, clock);
+      scope.info("stopped");
+    } catch (error) {
+      scope.error("what was opened did not close", {}, error);
+    }
+    await closeLogger(logger, clock);
     return reason;
   });
   return {
@@ -254,11 +288,30 @@ async function openPeerPorts(
   return { messenger, listener, connector };
 }
 
-/** One that fails to close must not keep the others open. */
-async function closeInOrder(opened: readonly Closable[]): Promise<void> {
-  const results = await Promise.allSettled(opened.map((closable) => closable.close()));
+/** One that fails to close, or never does, must not keep the others open, nor whoever waits. */
+async function closeInOrder(opened: readonly Closable[], clock: Clock): Promise<void> {
+  const closing = Promise.allSettled(opened.map((closable) => closable.close()));
+  const results = await withinCloseMs(closing, clock);
+  if (results === "late") {
+    throw new QuorateError("ERR_SERVER_INTERNAL", `not closed within ${CLOSE_MS_MAX} ms`);
+  }
   const failures = results.filter((result) => result.status === "rejected");
   if (failures.length > 0) throw new AggregateError(failures.map(({ reason }) => reason as Error));
+}
+
+/** Its stream may be a pipe that nobody reads, and nothing can be told of what goes wrong here. */
+async function closeLogger(logger: ClosableLogger, clock: Clock): Promise<void> {
+  await withinCloseMs(
+    logger.close().catch(() => undefined),
+    clock,
+  );
+}
+
+function withinCloseMs<T>(work: Promise<T>, clock: Clock): Promise<T | "late"> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(CLOSE_MS_MAX, () => resolve("late"));
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
 }
 
 /** Stands before a server whose store is still being verified: status is told, work refused. */

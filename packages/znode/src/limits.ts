@@ -16,9 +16,6 @@ export const UNHASHED_NODES_MAX = 4096;
 /** Data bytes written since the hashes were last brought up to date; effect as above. */
 export const UNHASHED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Operations of one multi: bounds the time to apply it. More: ERR_ARG_TOO_LARGE. */
-export const MULTI_OPERATIONS_MAX = 10_000;
-
 /** Open sessions of an ensemble. Beyond it: ERR_SERVER_BUSY for a new one. */
 export const SESSIONS_MAX = 1_000_000;
 

@@ -1,9 +1,7 @@
-import { QuorateError } from "@quorate/protocol";
+import { MULTI_OPERATIONS_MAX, QuorateError, SESSION_PASSWORD_BYTES } from "@quorate/protocol";
 import { encodeAcl, type AclEntry } from "./acl.js";
 import { CreateMode } from "./create-mode.js";
-import { MULTI_OPERATIONS_MAX } from "./limits.js";
 import { ZnodeOp } from "./op.js";
-import { PASSWORD_BYTES } from "./sessions.js";
 import { setMs, viewOf } from "./stat.js";
 
 /**
@@ -36,9 +34,9 @@ export const DELETE_BYTES = 4;
 export const SET_ACL_HEADER_BYTES = 6;
 export const MULTI_HEADER_BYTES = 4;
 export const MULTI_OPERATION_HEADER_BYTES = 7;
-export const CREATE_SESSION_BYTES = 12 + PASSWORD_BYTES;
+export const CREATE_SESSION_BYTES = 12 + SESSION_PASSWORD_BYTES;
 export const CLOSE_SESSION_BYTES = 8;
-export const RESUME_SESSION_BYTES = 8 + PASSWORD_BYTES;
+export const RESUME_SESSION_BYTES = 8 + SESSION_PASSWORD_BYTES;
 
 const NO_CONTENT = new Uint8Array(0);
 const encoder = new TextEncoder();
@@ -67,13 +65,22 @@ export function encodeCreate(request: CreateRequest): Uint8Array {
   return content;
 }
 
-/** `version` is the one the node must have, int32; any when absent. */
+/** What is no int32 would become one, and guard another version than the one that was meant. */
+function versionOf({ version = ANY_VERSION }: { readonly version?: number }): number {
+  if (Number.isInteger(version) && version === (version | 0)) return version;
+  throw new QuorateError("ERR_ARG_VALUE", `version: ${version} is not a 32-bit integer`);
+}
+
+/**
+ * `version` is the one the node must have, int32; any when absent.
+ * @throws ERR_ARG_VALUE.
+ */
 export function encodeSet(request: {
   readonly data: Uint8Array;
   readonly version?: number;
 }): Uint8Array {
   const content = new Uint8Array(SET_HEADER_BYTES + request.data.length);
-  viewOf(content).setInt32(0, request.version ?? ANY_VERSION);
+  viewOf(content).setInt32(0, versionOf(request));
   content.set(request.data, SET_HEADER_BYTES);
   return content;
 }
@@ -81,7 +88,7 @@ export function encodeSet(request: {
 /** Also of a check. `version` as in {@link encodeSet}. */
 export function encodeDelete(request: { readonly version?: number } = {}): Uint8Array {
   const content = new Uint8Array(DELETE_BYTES);
-  viewOf(content).setInt32(0, request.version ?? ANY_VERSION);
+  viewOf(content).setInt32(0, versionOf(request));
   return content;
 }
 
@@ -93,7 +100,7 @@ export function encodeSetAcl(request: {
   const entries = encodeAcl(request.acl);
   const content = new Uint8Array(SET_ACL_HEADER_BYTES + entries.length);
   const view = viewOf(content);
-  view.setInt32(0, request.version ?? ANY_VERSION);
+  view.setInt32(0, versionOf(request));
   view.setUint16(4, entries.length);
   content.set(entries, SET_ACL_HEADER_BYTES);
   return content;

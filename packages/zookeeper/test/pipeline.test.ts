@@ -201,6 +201,8 @@ describe("bounds", () => {
     harness.clock.settle();
     expect(client.received()).toHaveLength(100);
     expect(client.channel.isPaused).toBe(false);
+    // It could not be heard meanwhile, but it took what was there.
+    expect(harness.service.touched.at(-1)).toBe(client.session);
   });
 
   test("a client that never reads is cut off after a while; one that reads slowly is not", () => {

@@ -52,6 +52,20 @@ describe("a connect request", () => {
   });
 });
 
+describe("a connect request that nobody answers", () => {
+  test("closes its connection after a while", () => {
+    const harness = new Harness();
+    harness.service.isAutomatic = false;
+    const client = harness.accept().connect();
+    harness.clock.advance(9_999);
+    expect(client.channel.isClosed).toBe(false);
+    harness.clock.advance(1);
+    expect(client.channel.isClosed).toBe(true);
+    harness.service.applyAll();
+    expect(client.channel.sent).toEqual([]);
+  });
+});
+
 describe("a session on a newer connection", () => {
   test("goes on there, and the older connection closes", () => {
     const harness = new Harness();

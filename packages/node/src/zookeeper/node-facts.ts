@@ -24,19 +24,17 @@ export class NodeFacts implements ServerFacts {
   readonly startedAtWallTime: number;
   readonly #config: FactsConfig;
   readonly #server: Pick<ServerHandle, "status" | "pressure">;
-  readonly #machine: () => ZnodeMachine;
+  readonly #machine: () => ZnodeMachine | null;
 
-  /** `machine` is that of the store that was opened last. */
   constructor(
     config: FactsConfig,
     server: Pick<ServerHandle, "status" | "pressure">,
-    machine: () => ZnodeMachine,
-    startedAtWallTime: number,
+    state: { machine(): ZnodeMachine | null; readonly startedAtWallTime: number },
   ) {
     this.#config = config;
     this.#server = server;
-    this.#machine = machine;
-    this.startedAtWallTime = startedAtWallTime;
+    this.#machine = () => state.machine();
+    this.startedAtWallTime = state.startedAtWallTime;
   }
 
   mode(): ReturnType<ServerFacts["mode"]> {
@@ -47,19 +45,19 @@ export class NodeFacts implements ServerFacts {
   }
 
   znodeCount(): number {
-    return this.#machine().nodeCount;
+    return this.#machine()?.nodeCount ?? 0;
   }
 
   dataBytes(): number {
-    return this.#machine().approximateBytes;
+    return this.#machine()?.approximateBytes ?? 0;
   }
 
   ephemeralCount(): number {
-    return this.#machine().ephemeralCount;
+    return this.#machine()?.ephemeralCount ?? 0;
   }
 
   sessions(): Iterable<SessionInfo> {
-    return this.#machine().sessions.values();
+    return this.#machine()?.sessions.values() ?? [];
   }
 
   /** The store's two files, each with what belongs to it. */

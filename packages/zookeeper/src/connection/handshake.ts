@@ -1,12 +1,13 @@
 import {
   OpCode,
+  SESSION_PASSWORD_BYTES,
   type QuorateError,
   type NodeId,
   type Random,
   type RequestOutcome,
   type Service,
 } from "@quorate/protocol";
-import { encodeCreateSession, encodeResumeSession, PASSWORD_BYTES } from "@quorate/znode";
+import { encodeCreateSession, encodeResumeSession } from "@quorate/znode";
 import type { ValueOf } from "../jute/field.js";
 import type { JuteReader } from "../jute/reader.js";
 import { ConnectRequest } from "../jute/records.js";
@@ -52,7 +53,7 @@ export function writeConnectResponse(
   writer.int(0);
   writer.int(established?.timeoutMs ?? 0);
   writer.long(established?.session ?? 0n);
-  writer.buffer(established?.password ?? new Uint8Array(PASSWORD_BYTES));
+  writer.buffer(established?.password ?? new Uint8Array(SESSION_PASSWORD_BYTES));
   if (knowsReadOnly) writer.boolean(established?.isReadOnly ?? false);
   writer.endFrame(frame);
 }
@@ -99,7 +100,7 @@ function resume(
   passwd: Uint8Array | null,
   done: HandshakeDone,
 ): void {
-  if (passwd?.length !== PASSWORD_BYTES) {
+  if (passwd?.length !== SESSION_PASSWORD_BYTES) {
     // Not even the form of a password: no reason to ask the leader.
     done(null);
     return;
@@ -151,7 +152,7 @@ function newSessionId(nodeId: NodeId, random: Random): bigint {
 }
 
 function newPassword(random: Random): Uint8Array {
-  const password = new Uint8Array(PASSWORD_BYTES);
+  const password = new Uint8Array(SESSION_PASSWORD_BYTES);
   const view = new DataView(password.buffer);
   view.setBigUint64(0, random.nextUint64());
   view.setBigUint64(8, random.nextUint64());

@@ -437,16 +437,17 @@ export class ZkConnection implements PipelineLink {
   #drained(): void {
     if (this.#isGone) return;
     this.#outbox.drained();
+    // Who takes what waits for it is alive, although its pings are not read meanwhile.
+    if (this.#state === "open" && !this.isReadOnly) this.service.touch(this.session);
     this.wake();
   }
 
   #deadline(): Deadline | null {
-    const { options } = this.#host;
-    const isNew = this.#state === "new";
+    const isNew = this.#state === "new" || this.#state === "connecting";
     const isListening = this.#state === "open" && !this.#isPaused;
     return nearestDeadline({
       newSince: isNew ? this.openedAt : null,
-      connectMsMax: options.connectMsMax,
+      connectMsMax: this.#host.options.connectMsMax,
       timeoutMs: this.sessionTimeoutMs,
       silentSince: isListening ? this.heardAt : null,
       heldSince: this.#start.waiting?.since ?? this.#pipeline.heldSince,

@@ -1,5 +1,5 @@
-import { OpCode, type AuthIdentity, type Service } from "@quorate/protocol";
-import { MULTI_OPERATIONS_MAX, type WatchRequest, type WatchType } from "@quorate/znode";
+import { MULTI_OPERATIONS_MAX, OpCode, type AuthIdentity, type Service } from "@quorate/protocol";
+import type { WatchRequest, WatchType } from "@quorate/znode";
 import { userOf } from "../connection/identities.js";
 import { MultiRequest } from "../jute/multi.js";
 import { ZkAddWatchMode, ZkOp, ZkWatcherType } from "../jute/op-codes.js";

@@ -1,4 +1,4 @@
-import { OpCode, QuorateError } from "@quorate/protocol";
+import { MULTI_OPERATIONS_MAX, OpCode, QuorateError } from "@quorate/protocol";
 import {
   CreateMode,
   encodeCreate,
@@ -6,7 +6,6 @@ import {
   encodeMultiParts,
   encodeSet,
   encodeSetAcl,
-  MULTI_OPERATIONS_MAX,
   type AclEntry,
 } from "@quorate/znode";
 import type { ValueOf } from "../jute/field.js";
