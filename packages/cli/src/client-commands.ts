@@ -1,6 +1,7 @@
 import { createClient, printableData, type QuorateClient } from "@quorate/client";
 import { formatTxnid, QuorateError } from "@quorate/protocol";
 import type { Io } from "./io.js";
+import { parseVersion } from "./strict-arguments.js";
 
 export interface ClientArgs {
   readonly server: readonly string[];
@@ -20,7 +21,7 @@ export interface ReadArgs extends ClientArgs {
 }
 
 export interface VersionArgs {
-  readonly ifVersion: number | undefined;
+  readonly ifVersion: string | undefined;
 }
 
 /** Bytes that are read from standard input, the limit of the data itself and one more. */
@@ -99,7 +100,8 @@ export function printJson(io: Io, value: unknown): void {
 }
 
 function versionOf({ ifVersion }: VersionArgs): { version?: number } {
-  return ifVersion === undefined ? {} : { version: ifVersion };
+  const version = parseVersion(ifVersion);
+  return version === undefined ? {} : { version };
 }
 
 function printableStat(found: Stat): Record<string, string | number> {

@@ -7,6 +7,7 @@ import type { Io } from "./io.js";
 import { reportError, usageError } from "./report.js";
 import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
+import { refuseLooseArguments } from "./strict-arguments.js";
 
 /** The servers that `quorate start` runs. */
 const DEFAULT_SERVERS = ["127.0.0.1:4181", "127.0.0.1:4182", "127.0.0.1:4183"];
@@ -28,11 +29,17 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
     .wrap(100)
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new QuorateError("ERR_ARG_VALUE", `${message ?? "wrong usage"}; try --help`);
+      // A command's own error comes without a message; what yargs finds is about the usage.
+      const isOurs = error instanceof QuorateError || (error !== undefined && message === null);
+      throw isOurs ? error : usageError(`${oneLine(message ?? "wrong usage")}; try ${help}`);
     });
+  const commands = describeCommands(io);
+  const command = commands.find(({ name }) => name === args[0]);
+  const help = command === undefined ? "--help" : `quorate ${command.name} --help`;
   addCommands(parser, io, done);
+  refuseLooseArguments(parser, command);
   try {
-    await refuseUnknown(args[0], describeCommands(io));
+    await refuseUnknown(args[0], commands);
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
     });
@@ -40,6 +47,10 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   } catch (error) {
     return reportError(io, error, json);
   }
+}
+
+function oneLine(message: string): string {
+  return message.replaceAll(/\s*\n\s*/g, " ");
 }
 
 /** In a sentence of its own: yargs says either that it is unknown or what may be meant. */
@@ -96,8 +107,9 @@ const path = {
   describe: "As in ZooKeeper: /a/b",
 } as const;
 
+/** A text to yargs, to which an empty one is the number 0. */
 const ifVersion = {
-  type: "number",
+  type: "string",
   describe: "Refuse unless the node has this version",
 } as const;
 

@@ -97,16 +97,20 @@ class Session {
 
   async #runWhileLeading(commandLine: string): Promise<void> {
     await this.#candidate.whileLeading(async (signal, term) => {
-      if (this.#isStopping) return;
       const env = { ...this.#io.env, QUORATE_TERM: String(term) };
-      const command = new LedCommand(commandLine, env, () => this.#candidate.leadsForMs);
-      this.#command = command;
-      signal.addEventListener("abort", () => command.endWithLead(), { once: true });
-      const end = await command.ended;
-      this.#command = null;
-      if (signal.aborted || this.#isStopping) return;
-      this.#ended = end;
-      void this.#candidate.close();
+      while (!signal.aborted && !this.#isStopping && this.#candidate.isLeading) {
+        const command = new LedCommand(commandLine, env, () => this.#candidate.leadsForMs);
+        this.#command = command;
+        const onLost = (): void => command.endWithLead();
+        signal.addEventListener("abort", onLost, { once: true });
+        const end = await command.ended;
+        signal.removeEventListener("abort", onLost);
+        this.#command = null;
+        // One that the guard has ended did not end by itself, also before the loss is told here.
+        if (signal.aborted || this.#isStopping || command.isOverdue) continue;
+        this.#ended = end;
+        void this.#candidate.close();
+      }
     });
   }
 

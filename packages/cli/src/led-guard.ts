@@ -2,17 +2,21 @@
 // the lead lasts; when that time is over, or the input ends because its parent was killed, the
 // command and all that it started get SIGTERM, and SIGKILL before another node may lead.
 import { spawn } from "node:child_process";
+import { write } from "node:fs";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
+import { signalGroup } from "./signal-group.js";
 
 /** Another node leads 500 ms after a lease has run out at the earliest, with default timings. */
 const LOST_STOP_MS = 400;
 const CHECK_MS = 20;
 /** The first message comes with the start. */
 const FIRST_MESSAGE_MS = 1000;
+/** A pipe to the parent. */
+const PARENT_FD = 3;
 
-// A terminal sends Ctrl-C to this process too. Its parent decides what follows.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+// Whoever ends everything of this name or user means the parent too, which decides what follows.
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => undefined);
 
 let leadEnds = process.hrtime.bigint() + BigInt(FIRST_MESSAGE_MS * 1e6);
 let killAt: number | null = null;
@@ -24,19 +28,25 @@ const command = spawn(process.argv[2] ?? "", {
   detached: true,
 });
 
-function signalGroup(signal: NodeJS.Signals): void {
-  if (command.pid === undefined) return;
-  try {
-    process.kill(-command.pid, signal);
-  } catch (error) {
-    // Nobody is left in it.
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
+let isFailureTold = false;
+
+// The parent ends the command if this process is killed. If the parent is gone, so will the input.
+tellParent(String(command.pid ?? ""));
+
+function tellParent(text: string): void {
+  write(PARENT_FD, `${text}\n`, () => undefined);
+}
+
+function signal(name: NodeJS.Signals): void {
+  const failure = command.pid === undefined ? null : signalGroup(command.pid, name);
+  if (failure === null || isFailureTold) return;
+  isFailureTold = true;
+  process.stderr.write(`quorate: the command cannot be ended: ${failure}\n`);
 }
 
 function end(withinMs: number): void {
   const at = performance.now() + withinMs;
-  if (killAt === null) signalGroup("SIGTERM");
+  if (killAt === null) signal("SIGTERM");
   killAt = Math.min(killAt ?? at, at);
 }
 
@@ -49,17 +59,21 @@ input.on("line", (line) => {
 input.on("close", () => end(LOST_STOP_MS));
 
 const checking = setInterval(() => {
-  if (process.hrtime.bigint() >= leadEnds) end(LOST_STOP_MS);
-  if (killAt !== null && performance.now() >= killAt) signalGroup("SIGKILL");
+  if (process.hrtime.bigint() >= leadEnds) {
+    // It may have been paused, and lead yet: then it starts the command again.
+    if (killAt === null) tellParent("over");
+    end(LOST_STOP_MS);
+  }
+  if (killAt !== null && performance.now() >= killAt) signal("SIGKILL");
 }, CHECK_MS);
 
 command.once("error", (error) => {
   process.stderr.write(`quorate: ERR_ARG_VALUE: the command cannot be run: ${error.message}\n`);
   process.exit(127);
 });
-command.once("exit", (code, signal) => {
+command.once("exit", (code, endedBy) => {
   clearInterval(checking);
   // What it started must not outlive it: nobody would end that with the lead.
-  signalGroup("SIGKILL");
-  process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+  signal("SIGKILL");
+  process.exit(code ?? 128 + (endedBy === null ? 0 : constants.signals[endedBy]));
 });

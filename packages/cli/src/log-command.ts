@@ -1,5 +1,5 @@
 import { dumpCommitLog, verifyCommitLog, type CommitLogReport } from "@quorate/commit-log";
-import { formatTxnid, QuorateError, type LogEntryMsg } from "@quorate/protocol";
+import { formatTxnid, OpCode, QuorateError, type LogEntryMsg } from "@quorate/protocol";
 import { printJson } from "./client-commands.js";
 import { ExitCode } from "./exit-codes.js";
 import type { Io } from "./io.js";
@@ -36,15 +36,18 @@ function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
     reqId: reqId.toString(),
     op,
     key,
-    content: Buffer.from(content).toString("base64"),
+    // A new session's has its password, with which anybody could take it over.
+    content: op === OpCode.createSession ? null : Buffer.from(content).toString("base64"),
   };
 }
+
+const OP_NAMES = new Map<number, string>(Object.entries(OpCode).map(([name, op]) => [op, name]));
 
 /** Keys are quoted: they come from clients and may hold anything, a terminal's escapes too. */
 function lineOf({ txnid, fid, op, key, content }: LogEntryMsg): string {
   const at = formatTxnid(txnid).padEnd(12);
-  const what = `op ${String(op).padEnd(3)} ${content.length} B  ${JSON.stringify(key)}`;
-  return `${at} from ${fid.padEnd(3)} ${what}\n`;
+  const name = (OP_NAMES.get(op) ?? `op ${op}`).padEnd(14);
+  return `${at} from ${fid.padEnd(3)} ${name} ${content.length} B  ${JSON.stringify(key)}\n`;
 }
 
 function printableReport(report: CommitLogReport) {

@@ -18,7 +18,7 @@ export function usageError(message: string): QuorateError {
   return new QuorateError("ERR_ARG_VALUE", message);
 }
 
-export function reportUsage(io: Io, message: string): ExitCode {
-  io.err(`quorate: ERR_ARG_VALUE: ${message}\nTry: quorate --help\n`);
+export function reportUsage(io: Io, message: string, command: string): ExitCode {
+  io.err(`quorate: ERR_ARG_VALUE: ${message}\nTry: quorate ${command} --help\n`);
   return ExitCode.usage;
 }

@@ -12,6 +12,7 @@ export async function run(
   loadParts: LoadParts,
 ): Promise<ExitCode> {
   const [name] = args;
+  if (name === "help" && args.length > 1) return run([...args.slice(1), "--help"], io, loadParts);
   if (name === "server" || name === "watcher") {
     const { serverCommand } = await import("./server-command.js");
     return serverCommand(name, args.slice(1), io, loadParts);

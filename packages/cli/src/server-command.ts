@@ -62,7 +62,7 @@ export async function serverCommand(
   try {
     values = parseServerArgs(args);
   } catch (error) {
-    return reportUsage(io, error instanceof Error ? error.message : String(error));
+    return reportUsage(io, error instanceof Error ? error.message : String(error), name);
   }
   if (values.help === true) {
     io.out(name === "server" ? SERVER_HELP : WATCHER_HELP);
@@ -71,7 +71,7 @@ export async function serverCommand(
   try {
     const asked = name === "watcher" ? { role: name, ...values } : values;
     const config = loadConfig(configSources(asked, io.env));
-    if (name === "watcher" && config.role !== name) return reportUsage(io, VOTER_TEXT);
+    if (name === "watcher" && config.role !== name) return reportUsage(io, VOTER_TEXT, name);
     return await runUntilStopped(await runNode(config, await loadParts()), io);
   } catch (error) {
     return reportError(io, error, false);

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import type { ConfigSources } from "@quorate/node";
+import { usageError } from "./report.js";
 
 interface ServerOption {
   readonly type: "string" | "boolean";
@@ -63,17 +64,21 @@ export function serverOptionsHelp(): string {
   return [...lines, "  --help"].join("\n");
 }
 
-/** @throws a TypeError of node:util on an unknown or incomplete option. */
+/** @throws on an unknown or incomplete option, or one that is given twice. */
 export function parseServerArgs(
   args: readonly string[],
 ): ServerValues & { readonly help?: boolean | undefined } {
   const known = Object.entries<ServerOption>(SERVER_OPTIONS);
   const options = Object.fromEntries(known.map(([name, { type }]) => [name, { type }]));
-  const { values } = parseArgs({
+  const { values, tokens } = parseArgs({
     args: [...args],
     allowPositionals: false,
+    tokens: true,
     options: { ...options, help: { type: "boolean", short: "h" } },
   });
+  const names = tokens.flatMap((token) => (token.kind === "option" ? [token.name] : []));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw usageError(`--${twice} is given twice`);
   return values;
 }
 

@@ -96,10 +96,27 @@ describe("a failure", () => {
   it.each([
     [["frobnicate"], /ERR_ARG_VALUE: unknown command frobnicate; try --help\n$/],
     [["statuss", "--json"], /unknown command statuss; did you mean status\?/],
-    [["get"], /Not enough non-option arguments/],
+    [["get"], /ERR_ARG_VALUE: too few arguments: 0 of 1; try quorate get --help\n$/],
+    [["config", "chek"], /wrong value: .*"chek".*"check", "explain"; try quorate config --help\n$/],
+    // A condition that is lost on the way would be a write without one.
+    [["set", "/a", "x", "--if-version"], /--if-version needs a value/],
+    [["set", "/a", "x", "--if-version", ""], /--if-version is an integer.*, not ""/],
+    [["set", "/a", "x", "--if-version", "x"], /--if-version is an integer.*, not "x"/],
+    [["delete", "/a", "--if-version", "1.5"], /--if-version is an integer.*, not "1\.5"/],
+    [["delete", "/a", "--if-version", "4294967296"], /version is an integer of 32 bits/],
+    [["set", "/a", "x", "--if-version", "1", "--if-version", "2"], /--if-version is given twice/],
+    [["watch", "/a", "--from"], /--from needs a value/],
+    [["watch", "/a", "--timeout", "x"], /--timeout is a number/],
+    [["get", "/a", "--timeout", "-1"], /timeoutMs is 0 to/],
+    [["elect", "--once", "--members", "1=127.0.0.1:2", "--timeout", "x"], /--timeout is a number/],
+    [["elect", "--members", "1=h:1", "--members", "2=h:2"], /--members is given twice/],
+    [["start", "--data-dir", "a", "--data-dir", "b"], /--data-dir is given twice/],
+    [["config", "check", "--config", "a", "--config", "b"], /--config is given twice/],
+    [["server", "--config", "a", "--config", "b"], /--config is given twice/],
+    [["server", "--hepl"], /Try: quorate server --help\n$/],
     [["get", "/a", "--sever", DEAD], /Unknown argument.*sever/],
     [["get", "a", "--server", DEAD], /ERR_ARG_PATH/],
-    [["get", "/a", "--server", "localhost"], /written like/],
+    [["get", "/a", "--server", "localhost"], /written like.*not "localhost"/],
     [["start", "--nodes", "9"], /1 to 7/],
     [[], /a command is needed/],
     [["server", "--frob"], /--frob/],
@@ -112,6 +129,15 @@ describe("a failure", () => {
     const result = await quorate(args);
     expect(result).toMatchObject({ code: 2, out: "" });
     expect(result.err).toMatch(message);
+  });
+
+  it.each([
+    [["help", "create"], /^quorate create <path>/],
+    [["help", "watcher"], /^quorate watcher --config FILE/],
+  ])("is none: %j", async (args, help) => {
+    const result = await quorate(args);
+    expect(result).toMatchObject({ code: 0, err: "" });
+    expect(result.out).toMatch(help);
   });
 
   it("exits by its kind", () => {

@@ -1,7 +1,7 @@
 import { QuorateError, type CommittedEvent, type Txnid } from "@quorate/protocol";
 import { treeClient, type TreeClient } from "@quorate/znode";
 import { realAmbient, type Ambient } from "./ambient.js";
-import { REQUEST_TIMEOUT_MS, SERVERS_MAX } from "./limits.js";
+import { REQUEST_TIMEOUT_MS, SERVERS_MAX, TIMEOUT_MS_MAX } from "./limits.js";
 import { Session } from "./session.js";
 import type { OpenSocket } from "./socket.js";
 
@@ -56,7 +56,10 @@ export interface QuorateClient extends TreeClient {
   close(): void;
 }
 
-/** A client over the given sockets. @throws ERR_ARG_VALUE on an empty or unreadable server list. */
+/**
+ * A client over the given sockets. @throws ERR_ARG_VALUE on an empty or unreadable server list, or
+ * a `timeoutMs` that is no time.
+ */
 export function createClientOver(
   openSocket: OpenSocket,
   options: ClientOptions,
@@ -68,13 +71,13 @@ export function createClientOver(
     deps.openSocket ?? openSocket,
     deps.ambient ?? realAmbient,
   );
-  const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
+  const timeoutMs = checkTimeout(options.timeoutMs ?? REQUEST_TIMEOUT_MS);
   return {
     ...treeClient((op, key, content, settings) =>
       session.call(op, key, content, {
         isWrite: settings.isWrite,
         linearizable: settings.linearizable,
-        timeoutMs: settings.timeoutMs ?? timeoutMs,
+        timeoutMs: checkTimeout(settings.timeoutMs ?? timeoutMs),
         signal: settings.signal,
       }),
     ),
@@ -83,11 +86,18 @@ export function createClientOver(
         prefix: settings.prefix ?? "",
         from: settings.from ?? null,
         bookmarks: settings.bookmarks ?? false,
-        timeoutMs: settings.timeoutMs ?? timeoutMs,
+        timeoutMs: checkTimeout(settings.timeoutMs ?? timeoutMs),
         signal: settings.signal,
       }),
     close: () => session.close(),
   };
+}
+
+/** A deadline of NaN never comes, and every wait has a bound. */
+function checkTimeout(timeoutMs: number): number {
+  if (timeoutMs >= 0 && timeoutMs <= TIMEOUT_MS_MAX) return timeoutMs;
+  const what = `timeoutMs is 0 to ${TIMEOUT_MS_MAX}, not ${timeoutMs}`;
+  throw new QuorateError("ERR_ARG_VALUE", what);
 }
 
 function checkServers(servers: readonly string[]): void {
@@ -96,7 +106,8 @@ function checkServers(servers: readonly string[]): void {
   }
   for (const server of servers) {
     if (!/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/.test(server)) {
-      throw new QuorateError("ERR_ARG_VALUE", 'a server is written like "127.0.0.1:9003"', {
+      const what = `a server is written like "127.0.0.1:4181", not ${JSON.stringify(server)}`;
+      throw new QuorateError("ERR_ARG_VALUE", what.slice(0, 200), {
         details: { server: server.slice(0, 200) },
       });
     }

@@ -21,6 +21,8 @@ export const PING_AFTER_MS = 1000;
 /** And this long after the question it is given up. */
 export const SILENCE_MS_MAX = 2000;
 export const REQUEST_TIMEOUT_MS = 5000;
+/** The longest that a call may be told to wait, which is what a timer can count. ERR_ARG_VALUE. */
+export const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 export const SERVERS_MAX = 100;
 /** Subscriptions of one client, as many as a server takes of one connection. ERR_CLIENT_BUSY. */
 export const SUBSCRIPTIONS_MAX = 32;

@@ -46,7 +46,27 @@ describe("the client", () => {
     expect(await codeOf(client.set("/a", new Uint8Array(2 ** 20)))).toBe("ERR_ARG_TOO_LARGE");
     expect(await codeOf(client.custom(3, "/a", bytes("")))).toBe("ERR_ARG_VALUE");
     expect(() => createClient({ servers: [] })).toThrow(/1\.\.100/);
-    expect(() => createClient({ servers: ["http://x"] })).toThrow(/written like/);
+    expect(() => createClient({ servers: ["http://x"] })).toThrow(/written like.*not "http:\/\/x"/);
+  });
+
+  it.each([Number.NaN, 0.5, 2 ** 31, Infinity, null])(
+    "refuses a version that would be another one on the wire: %s",
+    async (given) => {
+      // As a program without types may give it.
+      const version = given as number;
+      await using server = await FakeEndpoint.open(echo);
+      using client = openClient({ servers: [server.url] });
+      expect(await codeOf(client.set("/a", bytes("x"), { version }))).toBe("ERR_ARG_VALUE");
+      expect(await codeOf(client.delete("/a", { version }))).toBe("ERR_ARG_VALUE");
+      expect(server.frames).toBe(0);
+    },
+  );
+
+  it.each([Number.NaN, -1, 2 ** 31])("refuses to wait for %s ms", async (timeoutMs) => {
+    expect(() => createClient({ servers: [DEAD], timeoutMs })).toThrow(/timeoutMs is 0 to/);
+    using client = openClient({ servers: [DEAD] });
+    expect(await codeOf(client.get("/a", { timeoutMs }))).toBe("ERR_ARG_VALUE");
+    expect(() => client.subscribe({ timeoutMs })).toThrow(/timeoutMs is 0 to/);
   });
 
   it("goes on to the next server when one is down", async () => {

@@ -65,6 +65,7 @@ export class CandidateDriver {
   readonly #events: CandidateEvent[] = [];
   #isStepping = false;
   #timer: Timer | null = null;
+  #timerAt = 0;
   /** Counts ballots: the end of an earlier one says nothing any more. */
   #ballot = 0;
   #lastRelease: LeaseMsg | null = null;
@@ -95,7 +96,15 @@ export class CandidateDriver {
     );
     this.#site = createElectionSite(
       { nodeId, cluster, quorum, timings },
-      { clock, random, messenger, logger: deps.logger, state: () => this.#ballotState() },
+      {
+        clock,
+        random,
+        messenger,
+        logger: deps.logger,
+        state: () => this.#ballotState(),
+        // A claimant says to the others that it leads, so that they wait for it. It is no leader.
+        isSettled: () => this.#machine.standpoint.leader !== null,
+      },
     );
   }
 
@@ -122,6 +131,8 @@ export class CandidateDriver {
   }
 
   async #repeatFarewell(): Promise<void> {
+    // A listener that closes does so within a step: what it causes comes at the end of that.
+    await Promise.resolve();
     const last = this.#lastRelease;
     if (last === null) return;
     await new Promise<void>((resolve) => {
@@ -144,13 +155,21 @@ export class CandidateDriver {
     this.#armTimer();
   }
 
+  /**
+   * A timer that rings earlier than is due stays: it arms the next one. So arrivals, however many
+   * there are, never put off what is due.
+   */
   #armTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = null;
     const now = this.#clock.now();
     const due = this.#machine.nextDueAt(now);
+    const at = Math.max(now + TIMER_MS_MIN, due);
+    if (this.#timer !== null && this.#timerAt <= at && Number.isFinite(due)) return;
+    this.#timer?.cancel();
+    this.#timer = null;
     if (!Number.isFinite(due)) return;
-    this.#timer = this.#clock.setTimer(Math.max(TIMER_MS_MIN, due - now), () => {
+    this.#timerAt = at;
+    this.#timer = this.#clock.setTimer(at - now, () => {
+      this.#timer = null;
       this.#step({ kind: "leaseChecked" });
       // After a pause of the process, what has arrived meanwhile is read before silence counts.
       this.#clock.defer(() => this.#step({ kind: "timePassed" }));

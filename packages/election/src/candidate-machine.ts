@@ -54,8 +54,11 @@ export class CandidateMachine {
   readonly #quorum: QuorumVerifier;
   readonly #timings: CandidateTimings;
   readonly #grants: GrantBook;
-  /** Whose hello told which start: grants of its other starts are not counted. */
-  readonly #welcomed = new Map<NodeId, bigint>();
+  /**
+   * Which start of a voter said hello last, and the last beat that was sent before: no grant of
+   * the voter for that beat or an earlier one counts any more.
+   */
+  readonly #welcomed = new Map<NodeId, { readonly bootId: bigint; readonly beat: number }>();
   readonly #welcomedBy = new Set<NodeId>();
   #phase: Phase = { kind: "electing" };
   #beat = 0;
@@ -219,10 +222,7 @@ export class CandidateMachine {
     const effects = isNewlyKnown ? this.#catchUp(from) : [];
     switch (lease.act) {
       case "hello":
-        this.#welcomed.set(from, bootId);
-        if (this.#phase.kind === "claiming" || this.#phase.kind === "leading") {
-          this.#phase.claim.forgetOtherStarts(from, bootId);
-        }
+        this.#welcome(from, bootId);
         effects.push({ kind: "answer", to: from, lease: this.#make("welcome") });
         // It may have been the grant that the lead stood on.
         effects.push(...this.#checkLease(now));
@@ -298,13 +298,26 @@ export class CandidateMachine {
     return effects;
   }
 
-  #granted({ from, bootId, lease }: LeaseArrival, now: number): CandidateEffect[] {
+  /**
+   * Safety: the voter may grant to others once it is welcomed, so no grant of a start before may
+   * count afterwards. Starts have no order that this node could know, and the hello of one that is
+   * over may come last; but one that is over answers no beat that was sent after the hello of the
+   * next. Liveness: whichever start lives does answer it.
+   */
+  #welcome(from: NodeId, bootId: bigint): void {
+    if (this.#welcomed.get(from)?.bootId === bootId) return;
+    this.#welcomed.set(from, { bootId, beat: this.#beat });
+    const phase = this.#phase;
+    if (phase.kind === "claiming" || phase.kind === "leading") phase.claim.forget(from);
+  }
+
+  #granted({ from, lease }: LeaseArrival, now: number): CandidateEffect[] {
     const phase = this.#phase;
     if (phase.kind !== "claiming" && phase.kind !== "leading") return [];
     if (phase.claim.term !== lease.term) return [];
-    // Safety: a later start of the voter may have been told that this grant does not count.
-    if ((this.#welcomed.get(from) ?? bootId) !== bootId) return [];
-    phase.claim.granted(from, bootId, lease.beat);
+    const welcomed = this.#welcomed.get(from);
+    if (welcomed !== undefined && lease.beat <= welcomed.beat) return [];
+    phase.claim.granted(from, lease.beat);
     return phase.kind === "claiming" ? this.#tryToLead(phase.claim, now) : [];
   }
 

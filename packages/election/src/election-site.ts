@@ -59,6 +59,11 @@ export interface ElectionSiteDeps {
    * knows itself. Default: as it says.
    */
   standingOf?(voter: NodeId, identity: Identity, claimed: Standing): Standing;
+  /**
+   * Whether the status is worth telling those who only ask who leads: false while this node leads
+   * or follows so far by the word of a ballot alone. Default: always true.
+   */
+  isSettled?(): boolean;
   readonly factory?: MsgFactory;
 }
 
@@ -181,6 +186,7 @@ class Site implements ElectionSite {
       messenger,
       master: this.#master,
       status: () => deps.state().status,
+      isSettled: () => deps.isSettled?.() ?? true,
       winner: () => this.#winner,
       makeWinningVote: (winner) => this.#makeWinningVote(winner),
     });

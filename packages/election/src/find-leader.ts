@@ -74,7 +74,7 @@ export async function findLeader(
   try {
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener("abort", onAbort, { once: true });
-    timer = network.clock.setTimer(timeoutMs, () => deadline.abort(noLeader(timeoutMs)));
+    timer = network.clock.setTimer(timeoutMs, () => deadline.abort(noLeader(cluster, timeoutMs)));
     const { leader, epoch } = await site.startElection({ signal: deadline.signal });
     return { leader, address: members.get(leader) ?? "", term: epoch };
   } catch (error) {
@@ -96,8 +96,8 @@ function outsiderOf(members: ReadonlyMap<NodeId, string>): NodeId {
   return toNodeId(id);
 }
 
-function noLeader(timeoutMs: number): QuorateError {
-  return new QuorateError("ERR_ELECTION_NO_LEADER", `found no leader within ${timeoutMs} ms`, {
-    retryable: true,
-  });
+/** With the cluster's name: members of another one hear the question and keep silent. */
+function noLeader(cluster: string, timeoutMs: number): QuorateError {
+  const message = `found no leader in the cluster "${cluster}" within ${timeoutMs} ms`;
+  return new QuorateError("ERR_ELECTION_NO_LEADER", message, { retryable: true });
 }

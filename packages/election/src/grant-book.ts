@@ -1,5 +1,8 @@
 import { EPOCH_ZERO, type Epoch, type NodeId } from "@quorate/protocol";
 
+/** A voter holds its grant longer than its holder leads on it, by this factor at least. */
+export const CLOCK_RATE_MARGIN = 1.1;
+
 /** One start of one node: a process that was restarted is another claimant. */
 export interface Claimant {
   readonly node: NodeId;
@@ -70,7 +73,9 @@ export class GrantBook {
   }
 
   ask(now: number, { claimant, term, leaseMs }: GrantRequest): boolean {
-    if (this.quarantinedUntil(now) !== null || leaseMs > this.#grantMs) return false;
+    if (this.quarantinedUntil(now) !== null) return false;
+    // The claimant has other timings than this voter.
+    if (leaseMs * CLOCK_RATE_MARGIN > this.#grantMs) return false;
     if (now < this.#until && this.#holder !== null && !isSame(this.#holder, claimant)) return false;
     // A term names one claimant, which asks with it again; anybody else needs a greater one.
     const { highestTerm } = this;

@@ -19,9 +19,7 @@ import type { BallotTimings } from "./ballot-master.js";
 import type { CandidateTimings } from "./candidate-events.js";
 import { ServiceCandidate, type Candidate } from "./candidate.js";
 import type { CandidateRank } from "./candidate-driver.js";
-
-/** A voter holds its grant longer than its holder leads on it, by this factor at least. */
-const CLOCK_RATE_MARGIN = 1.1;
+import { CLOCK_RATE_MARGIN } from "./grant-book.js";
 
 const SECRET_CHARS_MIN = 16;
 const SECRET_CHARS_MAX = 4096;

@@ -18,7 +18,7 @@ export class LeaseClaim {
   /** When each of the latest beats was sent. Those older than a lease prove nothing. */
   readonly #sentAt = new Map<number, number>();
   /** The sending time of the newest beat that each other voter has granted. */
-  readonly #grants = new Map<NodeId, { readonly bootId: bigint; readonly sentAt: number }>();
+  readonly #grants = new Map<NodeId, number>();
 
   constructor(options: LeaseClaimOptions) {
     this.#options = options;
@@ -36,17 +36,16 @@ export class LeaseClaim {
     this.#sentAt.set(beat, now);
   }
 
-  granted(voter: NodeId, bootId: bigint, beat: number): void {
+  granted(voter: NodeId, beat: number): void {
     const sentAt = this.#sentAt.get(beat);
     if (sentAt === undefined) return;
     const known = this.#grants.get(voter);
-    if (known !== undefined && known.bootId === bootId && known.sentAt >= sentAt) return;
-    this.#grants.set(voter, { bootId, sentAt });
+    if (known === undefined || known < sentAt) this.#grants.set(voter, sentAt);
   }
 
-  /** Counts no grant of another start of the voter from now on. */
-  forgetOtherStarts(voter: NodeId, bootId: bigint): void {
-    if (this.#grants.get(voter)?.bootId !== bootId) this.#grants.delete(voter);
+  /** The voter was restarted: what it granted so far counts no more. */
+  forget(voter: NodeId): void {
+    this.#grants.delete(voter);
   }
 
   /** Until when the claimant leads, if nothing more is granted; in the past without a quorum. */
@@ -54,8 +53,8 @@ export class LeaseClaim {
     const { self, quorum, leaseMs } = this.#options;
     const counted: NodeId[] = [self];
     if (quorum.hasQuorumOf(counted)) return now + leaseMs;
-    const newestFirst = [...this.#grants].sort(([, a], [, b]) => b.sentAt - a.sentAt);
-    for (const [voter, { sentAt }] of newestFirst) {
+    const newestFirst = [...this.#grants].sort(([, a], [, b]) => b - a);
+    for (const [voter, sentAt] of newestFirst) {
       counted.push(voter);
       if (quorum.hasQuorumOf(counted)) return sentAt + leaseMs;
     }

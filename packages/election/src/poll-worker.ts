@@ -28,6 +28,7 @@ export interface PollWorkerDeps {
   readonly messenger: BallotMessenger;
   readonly master: BallotMaster;
   status(): PeerStatus;
+  isSettled(): boolean;
   winner(): Winner | null;
   makeWinningVote(winner: Winner): VoteMsg;
 }
@@ -55,7 +56,7 @@ export class PollWorker {
       return;
     }
     if (vote.solicit) {
-      this.#answerWinner(sender);
+      if (this.#deps.isSettled()) this.#answerWinner(sender);
     } else if (!master.isRunning) {
       if (vote.status === "electing") this.#answerWinner(sender);
     } else if (arrival === "fresh") {

@@ -1,21 +1,26 @@
 import { describe, expect, it } from "vitest";
 import { runChaos } from "./support/candidate-chaos.js";
 
-const SEEDS = 60;
+const SEEDS = 120;
 const SIZES = [2, 3, 3, 4, 5, 7];
 /** Twice the time after which a dead leader is missed, and some ballots. */
 const HEALED_MS_MAX = 4000;
 
-describe("under kills, pauses, cuts, loss, delays and clocks of different rates", () => {
+describe("under kills, pauses, cuts, loss, delays, replays and clocks of different rates", () => {
   it(`no two lead at once, and they agree soon after (${SEEDS} seeds)`, async () => {
     let leads = 0;
+    const faults = new Map<string, number>();
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       const members = SIZES[seed % SIZES.length] ?? 3;
       const report = await runChaos({ seed, members, ms: 20_000 });
       expect(report.doubled, `seed ${seed}`).toBeNull();
       expect(report.healedMs, `seed ${seed}`).toBeLessThan(HEALED_MS_MAX);
       leads += report.leads;
+      for (const [fault, times] of Object.entries(report.faults)) {
+        faults.set(fault, (faults.get(fault) ?? 0) + times);
+      }
     }
+    for (const [fault, times] of faults) expect(times, fault).toBeGreaterThan(SEEDS);
     // The runs are worth something: leads have begun and ended again and again.
     expect(leads).toBeGreaterThan(SEEDS * 3);
   }, 60_000);

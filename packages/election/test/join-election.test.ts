@@ -227,6 +227,7 @@ describe("findLeader", () => {
     );
     await world.advance(801);
     expect(await found).toMatchObject({ code: "ERR_ELECTION_NO_LEADER", retryable: true });
+    expect(String(await found)).toContain(`in the cluster "${options(world).cluster}"`);
   });
 
   it("ends with its signal", async () => {

@@ -21,7 +21,7 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
-import { operationsOf, ZnodeMachine, ZnodeOp, type TreeCall } from "@quorate/znode";
+import { isZnodeRead, operationsOf, ZnodeMachine, type TreeCall } from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
@@ -75,8 +75,6 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-const reads: ReadonlySet<number> = new Set([ZnodeOp.get, ZnodeOp.exists, ZnodeOp.children]);
-
 /**
  * Runs one node: binds its three ports, verifies its store and takes part in its ensemble.
  * @throws (rejects) ERR_SERVER_PORT_IN_USE, ERR_CONFIG_VALUE, ERR_CONFIG_INSECURE for an address;
@@ -95,7 +93,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   const late = new LateServer();
   // A state that is made only to be asked for its codes.
   const customReads = new Set(parts.createCustomState?.().reads ?? []);
-  const isRead = (op: number): boolean => reads.has(op) || customReads.has(op);
+  const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
   try {
     const port = await openNativePort(config, {
       server: late,

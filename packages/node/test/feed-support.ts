@@ -1,4 +1,6 @@
 import {
+  ANYONE,
+  encodeCaller,
   silentLogger,
   silentMeter,
   TXNID_ZERO,
@@ -8,7 +10,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { MemoryCommittedLog } from "@quorate/testkit";
-import { encodeCreate, operationsOf, ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { encodeCreate, operationsOf, withCaller, ZnodeMachine, ZnodeOp } from "@quorate/znode";
 import { Feed, type SubscriptionHandle, type SubscriptionSink } from "../src/feed/feed.js";
 import type { Page } from "../src/feed/page.js";
 
@@ -132,7 +134,10 @@ export class FeedSetup {
   create(...paths: readonly string[]): Txnid {
     return this.log.append(
       paths.map((path) => {
-        const content = encodeCreate({ data: new Uint8Array(10) });
+        const content = withCaller(
+          encodeCaller(ANYONE),
+          encodeCreate({ data: new Uint8Array(10) }),
+        );
         const context = { txnid: this.log.head, wallTimeMs: 5 };
         const prepared = this.#tree.prepare(ZnodeOp.create, path, content, context);
         if (!prepared.ok) throw new Error(prepared.message);

@@ -18,6 +18,12 @@ export type CommittedOperation =
       readonly timeMs: number;
     }
   | { readonly kind: "delete"; readonly path: string }
+  | {
+      readonly kind: "setAcl";
+      readonly path: string;
+      /** Of the ACL (`aversion`), after it. */
+      readonly version: number;
+    }
   /** Ordered among the others and kept nowhere in the tree. `path` is whatever key it was given. */
   | { readonly kind: "broadcast"; readonly path: string; readonly data: Uint8Array };
 

@@ -42,6 +42,11 @@ export function isInternalOpCode(op: number): boolean {
   return op === OpCode.foundEnsemble || op === OpCode.admitVoter;
 }
 
+/** By these a node keeps its clients' sessions: no client asks for them in their own bytes. */
+export function isSessionOpCode(op: number): boolean {
+  return op === OpCode.createSession || op === OpCode.closeSession || op === OpCode.resumeSession;
+}
+
 /** Only a leader takes these on, by itself: no client and no other node may ask for them. */
 export function isLeaderOpCode(op: number): boolean {
   return op === OpCode.deleteExpired;

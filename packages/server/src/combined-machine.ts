@@ -8,7 +8,7 @@ import {
   type PrepareContext,
   type Prepared,
   type ReadResult,
-  type SessionSource,
+  type SessionTable,
   type StateChanges,
   type StateListener,
   type StateMachine,
@@ -47,20 +47,20 @@ export class CombinedMachine implements StateMachine {
     }
   }
 
-  isWrite(op: number): boolean {
-    return this.#writes.has(op);
-  }
-
-  get sessions(): SessionSource | undefined {
+  get sessions(): SessionTable {
     return this.#tree.sessions;
   }
 
-  attach(listener: StateListener | null): void {
-    this.#tree.attach?.(listener);
+  expiredNodes(wallTimeMs: number, max: number): readonly string[] {
+    return this.#tree.expiredNodes(wallTimeMs, max);
   }
 
-  expiredNodes(wallTimeMs: number, max: number): readonly string[] {
-    return this.#tree.expiredNodes?.(wallTimeMs, max) ?? [];
+  attach(listener: StateListener | null): void {
+    this.#tree.attach(listener);
+  }
+
+  isWrite(op: number): boolean {
+    return this.#writes.has(op);
   }
 
   prepare(op: number, key: string, content: Uint8Array, context: PrepareContext): Prepared {

@@ -9,10 +9,10 @@ import {
   type LogPosition,
   type Txnid,
 } from "@quorate/protocol";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { AppliedFeed } from "../src/applied-feed.js";
-import { Ensemble, id, testHash } from "./support.js";
+import { createOf, Ensemble, id, testHash } from "./support.js";
 
 const builder = new BatchBuilder(testHash);
 
@@ -111,7 +111,7 @@ describe("the feed of what is applied", () => {
     const ensemble = new Ensemble(3);
     await ensemble.start(1, 2, 3);
     await ensemble.clock.until(() => ensemble.allReady());
-    const create = encodeCreate({ data: new Uint8Array([1]) });
+    const create = createOf(new Uint8Array([1]));
     let last = TXNID_ZERO;
     for (const path of ["/a", "/b", "/c"]) {
       const written = ensemble.server(2).submit(ZnodeOp.create, path, create);
@@ -138,7 +138,7 @@ test("a node that was away for too long tells its followers that entries never c
   ensemble.servers.delete(id(away));
   // More than a log keeps below a checkpoint (1 MiB here), several checkpoints long.
   for (let i = 0; i < 12; i += 1) {
-    const content = encodeCreate({ data: new Uint8Array(400_000) });
+    const content = createOf(new Uint8Array(400_000));
     await ensemble.settle(ensemble.server(here).submit(ZnodeOp.create, `/${i}`, content));
   }
   await ensemble.clock.pass(5000);
@@ -153,7 +153,7 @@ test("a node that was away for too long tells its followers that entries never c
     code: "ERR_STORE_COMPACTED",
   });
   // It goes on from there, like everybody's.
-  const more = encodeCreate({ data: new Uint8Array(1) });
+  const more = createOf(new Uint8Array(1));
   const { txnid } = await ensemble.settle(
     ensemble.server(away).submit(ZnodeOp.create, "/more", more),
   );

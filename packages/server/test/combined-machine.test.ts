@@ -6,10 +6,10 @@ import {
   type LogEntryMsg,
   type StateRow,
 } from "@quorate/protocol";
-import { encodeCreate, ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { CombinedMachine } from "../src/combined-machine.js";
-import { Ensemble } from "./support.js";
+import { createOf, Ensemble } from "./support.js";
 
 const ADD = 60;
 const SUM = 61;
@@ -149,7 +149,7 @@ describe("a state of the host's own beside the tree", () => {
     ensemble.servers.delete(ensemble.server(3).status().id);
     await clock.until(() => ensemble.leader !== undefined);
     await clock.until(() => ensemble.allReady());
-    const data = encodeCreate({ data: new Uint8Array(30_000) });
+    const data = createOf(new Uint8Array(30_000));
     for (let i = 0; i < 8; i += 1) {
       await ensemble.settle(ensemble.server(1).submit(ZnodeOp.create, `/n${i}`, data));
       await ensemble.settle(ensemble.server(2).submit(ADD, "k", one));

@@ -1,10 +1,10 @@
 import { LOG_INTERVALS_MAX, QuorateError, type ErrorCode } from "@quorate/protocol";
 import { openMemoryStore } from "@quorate/testkit";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
-import { Ensemble, seededRandom, testHash } from "./support.js";
+import { createOf, Ensemble, READ, seededRandom, testHash } from "./support.js";
 
-const create = encodeCreate({ data: new Uint8Array([1]) });
+const create = createOf(new Uint8Array([1]));
 
 describe("an ensemble", () => {
   test.each([1, 3, 5, 7])("of %i elects, founds itself with every voter, and writes", async (n) => {
@@ -84,7 +84,7 @@ describe("an ensemble", () => {
     const server = ensemble.server(1);
     const write = server.submit(ZnodeOp.create, "/a", create);
     await expect(ensemble.settle(write, 3000)).rejects.toMatchObject(refused);
-    const read = server.read(ZnodeOp.get, "/a", new Uint8Array(), { linearizable: true });
+    const read = server.read(ZnodeOp.get, "/a", READ, { linearizable: true });
     await expect(ensemble.settle(read, 3000)).rejects.toMatchObject(refused);
   });
 
@@ -101,7 +101,7 @@ describe("an ensemble", () => {
     });
     await ensemble.clock.until(() => server.status().ready);
     await ensemble.settle(server.submit(ZnodeOp.create, "/b", create));
-    const gone = server.read(ZnodeOp.get, "/lost", new Uint8Array());
+    const gone = server.read(ZnodeOp.get, "/lost", READ);
     await expect(ensemble.settle(gone)).rejects.toMatchObject({ code: "ERR_ZNODE_NO_NODE" });
   });
 
@@ -142,7 +142,7 @@ describe("an ensemble", () => {
     const data = new Uint8Array(500);
     let written = 0;
     for (; server.status().ready; written += 1) {
-      const write = server.submit(ZnodeOp.create, `/n${String(written)}`, encodeCreate({ data }));
+      const write = server.submit(ZnodeOp.create, `/n${String(written)}`, createOf(data));
       await ensemble.settle(write).catch(() => undefined);
     }
     const bytes = written * data.length;
@@ -164,9 +164,7 @@ describe("an ensemble", () => {
     await ensemble.clock.until(() => ensemble.server(1).status().ready);
     expect(disk.image?.checkpoint?.position.txnid).toBeGreaterThan(0n);
     for (let i = 0; i < written - 1; i += 1) {
-      await ensemble.settle(
-        ensemble.server(1).read(ZnodeOp.get, `/n${String(i)}`, new Uint8Array()),
-      );
+      await ensemble.settle(ensemble.server(1).read(ZnodeOp.get, `/n${String(i)}`, READ));
     }
     await ensemble.settle(ensemble.server(1).submit(ZnodeOp.create, "/more", create));
   });

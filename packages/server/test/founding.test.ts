@@ -1,8 +1,8 @@
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
-import { Ensemble } from "./support.js";
+import { createOf, Ensemble } from "./support.js";
 
-const create = encodeCreate({ data: new Uint8Array([1]) });
+const create = createOf(new Uint8Array([1]));
 
 function waitsOf(ensemble: Ensemble): unknown {
   return [...ensemble.servers.values()].map((one) => one.status().waitingFor);

@@ -17,14 +17,14 @@ import {
   type PipeEvents,
   type ResponseMsg,
 } from "@quorate/protocol";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import type { Server } from "../src/index.js";
 import { Relay } from "../src/relay.js";
 import type { RoleHandler } from "../src/role.js";
-import { Ensemble, id, VirtualClock, type EnsembleOptions } from "./support.js";
+import { createOf, Ensemble, id, READ, VirtualClock, type EnsembleOptions } from "./support.js";
 
-const create = encodeCreate({ data: new Uint8Array([1]) });
+const create = createOf(new Uint8Array([1]));
 const NOTHING = new Uint8Array();
 
 /** Three voters; 10 follows the leader, 11 follows 10, 12 follows 11. */
@@ -77,7 +77,7 @@ describe("a tree of watchers", () => {
         code: "ERR_ZNODE_NODE_EXISTS",
       });
       await ensemble.settle(leader.submit(ZnodeOp.create, `/newer-${node}`, create));
-      const read = lowest.read(ZnodeOp.exists, `/newer-${node}`, NOTHING, { linearizable: true });
+      const read = lowest.read(ZnodeOp.exists, `/newer-${node}`, READ, { linearizable: true });
       expect(await ensemble.settle(read)).not.toHaveLength(0);
     }
   });
@@ -145,7 +145,7 @@ describe("a tree of watchers", () => {
     const { txnid } = await ensemble.settle(watcher.submit(ZnodeOp.create, "/w", create));
     expect(leader?.status().lastApplied).toBeGreaterThanOrEqual(txnid);
     // A late joiner's history ends above what is committed: nothing of it may be left out.
-    for (const one of [2, 3]) await ensemble.settle(ensemble.server(one).read(4, "/w", NOTHING));
+    for (const one of [2, 3]) await ensemble.settle(ensemble.server(one).read(4, "/w", READ));
     expect(watcher.status().digest).toBe(ensemble.server(1).status().digest);
   });
 

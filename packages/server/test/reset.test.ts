@@ -1,11 +1,11 @@
 import { DEFAULT_TIMINGS } from "@quorate/protocol";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import type { Server } from "../src/index.js";
-import { Ensemble } from "./support.js";
+import { createOf, Ensemble } from "./support.js";
 
 const { leaseMs, heartbeatMs } = DEFAULT_TIMINGS;
-const create = encodeCreate({ data: new Uint8Array([1]) });
+const create = createOf(new Uint8Array([1]));
 
 async function started(size: number): Promise<{ ensemble: Ensemble; leader: Server }> {
   const ensemble = new Ensemble(size);

@@ -10,12 +10,12 @@ import {
   type LogPosition,
 } from "@quorate/protocol";
 import { MemoryDisk, openMemoryStore } from "@quorate/testkit";
-import { encodeCreate, ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { Replica } from "../src/replica.js";
-import { Ensemble, seededRandom, testHash, VirtualClock } from "./support.js";
+import { createOf, Ensemble, READ, seededRandom, testHash, VirtualClock } from "./support.js";
 
-const create = encodeCreate({ data: new Uint8Array([1]) });
+const create = createOf(new Uint8Array([1]));
 const builder = new BatchBuilder(testHash);
 
 /** What a leader would have prepared: the tree's own transaction, in a batch of one. */
@@ -150,7 +150,7 @@ describe("an ensemble", () => {
     expect(digests.size).toBe(1);
     const seen = new Set<string>();
     for (const one of all) {
-      const read = one.read(ZnodeOp.exists, "/phantom", new Uint8Array());
+      const read = one.read(ZnodeOp.exists, "/phantom", READ);
       await ensemble.settle(read).then(
         () => seen.add("present"),
         () => seen.add("absent"),

@@ -1,7 +1,7 @@
 import { DEFAULT_TIMINGS } from "@quorate/protocol";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { expect, test } from "vitest";
-import { Ensemble } from "./support.js";
+import { createOf, Ensemble } from "./support.js";
 
 const { diskTimeoutMs, syncTimeoutMs } = DEFAULT_TIMINGS;
 const SLICE_MS = 1500;
@@ -23,7 +23,7 @@ async function largeState(): Promise<Ensemble> {
   ensemble.lines.length = 0;
   const data = new Uint8Array(200_000);
   for (let i = 0; i < 20; i += 1) {
-    const write = ensemble.server(1).submit(ZnodeOp.create, `/n${i}`, encodeCreate({ data }));
+    const write = ensemble.server(1).submit(ZnodeOp.create, `/n${i}`, createOf(data));
     await ensemble.settle(write);
   }
   return ensemble;

@@ -1,5 +1,7 @@
 import {
+  ANYONE,
   DEFAULT_TIMINGS,
+  encodeCaller,
   QuorateError,
   toNodeId,
   type BallotDatagram,
@@ -18,7 +20,7 @@ import {
   type Random,
 } from "@quorate/protocol";
 import { MemoryDisk, openMemoryStore } from "@quorate/testkit";
-import { ZnodeMachine } from "@quorate/znode";
+import { encodeCreate, withCaller, ZnodeMachine } from "@quorate/znode";
 import { startServer, type Server, type ServerDeps } from "../src/index.js";
 
 const asText = (_key: string, value: unknown): unknown =>
@@ -29,6 +31,10 @@ export const testHash: ChainHash = (block) => {
   for (const byte of block) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100_0000_01b3n);
   return hash as Chain;
 };
+
+/** What a node hands on for a client that proved nothing. */
+export const READ = encodeCaller(ANYONE);
+export const createOf = (data: Uint8Array): Uint8Array => withCaller(READ, encodeCreate({ data }));
 
 export const id = (value: number): NodeId => toNodeId(value);
 

@@ -1,12 +1,11 @@
 import { DEFAULT_TIMINGS, LAZY_APPEND_MS, QuorateError } from "@quorate/protocol";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import type { Server } from "../src/index.js";
 import { WATCHER_RETRY_MS } from "../src/watcher-server.js";
-import { Ensemble, type EnsembleOptions } from "./support.js";
+import { createOf, Ensemble, READ, type EnsembleOptions } from "./support.js";
 
-const create = encodeCreate({ data: new Uint8Array([1]) });
-const NOTHING = new Uint8Array();
+const create = createOf(new Uint8Array([1]));
 const { followerTimeoutMs } = DEFAULT_TIMINGS;
 
 async function watched(
@@ -49,11 +48,11 @@ describe("a node that watches", () => {
     const { ensemble, watcher, leader } = await watched();
     const { txnid } = await ensemble.settle(watcher.submit(ZnodeOp.create, "/w", create));
     expect(watcher.status().lastApplied).toBeGreaterThanOrEqual(txnid);
-    const local = await ensemble.settle(watcher.read(ZnodeOp.exists, "/w", NOTHING));
-    const there = leader.read(ZnodeOp.exists, "/w", NOTHING);
+    const local = await ensemble.settle(watcher.read(ZnodeOp.exists, "/w", READ));
+    const there = leader.read(ZnodeOp.exists, "/w", READ);
     expect(local).toEqual(await ensemble.settle(there));
     await ensemble.settle(leader.submit(ZnodeOp.create, "/newer", create));
-    const read = watcher.read(ZnodeOp.exists, "/newer", NOTHING, { linearizable: true });
+    const read = watcher.read(ZnodeOp.exists, "/newer", READ, { linearizable: true });
     expect(await ensemble.settle(read)).not.toHaveLength(0);
     const refused = watcher.submit(ZnodeOp.create, "/w", create);
     await expect(ensemble.settle(refused)).rejects.toMatchObject({
@@ -78,7 +77,7 @@ describe("a node that watches", () => {
   test("is caught up by a snapshot when its log is far behind", async () => {
     const { ensemble, watcher } = await watched({ checkpointBytes: 1 << 16, retainedTailBytes: 0 });
     await ensemble.settle(watcher.stop());
-    const data = encodeCreate({ data: new Uint8Array(30_000) });
+    const data = createOf(new Uint8Array(30_000));
     for (let i = 0; i < 10; i += 1) {
       await ensemble.settle(ensemble.server(1).submit(ZnodeOp.create, `/n${i}`, data));
     }
@@ -132,7 +131,7 @@ describe("a node that watches", () => {
     const watcher = ensemble.server(9);
     await ensemble.clock.pass(120_000);
     expect(watcher.status()).toMatchObject({ role: "electing", ready: false });
-    const read = watcher.read(ZnodeOp.get, "/", NOTHING);
+    const read = watcher.read(ZnodeOp.get, "/", READ);
     await expect(ensemble.settle(read)).rejects.toMatchObject({ code: "ERR_SERVER_NOT_READY" });
     await ensemble.start(1, 2, 3);
     await ensemble.clock.until(() => ensemble.allReady(), 60_000);

@@ -8,13 +8,13 @@ import {
   TXNID_ZERO,
   type RequestOutcome,
 } from "@quorate/protocol";
-import { encodeCreate, ZnodeOp } from "@quorate/znode";
+import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { runWatcherServer, runWatcherServerWithElection } from "../src/index.js";
 import { PlainHost, worldOf } from "./plain-host.js";
-import { Ensemble, id, seededRandom } from "./support.js";
+import { createOf, Ensemble, id, READ, seededRandom } from "./support.js";
 
-const create = encodeCreate({ data: new Uint8Array([1]) });
+const create = createOf(new Uint8Array([1]));
 
 /** Three shipped servers, and a watcher over a host of someone else's that asks who leads. */
 async function watched() {
@@ -93,7 +93,7 @@ describe("a watcher that finds its leader by a ballot", () => {
     host.requests.submit(ZnodeOp.create, "/w", create, (done) => (outcome = done));
     await clock.until(() => outcome !== null);
     expect(outcome).toMatchObject({ ok: true });
-    const read = ensemble.server(2).read(ZnodeOp.exists, "/w", new Uint8Array(), {
+    const read = ensemble.server(2).read(ZnodeOp.exists, "/w", READ, {
       linearizable: true,
     });
     expect(await ensemble.settle(read)).not.toHaveLength(0);

@@ -6,7 +6,14 @@ import {
   encodeFrame,
   splitIntoFrames,
 } from "@quorate/codec";
-import { assertNever, type Chain, type ChainHash, type Txnid } from "@quorate/protocol";
+import {
+  ANYONE,
+  assertNever,
+  encodeCaller,
+  type Chain,
+  type ChainHash,
+  type Txnid,
+} from "@quorate/protocol";
 import {
   decodeCreateResult,
   decodeGetResult,
@@ -15,6 +22,7 @@ import {
   encodeDelete,
   encodeRead,
   encodeSet,
+  withCaller,
   ZnodeMachine,
   ZnodeOp,
 } from "@quorate/znode";
@@ -42,7 +50,15 @@ export const znodeApplication: Application = {
   decode: decodeAnswer,
 };
 
+const caller = encodeCaller(ANYONE);
+
+/** As the node that the client is connected to hands it on. */
 function encodeOperation(operation: Operation): { op: number; content: Uint8Array } {
+  const { op, content } = encodeRequest(operation);
+  return { op, content: withCaller(caller, content) };
+}
+
+function encodeRequest(operation: Operation): { op: number; content: Uint8Array } {
   switch (operation.type) {
     case "create":
       return {

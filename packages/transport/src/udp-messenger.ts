@@ -145,6 +145,11 @@ class UdpMessenger implements BoundPeerMessenger {
   #transmit(bytes: Uint8Array, to: NodeId, { host, port }: PeerAddress): void {
     // The name may have been resolved after the close.
     if (this.#closed !== null) return;
+    // Node throws for it. A datagram may come from there, and want an answer: UDP allows it.
+    if (port === 0) {
+      this.#drop("no_port");
+      return;
+    }
     if (this.#socket.getSendQueueSize() > SEND_QUEUE_BYTES_MAX) {
       this.#drop("send_queue_full");
       return;

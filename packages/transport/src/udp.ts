@@ -3,7 +3,12 @@
  * @packageDocumentation
  */
 import { isIPv6 } from "node:net";
-import type { ElectionNetworkOptions, NodeId, OpenElectionNetwork } from "@quorate/protocol";
+import {
+  QuorateError,
+  type ElectionNetworkOptions,
+  type NodeId,
+  type OpenElectionNetwork,
+} from "@quorate/protocol";
 import { parseAddress } from "./address.js";
 import { isLoopbackHost } from "./bind.js";
 import { createClock } from "./clock.js";
@@ -22,7 +27,7 @@ export async function udpNetwork(options: ElectionNetworkOptions): Promise<OpenE
   const { nodeId, cluster, secret, logger, meter } = options;
   const peers = new Map<NodeId, PeerAddress>();
   for (const [id, address] of options.members) {
-    peers.set(id, parseAddress(address, `the address of member ${id}`));
+    peers.set(id, parseMember(id, address));
   }
   const bind =
     options.bind === undefined
@@ -40,6 +45,14 @@ export async function udpNetwork(options: ElectionNetworkOptions): Promise<OpenE
     leases: messenger.leases,
     close: () => messenger.close(),
   };
+}
+
+function parseMember(id: NodeId, text: string): PeerAddress {
+  const address = parseAddress(text, `the address of member ${id}`);
+  if (address.port !== 0) return address;
+  throw new QuorateError("ERR_CONFIG_VALUE", `member ${id} needs a port: nobody finds it at 0`, {
+    details: { key: `members.${id}`, value: text },
+  });
 }
 
 /** For one who is no member and only asks: any port from which the members can be reached. */

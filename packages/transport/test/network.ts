@@ -24,12 +24,14 @@ export const loopback = { host: "127.0.0.1", port: 0 };
 
 const WAIT_MS_MAX = 10_000;
 
-/** Polls once per turn of the event loop: as fast as anything can become true. */
+/** Between two looks, so that one who waits leaves the processor to what is waited for. */
+const POLL_MS = 1;
+
 export async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + WAIT_MS_MAX;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`never held: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
@@ -49,16 +51,21 @@ export function makeDeps(logger: Logger = silentLogger): TransportDeps & { meter
   return { clock: createClock(), logger, meter: new CountingMeter() };
 }
 
-/** A name service with one address, which may move, and what it was asked for. */
+/** A name service with one address, which may move or go, and what it was asked for. */
 export class FakeNames {
   readonly asked: string[] = [];
-  address = "127.0.0.1";
+  answered = 0;
+  address: string | null = "127.0.0.1";
+  isSilent = false;
 
   readonly lookup: LookupFunction = (name, { all }, callback) => {
     this.asked.push(name);
     const { address } = this;
+    if (this.isSilent) return;
     setImmediate(() => {
-      if (all === true) callback(null, [{ address, family: 4 }]);
+      this.answered += 1;
+      if (address === null) callback(new Error("ENOTFOUND"), "", 4);
+      else if (all === true) callback(null, [{ address, family: 4 }]);
       else callback(null, address, 4);
     });
   };

@@ -75,6 +75,11 @@ describe("the network of an election", () => {
 
   test("an address that is none is refused, and a public one without a secret", async () => {
     await expect(open(1, [[1, "nowhere"]])).rejects.toMatchObject({ code: "ERR_CONFIG_VALUE" });
+    const members: [number, string][] = [
+      [1, "127.0.0.1:7396"],
+      [2, "127.0.0.1:0"],
+    ];
+    await expect(open(1, members)).rejects.toMatchObject({ code: "ERR_CONFIG_VALUE" });
     await expect(open(1, [[1, "0.0.0.0:7396"]])).rejects.toMatchObject({
       code: "ERR_CONFIG_INSECURE",
     });

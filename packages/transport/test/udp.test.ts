@@ -137,36 +137,84 @@ describe("ballots over UDP", () => {
     );
   });
 
-  test("an answer of DNS is used briefly, then the name is asked again (F14)", async () => {
-    let now = 0;
-    const resolver = new Resolver({ ...createClock(), now: () => now }, 4);
-    const answers: (string | null)[] = [];
-    const ask = (): void => {
-      resolver.resolve("localhost", (address) => answers.push(address));
+  describe("a name", () => {
+    const makeResolver = () => {
+      const names = new FakeNames();
+      const time = { now: 0 };
+      const resolver = new Resolver({ ...createClock(), now: () => time.now }, 4, names.lookup);
+      const ask = (): Promise<string | null> =>
+        new Promise((resolve) => resolver.resolve("node-1.test", resolve));
+      return { names, time, resolver, ask };
     };
-    ask();
-    await until(() => answers.length === 1);
-    ask();
-    expect(answers).toHaveLength(2);
-    now += 1000;
-    ask();
-    expect(answers).toHaveLength(2);
-    await until(() => answers.length === 3);
-    expect(new Set(answers)).toEqual(new Set(["127.0.0.1"]));
+
+    test("is asked of the system", async () => {
+      const resolver = new Resolver(createClock(), 4);
+      const answer = new Promise((resolve) => resolver.resolve("localhost", resolve));
+      expect(await answer).toBe("127.0.0.1");
+    });
+
+    test("is asked again once its answer is old, and one that moved is found (F14)", async () => {
+      const { names, time, ask } = makeResolver();
+      expect(await ask()).toBe("127.0.0.1");
+      names.address = "127.0.0.2";
+      expect(await ask()).toBe("127.0.0.1");
+      expect(names.asked).toHaveLength(1);
+      time.now += 1000;
+      // What is known is used while the new answer is awaited.
+      expect(await ask()).toBe("127.0.0.1");
+      await until(() => names.answered === 2);
+      expect(await ask()).toBe("127.0.0.2");
+      expect(names.asked).toEqual(["node-1.test", "node-1.test"]);
+    });
+
+    test("keeps its last address while the name service is gone or silent", async () => {
+      const { names, time, resolver, ask } = makeResolver();
+      expect(await ask()).toBe("127.0.0.1");
+      names.address = null;
+      for (let asked = 2; asked < 5; asked += 1) {
+        time.now += 1000;
+        expect(await ask()).toBe("127.0.0.1");
+        await until(() => names.answered === asked);
+      }
+      names.isSilent = true;
+      time.now += 1000;
+      let atOnce: string | null = null;
+      for (let turn = 0; turn < 3; turn += 1)
+        resolver.resolve("node-1.test", (it) => (atOnce = it));
+      expect(atOnce).toBe("127.0.0.1");
+      expect(names.asked).toHaveLength(5);
+    });
+
+    test("that never had an address has none; who waits for it is bounded", async () => {
+      const { names, resolver, ask } = makeResolver();
+      names.address = null;
+      expect(await ask()).toBeNull();
+      names.isSilent = true;
+      const answers: (string | null)[] = [];
+      for (let turn = 0; turn < 300; turn += 1) {
+        resolver.resolve("node-2.test", (address) => answers.push(address));
+      }
+      expect(answers).toEqual(Array.from({ length: 300 - 256 }, () => null));
+    });
   });
 
-  test("a name whose address moves is asked again once its answer is old (F14)", async () => {
-    let now = 0;
-    const names = new FakeNames();
-    const resolver = new Resolver({ ...createClock(), now: () => now }, 4, names.lookup);
-    const ask = (): Promise<string | null> =>
-      new Promise((resolve) => resolver.resolve("node-1.test", resolve));
-    expect(await ask()).toBe("127.0.0.1");
-    names.address = "127.0.0.2";
-    expect(await ask()).toBe("127.0.0.1");
-    now += 1000;
-    expect(await ask()).toBe("127.0.0.2");
-    expect(names.asked).toEqual(["node-1.test", "node-1.test"]);
+  test("several peers under one name are all reached, from the first datagram on", async () => {
+    const { messenger, inbox, peers } = await setUp();
+    const port = peers.get(one)?.port ?? 0;
+    peers.set(one, { host: "localhost", port });
+    peers.set(three, { host: "localhost", port });
+    messenger.send(one, ballotOf(two, "test", 1));
+    messenger.send(three, ballotOf(two, "test", 2));
+    await until(() => inbox.length === 2);
+  });
+
+  test("an answer to port 0, from which a datagram may come, harms nothing", async () => {
+    const { messenger, meter, received, inject, peers } = await setUp();
+    peers.set(three, { host: "127.0.0.1", port: 0 });
+    messenger.send(three, ballotOf(two, "test"));
+    expect(meter.of("ballot_dropped_no_port")).toBe(1);
+    inject(valid);
+    await until(() => received.length === 1);
   });
 
   test("a peer whose port nobody listens on harms nothing", async () => {

@@ -1,9 +1,12 @@
+import type { AclEntry } from "./acl.js";
+import { spellAcl } from "./acl.js";
 import { CHILDREN_BYTES_MAX } from "./limits.js";
 import { nameOf } from "./paths.js";
 import { Slab } from "./slab.js";
 import { STAT_BYTES } from "./stat.js";
 import { writeStat, type Znode } from "./znode.js";
 
+const MULTI_PART_HEADER_BYTES = 5;
 const encoder = new TextEncoder();
 
 /** Writes the answers that answers.ts describes and reads. */
@@ -25,6 +28,13 @@ export class AnswerWriter {
     const at = this.#begin(node, node.data.length);
     this.#slab.bytes.set(node.data, at + STAT_BYTES);
     return this.#finish(at, STAT_BYTES + node.data.length);
+  }
+
+  acl(node: Znode, entries: readonly AclEntry[]): Uint8Array {
+    const bytes = spellAcl(entries);
+    const at = this.#begin(node, bytes.length);
+    this.#slab.bytes.set(bytes, at + STAT_BYTES);
+    return this.#finish(at, STAT_BYTES + bytes.length);
   }
 
   /** Null when the list exceeds its bound. */
@@ -49,6 +59,44 @@ export class AnswerWriter {
       nameAt += 2 + name.length;
     }
     return this.#finish(at, STAT_BYTES + length);
+  }
+
+  number(value: number): Uint8Array {
+    const at = this.#slab.reserve(4);
+    this.#slab.view.setInt32(at, value);
+    return this.#finish(at, 4);
+  }
+
+  paths(paths: readonly string[]): Uint8Array {
+    const encoded = paths.map((path) => encoder.encode(path));
+    let length = 4;
+    for (const path of encoded) length += 4 + path.length;
+    const at = this.#slab.reserve(length);
+    const { bytes, view } = this.#slab;
+    view.setUint32(at, encoded.length);
+    let pathAt = at + 4;
+    for (const path of encoded) {
+      view.setUint32(pathAt, path.length);
+      bytes.set(path, pathAt + 4);
+      pathAt += 4 + path.length;
+    }
+    return this.#finish(at, length);
+  }
+
+  multi(parts: readonly { readonly op: number; readonly answer: Uint8Array }[]): Uint8Array {
+    let length = 4;
+    for (const { answer } of parts) length += MULTI_PART_HEADER_BYTES + answer.length;
+    const at = this.#slab.reserve(length);
+    const { bytes, view } = this.#slab;
+    view.setUint32(at, parts.length);
+    let partAt = at + 4;
+    for (const { op, answer } of parts) {
+      view.setUint8(partAt, op);
+      view.setUint32(partAt + 1, answer.length);
+      bytes.set(answer, partAt + MULTI_PART_HEADER_BYTES);
+      partAt += MULTI_PART_HEADER_BYTES + answer.length;
+    }
+    return this.#finish(at, length);
   }
 
   #begin(node: Znode, bytesBehindStat: number): number {

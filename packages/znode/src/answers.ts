@@ -1,12 +1,18 @@
+import { decodeAcl, type AclEntry } from "./acl.js";
+import { ZnodeOp } from "./op.js";
 import { malformed, STAT_BYTES, statAt, viewOf, type Stat } from "./stat.js";
 
 /**
  * Contents of answers, big-endian.
  *   create          Stat | path
- *   set, exists     Stat
+ *   set, setAcl, exists   Stat
  *   get             Stat | data
  *   children        Stat | u32 count | count times: u16 bytes, name; in order of UTF-16 units
- *   delete, broadcast   nothing
+ *   getAcl          Stat | entries of acl.ts, the open ACL spelt out
+ *   getEphemerals   u32 count | count times: u32 bytes, path; in order of UTF-16 units
+ *   countAllChildren   i32
+ *   multi           u32 count | count times: u8 op | u32 bytes, that op's answer
+ *   delete, check, broadcast, createSession, closeSession   nothing
  */
 
 export interface CreateResult {
@@ -26,9 +32,21 @@ export interface ChildrenResult {
   readonly stat: Stat;
 }
 
+export interface AclResult {
+  readonly acl: readonly AclEntry[];
+  readonly stat: Stat;
+}
+
+/** What became of one operation of a multi. */
+export type MultiResult =
+  | ({ readonly kind: "create" } & CreateResult)
+  | { readonly kind: "set"; readonly stat: Stat }
+  | { readonly kind: "delete" }
+  | { readonly kind: "check" };
+
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The answer of set and exists. @throws ERR_PROTOCOL_DECODE. */
+/** The answer of set, setAcl and exists. @throws ERR_PROTOCOL_DECODE. */
 export function decodeStat(content: Uint8Array): Stat {
   if (content.length !== STAT_BYTES) throw malformed("Stat", content.length);
   return statAt(content);
@@ -66,6 +84,68 @@ export function decodeChildren(content: Uint8Array): ChildrenResult {
   }
   if (at !== content.length) throw malformed("children", content.length);
   return { children, stat };
+}
+
+/** @throws ERR_PROTOCOL_DECODE. */
+export function decodeAclResult(content: Uint8Array): AclResult {
+  const stat = statAt(content);
+  const entries = content.subarray(STAT_BYTES);
+  const acl = entries.length === 0 ? null : decodeAcl(entries);
+  if (acl === null) throw malformed("ACL", content.length);
+  return { acl, stat };
+}
+
+/** The answer of getEphemerals. @throws ERR_PROTOCOL_DECODE. */
+export function decodePaths(content: Uint8Array): readonly string[] {
+  if (content.length < 4) throw malformed("paths", content.length);
+  const view = viewOf(content);
+  const count = view.getUint32(0);
+  if (count * 4 > content.length - 4) throw malformed("paths", content.length);
+  const paths: string[] = [];
+  let at = 4;
+  while (paths.length < count) {
+    if (at + 4 > content.length) throw malformed("paths", content.length);
+    const end = at + 4 + view.getUint32(at);
+    if (end > content.length) throw malformed("paths", content.length);
+    paths.push(textOf(content, at + 4, end));
+    at = end;
+  }
+  if (at !== content.length) throw malformed("paths", content.length);
+  return paths;
+}
+
+/** The answer of countAllChildren. @throws ERR_PROTOCOL_DECODE. */
+export function decodeCount(content: Uint8Array): number {
+  if (content.length !== 4) throw malformed("count", content.length);
+  return viewOf(content).getInt32(0);
+}
+
+/** @throws ERR_PROTOCOL_DECODE. */
+export function decodeMulti(content: Uint8Array): readonly MultiResult[] {
+  if (content.length < 4) throw malformed("multi", content.length);
+  const view = viewOf(content);
+  const count = view.getUint32(0);
+  if (count * 5 > content.length - 4) throw malformed("multi", content.length);
+  const results: MultiResult[] = [];
+  let at = 4;
+  while (results.length < count) {
+    if (at + 5 > content.length) throw malformed("multi", content.length);
+    const end = at + 5 + view.getUint32(at + 1);
+    if (end > content.length) throw malformed("multi", content.length);
+    results.push(multiResult(view.getUint8(at), content.subarray(at + 5, end)));
+    at = end;
+  }
+  if (at !== content.length) throw malformed("multi", content.length);
+  return results;
+}
+
+function multiResult(op: number, answer: Uint8Array): MultiResult {
+  if (op === ZnodeOp.create) return { kind: "create", ...decodeCreateResult(answer) };
+  if (op === ZnodeOp.set) return { kind: "set", stat: decodeStat(answer) };
+  if (answer.length !== 0) throw malformed("multi", answer.length);
+  if (op === ZnodeOp.delete) return { kind: "delete" };
+  if (op === ZnodeOp.check) return { kind: "check" };
+  throw malformed("multi", answer.length);
 }
 
 function textOf(content: Uint8Array, from: number, to: number): string {

@@ -1,69 +1,83 @@
 import { assert, type StateChanges, type StateRow } from "@quorate/protocol";
-import { rowOf, tombstoneOf } from "./row.js";
-import type { Znode } from "./znode.js";
 
-/** What images read from: the tree, by path. */
-export interface NodeSource {
-  get(path: string): Znode | undefined;
-  values(): IterableIterator<Znode>;
+/** What has a row of its own in a checkpoint: a node, or a session. */
+export interface Item {
+  readonly rowKey: string;
+  /** The generation of changes in which the item was last marked as changed. */
+  changedIn: number;
+  /** The image that has dealt with the item, or that began before the item did. */
+  imagedBy: number;
 }
 
-/** Path to whether the node was in the last image that was read: only then it needs a tombstone. */
-type ChangedPaths = Map<string, boolean>;
+/** What images read from: the items, by key. */
+export interface ItemSource<T extends Item> {
+  get(rowKey: string): T | undefined;
+  values(): IterableIterator<T>;
+}
+
+export interface RowFormat<T extends Item> {
+  rowOf(item: T): StateRow;
+  tombstoneOf(rowKey: string): StateRow;
+}
+
+/** Key to whether the item was in the last image that was read: only then it needs a tombstone. */
+type ChangedKeys = Map<string, boolean>;
 
 /**
- * Remembers which paths changed, and serves images of them while the tree goes on changing.
+ * Remembers which items changed, and serves images of them while they go on changing.
  *
- * An image is copy-on-write: whoever is about to change a node says so first, and the node's row
+ * An image is copy-on-write: whoever is about to change an item says so first, and the item's row
  * as of the image's start joins the image's queue, unless it was read before.
  */
-export class ChangeTracker {
-  readonly #nodes: NodeSource;
-  #changed: ChangedPaths = new Map();
-  /** Rises whenever #changed is another map. Nodes start at 0, so the first must be greater. */
+export class ChangeTracker<T extends Item> {
+  readonly #source: ItemSource<T>;
+  readonly #format: RowFormat<T>;
+  #changed: ChangedKeys = new Map();
+  /** Rises whenever #changed is another map. Items start at 0, so the first must be greater. */
   #generation = 1;
   /** The one that is being read. */
-  #image: Image | null = null;
+  #image: Image<T> | null = null;
   /** The one begun last, also when it was read to its end: it may still be lost on the way. */
-  #latest: Image | null = null;
+  #latest: Image<T> | null = null;
   #imageCount = 0;
 
-  constructor(nodes: NodeSource) {
-    this.#nodes = nodes;
+  constructor(source: ItemSource<T>, format: RowFormat<T>) {
+    this.#source = source;
+    this.#format = format;
   }
 
-  /** Before the node changes. */
-  beforeChange(node: Znode): void {
-    this.#image?.keep(node);
-    if (node.changedIn === this.#generation) return;
-    node.changedIn = this.#generation;
-    if (!this.#changed.has(node.path)) this.#changed.set(node.path, true);
+  /** Before the item changes. */
+  beforeChange(item: T): void {
+    this.#image?.keep(item);
+    if (item.changedIn === this.#generation) return;
+    item.changedIn = this.#generation;
+    if (!this.#changed.has(item.rowKey)) this.#changed.set(item.rowKey, true);
   }
 
-  /** Before the new node joins the tree. */
-  beforeCreate(node: Znode): void {
-    if (this.#image !== null) this.#image.keepAbsent(node);
-    node.changedIn = this.#generation;
-    if (!this.#changed.has(node.path)) this.#changed.set(node.path, false);
+  /** Before the new item joins the others. */
+  beforeCreate(item: T): void {
+    if (this.#image !== null) this.#image.keepAbsent(item);
+    item.changedIn = this.#generation;
+    if (!this.#changed.has(item.rowKey)) this.#changed.set(item.rowKey, false);
   }
 
-  /** Before the node leaves the tree. */
-  beforeDelete(node: Znode): void {
+  /** Before the item leaves the others. */
+  beforeDelete(item: T): void {
     if (this.#image !== null) {
-      this.#image.keep(node);
-      this.#image.forget(node.path);
+      this.#image.keep(item);
+      this.#image.forget(item.rowKey);
     }
-    const wasImaged = this.#changed.get(node.path);
+    const wasImaged = this.#changed.get(item.rowKey);
     // Created and deleted between two images: no trace of it is needed.
-    if (wasImaged === false) this.#changed.delete(node.path);
-    else this.#changed.set(node.path, true);
+    if (wasImaged === false) this.#changed.delete(item.rowKey);
+    else this.#changed.set(item.rowKey, true);
   }
 
   begin(isFull: boolean): StateChanges {
     assert(this.#image === null, "one image is read at a time");
     this.#imageCount += 1;
-    const paths = this.#changed;
-    const image = new Image(this.#imageCount, this.#nodes, paths, isFull);
+    const keys = this.#changed;
+    const image = new Image(this.#imageCount, this.#source, this.#format, keys, isFull);
     this.#image = image;
     this.#latest = image;
     this.#changed = new Map();
@@ -78,12 +92,12 @@ export class ChangeTracker {
         if (this.#latest !== image) return;
         this.#latest = null;
         this.#image = null;
-        this.#putBack(paths);
+        this.#putBack(keys);
       },
     };
   }
 
-  /** The tree was emptied: an image of it cannot be read any further. */
+  /** The state was emptied: an image of it cannot be read any further. */
   reset(): void {
     this.#image?.invalidate();
     this.#image = null;
@@ -92,33 +106,41 @@ export class ChangeTracker {
     this.#generation += 1;
   }
 
-  #putBack(paths: ChangedPaths): void {
-    for (const [path, wasImaged] of this.#changed) {
+  #putBack(keys: ChangedKeys): void {
+    for (const [key, wasImaged] of this.#changed) {
       // What the abandoned image knew is older, and so is the last image that was finished.
-      if (!paths.has(path)) paths.set(path, wasImaged);
+      if (!keys.has(key)) keys.set(key, wasImaged);
     }
-    this.#changed = paths;
+    this.#changed = keys;
     this.#generation += 1;
   }
 }
 
 /** One image. Owns the rule that each of its rows is given out once, as of its start. */
-class Image {
+class Image<T extends Item> {
   readonly #id: number;
-  readonly #nodes: NodeSource;
-  readonly #paths: ChangedPaths;
+  readonly #source: ItemSource<T>;
+  readonly #format: RowFormat<T>;
+  readonly #keys: ChangedKeys;
   readonly #isFull: boolean;
   readonly #rows: Iterator<StateRow>;
   /** Rows saved from a change. Holds at most what the image still has to give out. */
   #kept: StateRow[] = [];
-  /** Paths that have been dealt with and have no node that could say so. */
+  /** Keys that have been dealt with and have no item that could say so. */
   readonly #gone = new Set<string>();
   #isValid = true;
 
-  constructor(id: number, nodes: NodeSource, paths: ChangedPaths, isFull: boolean) {
+  constructor(
+    id: number,
+    source: ItemSource<T>,
+    format: RowFormat<T>,
+    keys: ChangedKeys,
+    isFull: boolean,
+  ) {
     this.#id = id;
-    this.#nodes = nodes;
-    this.#paths = paths;
+    this.#source = source;
+    this.#format = format;
+    this.#keys = keys;
     this.#isFull = isFull;
     this.#rows = isFull ? this.#allRows() : this.#changedRows();
   }
@@ -136,24 +158,24 @@ class Image {
     return rows;
   }
 
-  keep(node: Znode): void {
-    if (node.imagedBy === this.#id) return;
-    node.imagedBy = this.#id;
-    if (this.#isFull || this.#paths.has(node.path)) this.#kept.push(rowOf(node));
+  keep(item: T): void {
+    if (item.imagedBy === this.#id) return;
+    item.imagedBy = this.#id;
+    if (this.#isFull || this.#keys.has(item.rowKey)) this.#kept.push(this.#format.rowOf(item));
   }
 
-  keepAbsent(node: Znode): void {
-    node.imagedBy = this.#id;
-    if (this.#isFull || this.#gone.has(node.path)) return;
-    const wasImaged = this.#paths.get(node.path);
+  keepAbsent(item: T): void {
+    item.imagedBy = this.#id;
+    if (this.#isFull || this.#gone.has(item.rowKey)) return;
+    const wasImaged = this.#keys.get(item.rowKey);
     if (wasImaged === undefined) return;
-    this.#gone.add(node.path);
-    if (wasImaged) this.#kept.push(tombstoneOf(node.path));
+    this.#gone.add(item.rowKey);
+    if (wasImaged) this.#kept.push(this.#format.tombstoneOf(item.rowKey));
   }
 
-  /** A node that was dealt with leaves the tree. */
-  forget(path: string): void {
-    if (!this.#isFull && this.#paths.has(path)) this.#gone.add(path);
+  /** An item that was dealt with leaves the others. */
+  forget(rowKey: string): void {
+    if (!this.#isFull && this.#keys.has(rowKey)) this.#gone.add(rowKey);
   }
 
   invalidate(): void {
@@ -166,23 +188,23 @@ class Image {
   }
 
   *#allRows(): Generator<StateRow, undefined> {
-    for (const node of this.#nodes.values()) {
-      if (node.imagedBy === this.#id) continue;
-      node.imagedBy = this.#id;
-      yield rowOf(node);
+    for (const item of this.#source.values()) {
+      if (item.imagedBy === this.#id) continue;
+      item.imagedBy = this.#id;
+      yield this.#format.rowOf(item);
     }
   }
 
   *#changedRows(): Generator<StateRow, undefined> {
-    for (const [path, wasImaged] of this.#paths) {
-      if (this.#gone.has(path)) continue;
-      const node = this.#nodes.get(path);
-      if (node === undefined) {
-        this.#gone.add(path);
-        if (wasImaged) yield tombstoneOf(path);
-      } else if (node.imagedBy !== this.#id) {
-        node.imagedBy = this.#id;
-        yield rowOf(node);
+    for (const [key, wasImaged] of this.#keys) {
+      if (this.#gone.has(key)) continue;
+      const item = this.#source.get(key);
+      if (item === undefined) {
+        this.#gone.add(key);
+        if (wasImaged) yield this.#format.tombstoneOf(key);
+      } else if (item.imagedBy !== this.#id) {
+        item.imagedBy = this.#id;
+        yield this.#format.rowOf(item);
       }
     }
   }

@@ -7,9 +7,16 @@ import type { Znode } from "./znode.js";
 const TWO_32 = 2 ** 32;
 const encoder = new TextEncoder();
 
+/** Where a part of the sum is kept, to be taken out again. */
+interface Hashed {
+  hashHigh: number;
+  hashLow: number;
+}
+
 /**
- * Invariant 7: the digest of a tree, the sum modulo 2^64 of one {@link Hash64} per node over the
- * parts path (UTF-8), row header and data. A sum, so neither order nor history matters.
+ * Invariant 7: the digest of the state, the sum modulo 2^64 of one {@link Hash64} per node over the
+ * parts path (UTF-8), row header, ACL (unless it is open) and data, and one per session over its
+ * row's key and value. A sum, so neither order nor history matters.
  *
  * Nodes are hashed when the digest is asked for, or when many wait: a node that is written often
  * between two questions is hashed once.
@@ -27,7 +34,7 @@ export class TreeDigest {
   /** The node is new, or about to change; `bytes` of data are to be hashed again. */
   touch(node: Znode, bytes: number): void {
     if (node.isHashed) {
-      this.#subtract(node);
+      this.subtract(node);
       node.isHashed = false;
     }
     this.#unhashed.add(node);
@@ -42,7 +49,7 @@ export class TreeDigest {
   }
 
   remove(node: Znode): void {
-    if (node.isHashed) this.#subtract(node);
+    if (node.isHashed) this.subtract(node);
     else this.#unhashed.delete(node);
   }
 
@@ -52,32 +59,48 @@ export class TreeDigest {
   }
 
   #settle(): void {
-    for (const node of this.#unhashed) this.#add(node);
+    for (const node of this.#unhashed) this.#hashNode(node);
     this.#unhashed.clear();
     this.#unhashedBytes = 0;
   }
 
-  #add(node: Znode): void {
+  /** Something that never changes while it is there. */
+  addRow(item: Hashed, key: Uint8Array, value: Uint8Array): void {
     const hash = this.#hash;
+    hash.start();
+    hash.part(key, key.length);
+    hash.part(value, value.length);
+    this.#add(item);
+  }
+
+  subtract(item: Hashed): void {
+    const low = this.#low - (item.hashLow >>> 0);
+    const borrow = low < 0 ? 1 : 0;
+    this.#low = low >>> 0;
+    this.#high = (this.#high - (item.hashHigh >>> 0) - borrow) >>> 0;
+  }
+
+  #hashNode(node: Znode): void {
+    const hash = this.#hash;
+    const acl = node.acl.bytes;
     hash.start();
     hash.part(this.#path, encoder.encodeInto(node.path, this.#path).written);
     writeRowHeader(node, this.#headerView);
     hash.part(this.#header, ROW_HEADER_BYTES);
+    if (acl.length > 0) hash.part(acl, acl.length);
     hash.part(node.data, node.data.length);
-    hash.finish();
-    node.hashHigh = hash.high;
-    node.hashLow = hash.low;
+    this.#add(node);
     node.isHashed = true;
+  }
+
+  #add(item: Hashed): void {
+    const hash = this.#hash;
+    hash.finish();
+    item.hashHigh = hash.high;
+    item.hashLow = hash.low;
     const low = this.#low + (hash.low >>> 0);
     const carry = low >= TWO_32 ? 1 : 0;
     this.#low = low >>> 0;
     this.#high = (this.#high + (hash.high >>> 0) + carry) >>> 0;
-  }
-
-  #subtract(node: Znode): void {
-    const low = this.#low - (node.hashLow >>> 0);
-    const borrow = low < 0 ? 1 : 0;
-    this.#low = low >>> 0;
-    this.#high = (this.#high - (node.hashHigh >>> 0) - borrow) >>> 0;
   }
 }

@@ -3,20 +3,67 @@
  * codecs here, for servers and clients alike; nothing in it needs more than a browser has.
  * @packageDocumentation
  */
+export { ACL_BYTES_MAX, OPEN_ACL, Perms, READ_ACL, resolveAcl, type AclEntry } from "./acl.js";
 export {
+  decodeAclResult,
   decodeChildren,
+  decodeCount,
   decodeCreateResult,
   decodeGetResult,
+  decodeMulti,
+  decodePaths,
   decodeStat,
+  type AclResult,
   type ChildrenResult,
   type CreateResult,
   type GetResult,
+  type MultiResult,
 } from "./answers.js";
-export { CHILDREN_BYTES_MAX, ZNODE_DATA_BYTES_MAX } from "./limits.js";
+export {
+  CONTAINER_OWNER,
+  CreateMode,
+  isEphemeral,
+  isSequential,
+  isTtl,
+  NO_OWNER,
+  ownerKind,
+  TTL_MS_MAX,
+  ttlOfOwner,
+  ttlOwner,
+  type OwnerKind,
+} from "./create-mode.js";
+export {
+  CHILDREN_BYTES_MAX,
+  EPHEMERAL_BYTES_MAX,
+  MULTI_OPERATIONS_MAX,
+  SESSIONS_MAX,
+  ZNODE_DATA_BYTES_MAX,
+} from "./limits.js";
 export * from "./op.js";
 export { operationsOf } from "./operations.js";
 export { checkPath, type PathProblem } from "./paths.js";
-export { ANY_VERSION, encodeCreate, encodeDelete, encodeRead, encodeSet } from "./requests.js";
+export type { QuotaExcess } from "./quota.js";
+export {
+  ANY_VERSION,
+  decodeResumeSession,
+  encodeCloseSession,
+  encodeCreate,
+  encodeCreateSession,
+  encodeDelete,
+  encodeDeleteExpired,
+  encodeMulti,
+  encodeMultiParts,
+  encodeRead,
+  encodeResumeSession,
+  encodeSet,
+  encodeSetAcl,
+  hasCaller,
+  withCaller,
+  type CreateRequest,
+  type MultiOperation,
+  type SessionRequest,
+} from "./requests.js";
+export { PASSWORD_BYTES } from "./sessions.js";
 export type { Stat } from "./stat.js";
 export {
   treeClient,
@@ -27,4 +74,4 @@ export {
   type TreeClient,
   type WriteSettings,
 } from "./tree-client.js";
-export { ZnodeMachine } from "./znode-machine.js";
+export { ZnodeMachine, type ZnodeMachineOptions } from "./znode-machine.js";

@@ -1,8 +1,11 @@
 import { CONTENT_BYTES_MAX } from "@quorate/protocol";
 
+export { MULTI_OPERATIONS_MAX } from "@quorate/protocol";
+
 /**
- * Bytes of one znode's data; longer: ERR_ARG_TOO_LARGE. Every content that carries data (request,
- * transaction, answer with its Stat) must fit CONTENT_BYTES_MAX, so a little is kept for headers.
+ * Bytes of one znode's data and ACL (the open one has none); longer: ERR_ARG_TOO_LARGE. Every
+ * content that carries data (request, transaction, answer with its Stat) must fit
+ * CONTENT_BYTES_MAX, so a little is kept for headers.
  * ZooKeeper is alike: its jute.maxbuffer bounds the packet around the data.
  */
 export const ZNODE_DATA_BYTES_MAX = CONTENT_BYTES_MAX - 255;
@@ -14,3 +17,15 @@ export const CHILDREN_BYTES_MAX = 2 * 1024 * 1024;
 export const UNHASHED_NODES_MAX = 4096;
 /** Data bytes written since the hashes were last brought up to date; effect as above. */
 export const UNHASHED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Open sessions of an ensemble. Beyond it: ERR_SERVER_BUSY for a new one. */
+export const SESSIONS_MAX = 1_000_000;
+
+/**
+ * Bytes of the paths of one session's ephemerals, as the transaction that ends it lists them: they
+ * must fit it. Beyond it: ERR_ZNODE_TOO_MANY_EPHEMERALS.
+ */
+export const EPHEMERAL_BYTES_MAX = CONTENT_BYTES_MAX - 16;
+
+/** Bytes of a path that a transaction names beside its key. Longer: ERR_ARG_TOO_LARGE. */
+export const NAMED_PATH_BYTES_MAX = 0xffff;

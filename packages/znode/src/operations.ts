@@ -6,36 +6,54 @@ import {
   type LogEntryMsg,
 } from "@quorate/protocol";
 import { ZnodeOp } from "./op.js";
-import { decodeWrite } from "./transactions.js";
+import {
+  decodeAclTransaction,
+  decodeCloseTransaction,
+  decodeCreateTransaction,
+  decodeMultiTransaction,
+  decodeSetTransaction,
+} from "./transactions.js";
 
 /**
  * What a committed entry did, for those who follow the log. Data are views into the entry.
- * Entries of the ensemble itself do nothing to the tree and give nothing.
+ * Entries of the ensemble itself do nothing to the tree and give nothing, nor do new sessions.
  * @throws InvariantError for an entry that no tree could have applied.
  */
 export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] {
-  const { key: path, content } = entry;
-  switch (entry.op) {
+  const { key, content, op } = entry;
+  switch (op) {
+    case ZnodeOp.multi:
+      return decodeMultiTransaction(content).flatMap((part) =>
+        part.op === ZnodeOp.check ? [] : [operationOf(part.op, part.path, part.content)],
+      );
+    case ZnodeOp.createSession:
+      return [];
+    case ZnodeOp.closeSession:
+      return decodeCloseTransaction(content).paths.map((path) => ({ kind: "delete", path }));
+    case ZnodeOp.broadcast:
+      return [{ kind: "broadcast", path: key, data: content }];
+    default:
+      // The ensemble's own entries, and those of a state that a host keeps beside the tree.
+      if (isInternalOpCode(op) || isCustomOpCode(op)) return [];
+      return [operationOf(op, key, content)];
+  }
+}
+
+function operationOf(op: number, path: string, content: Uint8Array): CommittedOperation {
+  switch (op) {
     case ZnodeOp.create: {
-      const { data, timeMs } = decodeWrite(content);
-      return [{ kind: "create", path, data, timeMs }];
+      const { data, timeMs } = decodeCreateTransaction(content);
+      return { kind: "create", path, data, timeMs };
     }
     case ZnodeOp.set: {
-      const { data, timeMs, counter } = decodeWrite(content);
-      return [{ kind: "set", path, data, version: counter, timeMs }];
+      const { data, timeMs, counter } = decodeSetTransaction(content);
+      return { kind: "set", path, data, version: counter, timeMs };
     }
-    case ZnodeOp.delete:
-      return [{ kind: "delete", path }];
-    case ZnodeOp.broadcast:
-      return [{ kind: "broadcast", path, data: content }];
+    case ZnodeOp.setAcl:
+      return { kind: "setAcl", path, version: decodeAclTransaction(content).aversion };
     default:
-      // The tree refuses to apply what it does not know, so nothing else can have got here: the
-      // ensemble's own entries, and those of a state that a host keeps beside the tree.
-      assert(
-        isInternalOpCode(entry.op) || isCustomOpCode(entry.op),
-        "a committed operation is known",
-        { op: entry.op },
-      );
-      return [];
+      // The tree refuses to apply what it does not know, so nothing else can have got here.
+      assert(op === ZnodeOp.delete, "a committed operation is known", { op });
+      return { kind: "delete", path };
   }
 }

@@ -1,42 +1,204 @@
-import { ChurnMap, type Txnid } from "@quorate/protocol";
+import { assert, ChurnMap, type Txnid } from "@quorate/protocol";
+import { STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
+import { NO_OWNER, ownerKind } from "./create-mode.js";
+import { isLimitsPath } from "./quota.js";
 
 /** What a judgement needs to know of a node; a Znode is one, too. */
 export interface NodeView {
   readonly version: number;
   readonly creates: number;
   readonly childCount: number;
+  readonly aversion: number;
+  readonly owner: bigint;
+  readonly acl: StoredAcl;
+  readonly dataLength: number;
+  readonly mtime: number;
 }
 
-/** A node as it will be once everything prepared is applied (ZooKeeper's ChangeRecord). */
-export interface PreparedNode extends NodeView {
-  readonly exists: boolean;
+/**
+ * A node as it will be once everything prepared is applied (ZooKeeper's ChangeRecord). Filled by
+ * whoever prepares, and not changed once it is in the overlay.
+ */
+export class NodeRecord implements NodeView {
+  readonly path: string;
   /** The newest transaction that touches the node: with it the record has done its service. */
+  readonly txnid: Txnid;
+  exists = true;
+  version = 0;
+  creates = 0;
+  childCount = 0;
+  aversion = 0;
+  owner = NO_OWNER;
+  acl = STORED_OPEN_ACL;
+  dataLength = 0;
+  mtime = 0;
+  /** Of nodes that are a part of the quotas; null elsewhere, or when the older data are newest. */
+  data: Uint8Array | null = null;
+
+  constructor(path: string, txnid: Txnid) {
+    this.path = path;
+    this.txnid = txnid;
+  }
+
+  /** One that says what is so far. */
+  static of(path: string, node: NodeView, txnid: Txnid): NodeRecord {
+    const record = new NodeRecord(path, txnid);
+    record.version = node.version;
+    record.creates = node.creates;
+    record.childCount = node.childCount;
+    record.aversion = node.aversion;
+    record.owner = node.owner;
+    record.acl = node.acl;
+    record.dataLength = node.dataLength;
+    record.mtime = node.mtime;
+    if (node instanceof NodeRecord) record.data = node.data;
+    return record;
+  }
+}
+
+/** A session as it will be. */
+export interface PreparedSession {
+  readonly id: bigint;
+  /** False: it is being closed. */
+  readonly isOpen: boolean;
+  readonly ephemeralBytes: number;
   readonly txnid: Txnid;
 }
 
-/** Prepared and not yet applied changes, by path. Bounded by the outstanding entries, twice. */
+type Undo = () => void;
+
+/**
+ * Prepared and not yet applied changes. Bounded by the outstanding entries and what they touch. A
+ * multi is one step of it: {@link begin}, then {@link keep} or {@link rollBack}.
+ */
 export class Overlay {
-  readonly #records = new ChurnMap<string, PreparedNode>();
+  readonly #nodes = new ChurnMap<string, NodeRecord>();
+  readonly #sessions = new ChurnMap<bigint, PreparedSession>();
+  /** Paths of ephemerals whose newest record is in the overlay, by their session. */
+  readonly #ephemerals = new ChurnMap<bigint, Set<string>>();
+  /** In the order of their txnids; from #oldest on, the others are released. */
+  #records: (NodeRecord | PreparedSession)[] = [];
+  #oldest = 0;
+  #undo: Undo[] | null = null;
+  #touchesLimits = false;
 
   get size(): number {
-    return this.#records.size;
+    return this.#nodes.size + this.#sessions.size;
   }
 
-  get(path: string): PreparedNode | undefined {
-    return this.#records.get(path);
+  /** Whether there may be limits among the records. */
+  get touchesLimits(): boolean {
+    return this.#touchesLimits;
   }
 
-  put(path: string, record: PreparedNode): void {
-    this.#records.set(path, record);
+  get(path: string): NodeRecord | undefined {
+    return this.#nodes.get(path);
   }
 
-  /** The transaction is applied to the node: what came no later is no longer pending. */
-  release(path: string, txnid: Txnid): void {
-    const record = this.#records.get(path);
-    if (record !== undefined && record.txnid <= txnid) this.#records.delete(path);
+  session(id: bigint): PreparedSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** Of nodes that are there and of nodes that are not. */
+  nodes(): IterableIterator<NodeRecord> {
+    return this.#nodes.values();
+  }
+
+  /** Paths of a session's ephemerals as far as they are in the overlay. */
+  ephemeralsOf(id: bigint): ReadonlySet<string> | undefined {
+    return this.#ephemerals.get(id);
+  }
+
+  put(record: NodeRecord): void {
+    const { path } = record;
+    const previous = this.#nodes.get(path);
+    this.#undo?.push(() => this.#replace(path, record, previous));
+    this.#records.push(record);
+    this.#replace(path, previous, record);
+    if (!this.#touchesLimits && isLimitsPath(path)) this.#touchesLimits = true;
+  }
+
+  putSession(record: PreparedSession): void {
+    const { id } = record;
+    const previous = this.#sessions.get(id);
+    this.#undo?.push(() => {
+      if (previous === undefined) this.#sessions.delete(id);
+      else this.#sessions.set(id, previous);
+    });
+    this.#records.push(record);
+    this.#sessions.set(id, record);
+  }
+
+  begin(): void {
+    assert(this.#undo === null, "one multi is prepared at a time");
+    this.#undo = [];
+  }
+
+  keep(): void {
+    this.#undo = null;
+  }
+
+  /** As it was at {@link begin}. */
+  rollBack(): void {
+    const undo = this.#undo ?? [];
+    this.#undo = null;
+    this.#records.length -= undo.length;
+    for (let i = undo.length - 1; i >= 0; i -= 1) undo[i]?.();
+    if (this.size === 0) this.#touchesLimits = false;
+  }
+
+  /** Transactions up to this one are applied: what came no later is no longer pending. */
+  release(upTo: Txnid): void {
+    for (;;) {
+      const record = this.#records[this.#oldest];
+      if (record === undefined || record.txnid > upTo) break;
+      this.#oldest += 1;
+      if ("path" in record) {
+        if (this.#nodes.get(record.path) === record) {
+          this.#replace(record.path, record, undefined);
+        }
+      } else if (this.#sessions.get(record.id) === record) {
+        this.#sessions.delete(record.id);
+      }
+    }
+    if (this.#oldest === this.#records.length) {
+      this.#records = [];
+      this.#oldest = 0;
+      this.#touchesLimits = false;
+    } else if (this.#oldest > 1024 && this.#oldest * 2 > this.#records.length) {
+      this.#records = this.#records.slice(this.#oldest);
+      this.#oldest = 0;
+    }
   }
 
   clear(): void {
-    this.#records.clear();
+    this.#nodes.clear();
+    this.#sessions.clear();
+    this.#ephemerals.clear();
+    this.#records = [];
+    this.#oldest = 0;
+    this.#undo = null;
+    this.#touchesLimits = false;
   }
+
+  #replace(path: string, previous: NodeRecord | undefined, next: NodeRecord | undefined): void {
+    if (next === undefined) this.#nodes.delete(path);
+    else this.#nodes.set(path, next);
+    if (previous !== undefined && isEphemeral(previous)) this.#disown(previous);
+    if (next !== undefined && isEphemeral(next)) {
+      const paths = this.#ephemerals.get(next.owner);
+      if (paths === undefined) this.#ephemerals.set(next.owner, new Set([path]));
+      else paths.add(path);
+    }
+  }
+
+  #disown({ owner, path }: NodeRecord): void {
+    const paths = this.#ephemerals.get(owner);
+    paths?.delete(path);
+    if (paths?.size === 0) this.#ephemerals.delete(owner);
+  }
+}
+
+function isEphemeral({ exists, owner }: NodeRecord): boolean {
+  return exists && owner !== NO_OWNER && ownerKind(owner) === "session";
 }

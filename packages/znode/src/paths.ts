@@ -2,13 +2,9 @@ import { KEY_BYTES_MAX, type ErrorCode } from "@quorate/protocol";
 
 export const ROOT = "/";
 export const CONFIG_PATH = "/zookeeper/config";
+export const QUOTA_PATH = "/zookeeper/quota";
 /** Nodes that every tree has and that cannot be deleted, in an order with parents first. */
-export const BUILT_IN_PATHS: readonly string[] = [
-  ROOT,
-  "/zookeeper",
-  "/zookeeper/quota",
-  CONFIG_PATH,
-];
+export const BUILT_IN_PATHS: readonly string[] = [ROOT, "/zookeeper", QUOTA_PATH, CONFIG_PATH];
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
@@ -53,6 +49,16 @@ export function parentPathOf(path: string): string {
 /** The last element of a valid path other than the root. */
 export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** Bytes of a valid path in UTF-8. It has no surrogates. */
+export function pathBytes(path: string): number {
+  let bytes = path.length;
+  for (let i = 0; i < path.length; i += 1) {
+    const unit = path.charCodeAt(i);
+    if (unit >= 0x80) bytes += unit < 0x800 ? 1 : 2;
+  }
+  return bytes;
 }
 
 const TOO_LONG: PathProblem = {

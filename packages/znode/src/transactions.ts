@@ -1,20 +1,44 @@
 import { assert } from "@quorate/protocol";
+import { NO_OWNER } from "./create-mode.js";
 import type { Slab } from "./slab.js";
-import { int32At, msAt, setMs } from "./stat.js";
+import { int32At, msAt, setMs, viewOf } from "./stat.js";
 
 /**
  * Contents of prepared transactions, big-endian; path and txnid come with the entry. They carry
  * what the leader decided, so that applying asks nothing of the state and can be repeated.
- *   create  u8 format (1) | u8 mode (0) | u16 0 | i32 creates of the parent | u64 time ms | data
- *   set     u8 format (1) | u8 0 | u16 0        | i32 version               | u64 time ms | data
+ *   create  u8 format (1) | u8 has owner | u16 ACL bytes | i32 creates of the parent |
+ *           u64 time ms | u64 ephemeral owner, if it has one | ACL | data
+ *   set     u8 format (1) | u8 0 | u16 0         | i32 version  | u64 time ms | data
+ *   setAcl  u8 format (1) | u8 0 | u16 ACL bytes | i32 aversion | ACL
  *   delete  u8 format (1) | u8 0 | u16 0
+ *   createSession  u8 format (1) | u8 0 | u16 0 | u64 id | i32 timeout ms | 16 bytes password
+ *   closeSession   u8 format (1) | u8 0 | u16 0 | u64 id | u32 count | count times:
+ *           u16 bytes, path of an ephemeral
+ *   multi   u8 format (1) | u8 0 | u16 0 | u32 count | count times:
+ *           u8 op | u16 bytes, path | u32 bytes, that op's transaction (of a check: nothing)
+ * An ACL is as stored, see acl.ts; no bytes are the open one.
  */
 
 const FORMAT_WORD = 1 << 24;
+const HAS_OWNER = 1 << 16;
+const ACL_BYTES_MASK = 0xffff;
 const WRITE_HEADER_BYTES = 16;
-const DELETE_TRANSACTION_BYTES = 4;
+const OWNER_BYTES = 8;
+const ACL_HEADER_BYTES = 8;
+const WORD_BYTES = 4;
+const SESSION_BYTES = 32;
+const CLOSE_HEADER_BYTES = 16;
+const MULTI_HEADER_BYTES = 8;
+const OPERATION_HEADER_BYTES = 7;
 
-/** Of a create or a set. `counter` is the parent's number of creates or the node's version. */
+/** Of each path in a transaction that closes a session, besides its characters. */
+export const CLOSE_SESSION_PATH_BYTES = 2;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const NOTHING = new Uint8Array(0);
+
+/** Of a set. `counter` is the node's version. */
 export interface WriteTransaction {
   readonly counter: number;
   readonly timeMs: number;
@@ -22,25 +46,69 @@ export interface WriteTransaction {
   readonly data: Uint8Array;
 }
 
-/** Packs a create or a set into the slab; the data is what follows `dataAt` in the request. */
-export function encodeWrite(
+/** `counter` is the parent's number of creates. */
+export interface CreateTransaction extends WriteTransaction {
+  readonly owner: bigint;
+  /** A view into the entry. */
+  readonly acl: Uint8Array;
+}
+
+export interface AclTransaction {
+  readonly aversion: number;
+  readonly acl: Uint8Array;
+}
+
+export interface SessionTransaction {
+  readonly id: bigint;
+  readonly timeoutMs: number;
+  readonly password: Uint8Array;
+}
+
+export interface CloseTransaction {
+  readonly id: bigint;
+  readonly paths: readonly string[];
+}
+
+export interface MultiPart {
+  readonly op: number;
+  readonly path: string;
+  readonly content: Uint8Array;
+}
+
+/** What the leader decided of a create or a set; the data is what follows `dataAt` in `request`. */
+export interface Decided {
+  readonly counter: number;
+  readonly timeMs: number;
+  readonly request: Uint8Array;
+  readonly dataAt: number;
+}
+
+export function encodeSetTransaction(slab: Slab, decided: Decided): Uint8Array {
+  return encodeCreateTransaction(slab, decided, NO_OWNER, NOTHING);
+}
+
+export function encodeCreateTransaction(
   slab: Slab,
-  transaction: { readonly counter: number; readonly timeMs: number },
-  request: Uint8Array,
-  dataAt: number,
+  { counter, timeMs, request, dataAt }: Decided,
+  owner: bigint,
+  acl: Uint8Array,
 ): Uint8Array {
-  const length = WRITE_HEADER_BYTES + request.length - dataAt;
+  const ownerBytes = owner === NO_OWNER ? 0 : OWNER_BYTES;
+  const aclAt = WRITE_HEADER_BYTES + ownerBytes;
+  const length = aclAt + acl.length + request.length - dataAt;
   const at = slab.reserve(length);
   const { bytes, view } = slab;
-  view.setUint32(at, FORMAT_WORD);
-  view.setInt32(at + 4, transaction.counter);
-  setMs(view, at + 8, transaction.timeMs);
-  bytes.set(request.subarray(dataAt), at + WRITE_HEADER_BYTES);
+  view.setUint32(at, FORMAT_WORD | (ownerBytes === 0 ? 0 : HAS_OWNER) | acl.length);
+  view.setInt32(at + 4, counter);
+  setMs(view, at + 8, timeMs);
+  if (ownerBytes !== 0) view.setBigUint64(at + WRITE_HEADER_BYTES, owner);
+  if (acl.length > 0) bytes.set(acl, at + aclAt);
+  bytes.set(request.subarray(dataAt), at + aclAt + acl.length);
   return bytes.subarray(at, at + length);
 }
 
 /** @throws InvariantError: an entry that was committed and cannot be read means divergence. */
-export function decodeWrite(content: Uint8Array): WriteTransaction {
+export function decodeSetTransaction(content: Uint8Array): WriteTransaction {
   assert(content.length >= WRITE_HEADER_BYTES, "a write transaction has its header");
   assert(int32At(content, 0) === FORMAT_WORD, "the write transaction's format is known");
   return {
@@ -50,15 +118,165 @@ export function decodeWrite(content: Uint8Array): WriteTransaction {
   };
 }
 
-export function encodeDeleteTransaction(slab: Slab): Uint8Array {
-  const at = slab.reserve(DELETE_TRANSACTION_BYTES);
-  slab.view.setUint32(at, FORMAT_WORD);
-  return slab.bytes.subarray(at, at + DELETE_TRANSACTION_BYTES);
+/** @throws InvariantError as {@link decodeSetTransaction}. */
+export function decodeCreateTransaction(content: Uint8Array): CreateTransaction {
+  assert(content.length >= WRITE_HEADER_BYTES, "a write transaction has its header");
+  const word = int32At(content, 0);
+  assert(
+    (word & ~(HAS_OWNER | ACL_BYTES_MASK)) === FORMAT_WORD,
+    "the create transaction's format is known",
+  );
+  let owner = NO_OWNER;
+  let aclAt = WRITE_HEADER_BYTES;
+  if ((word & HAS_OWNER) !== 0) {
+    assert(content.length >= aclAt + OWNER_BYTES, "a create transaction has its owner");
+    owner = viewOf(content).getBigUint64(aclAt);
+    aclAt += OWNER_BYTES;
+  }
+  const dataAt = aclAt + (word & ACL_BYTES_MASK);
+  assert(content.length >= dataAt, "a create transaction has its ACL");
+  return {
+    counter: int32At(content, 4),
+    timeMs: msAt(content, 8),
+    owner,
+    acl: dataAt === aclAt ? NOTHING : content.subarray(aclAt, dataAt),
+    data: content.subarray(dataAt),
+  };
 }
 
-/** @throws InvariantError as {@link decodeWrite}. */
+export function encodeAclTransaction(slab: Slab, { aversion, acl }: AclTransaction): Uint8Array {
+  const length = ACL_HEADER_BYTES + acl.length;
+  const at = slab.reserve(length);
+  slab.view.setUint32(at, FORMAT_WORD | acl.length);
+  slab.view.setInt32(at + 4, aversion);
+  slab.bytes.set(acl, at + ACL_HEADER_BYTES);
+  return slab.bytes.subarray(at, at + length);
+}
+
+/** @throws InvariantError as {@link decodeSetTransaction}. */
+export function decodeAclTransaction(content: Uint8Array): AclTransaction {
+  const word = int32At(content, 0);
+  const length = ACL_HEADER_BYTES + (word & ACL_BYTES_MASK);
+  const isKnown = content.length === length && (word & ~ACL_BYTES_MASK) === FORMAT_WORD;
+  assert(isKnown, "the setAcl transaction's format is known");
+  return { aversion: int32At(content, 4), acl: content.subarray(ACL_HEADER_BYTES) };
+}
+
+export function encodeDeleteTransaction(slab: Slab): Uint8Array {
+  const at = slab.reserve(WORD_BYTES);
+  slab.view.setUint32(at, FORMAT_WORD);
+  return slab.bytes.subarray(at, at + WORD_BYTES);
+}
+
+/** @throws InvariantError as {@link decodeSetTransaction}. */
 export function checkDeleteTransaction(content: Uint8Array): void {
-  const isKnown =
-    content.length === DELETE_TRANSACTION_BYTES && int32At(content, 0) === FORMAT_WORD;
+  const isKnown = content.length === WORD_BYTES && int32At(content, 0) === FORMAT_WORD;
   assert(isKnown, "the delete transaction's format is known");
+}
+
+/** From the request, which ends in the same fields. */
+export function encodeSessionTransaction(slab: Slab, request: Uint8Array): Uint8Array {
+  const at = slab.reserve(SESSION_BYTES);
+  slab.view.setUint32(at, FORMAT_WORD);
+  slab.bytes.set(request, at + WORD_BYTES);
+  return slab.bytes.subarray(at, at + SESSION_BYTES);
+}
+
+/** @throws InvariantError as {@link decodeSetTransaction}. */
+export function decodeSessionTransaction(content: Uint8Array): SessionTransaction {
+  const isKnown = content.length === SESSION_BYTES && int32At(content, 0) === FORMAT_WORD;
+  assert(isKnown, "the createSession transaction's format is known");
+  const view = viewOf(content);
+  return {
+    id: view.getBigUint64(4),
+    timeoutMs: view.getInt32(12),
+    password: content.subarray(16),
+  };
+}
+
+export function encodeCloseTransaction(
+  slab: Slab,
+  { id, paths }: CloseTransaction,
+  pathBytes: number,
+): Uint8Array {
+  const at = slab.reserve(CLOSE_HEADER_BYTES + pathBytes);
+  const { bytes, view } = slab;
+  view.setUint32(at, FORMAT_WORD);
+  view.setBigUint64(at + 4, id);
+  view.setUint32(at + 12, paths.length);
+  let pathAt = at + CLOSE_HEADER_BYTES;
+  for (const path of paths) {
+    const { written } = encoder.encodeInto(path, bytes.subarray(pathAt + 2));
+    view.setUint16(pathAt, written);
+    pathAt += 2 + written;
+  }
+  assert(pathAt === at + CLOSE_HEADER_BYTES + pathBytes, "a session's paths were counted");
+  return bytes.subarray(at, pathAt);
+}
+
+/** @throws InvariantError as {@link decodeSetTransaction}. */
+export function decodeCloseTransaction(content: Uint8Array): CloseTransaction {
+  assert(content.length >= CLOSE_HEADER_BYTES, "a closeSession transaction has its header");
+  assert(int32At(content, 0) === FORMAT_WORD, "the closeSession transaction's format is known");
+  const view = viewOf(content);
+  const count = view.getUint32(12);
+  const paths: string[] = [];
+  let at = CLOSE_HEADER_BYTES;
+  while (paths.length < count && at + 2 <= content.length) {
+    const end = at + 2 + view.getUint16(at);
+    paths.push(decoder.decode(content.subarray(at + 2, end)));
+    at = end;
+  }
+  assert(paths.length === count && at === content.length, "a closeSession names its paths");
+  return { id: view.getBigUint64(4), paths };
+}
+
+/** Bytes of one operation in a multi. */
+export function multiPartBytes(pathBytes: number, content: Uint8Array): number {
+  return OPERATION_HEADER_BYTES + pathBytes + content.length;
+}
+
+export const MULTI_TRANSACTION_HEADER_BYTES = MULTI_HEADER_BYTES;
+
+export function encodeMultiTransaction(
+  slab: Slab,
+  parts: readonly MultiPart[],
+  length: number,
+): Uint8Array {
+  const at = slab.reserve(length);
+  const { bytes, view } = slab;
+  view.setUint32(at, FORMAT_WORD);
+  view.setUint32(at + 4, parts.length);
+  let partAt = at + MULTI_HEADER_BYTES;
+  for (const { op, path, content } of parts) {
+    view.setUint8(partAt, op);
+    const { written } = encoder.encodeInto(path, bytes.subarray(partAt + 3));
+    view.setUint16(partAt + 1, written);
+    partAt += 3 + written;
+    view.setUint32(partAt, content.length);
+    bytes.set(content, partAt + 4);
+    partAt += 4 + content.length;
+  }
+  assert(partAt === at + length, "a multi's bytes were counted");
+  return bytes.subarray(at, partAt);
+}
+
+/** @throws InvariantError as {@link decodeSetTransaction}. */
+export function decodeMultiTransaction(content: Uint8Array): readonly MultiPart[] {
+  assert(content.length >= MULTI_HEADER_BYTES, "a multi transaction has its header");
+  assert(int32At(content, 0) === FORMAT_WORD, "the multi transaction's format is known");
+  const view = viewOf(content);
+  const count = view.getUint32(4);
+  const parts: MultiPart[] = [];
+  let at = MULTI_HEADER_BYTES;
+  while (parts.length < count && at + OPERATION_HEADER_BYTES <= content.length) {
+    const op = view.getUint8(at);
+    const bodyAt = at + 3 + view.getUint16(at + 1) + 4;
+    assert(bodyAt <= content.length, "a multi's path is whole");
+    const path = decoder.decode(content.subarray(at + 3, bodyAt - 4));
+    at = bodyAt + view.getUint32(bodyAt - 4);
+    parts.push({ op, path, content: content.subarray(bodyAt, at) });
+  }
+  assert(parts.length === count && at === content.length, "a multi has its operations");
+  return parts;
 }

@@ -147,8 +147,13 @@ function readsOf(call: TreeCall): Reads {
   };
 }
 
-function versionOf(settings: WriteSettings): { version?: number } {
-  return settings.version === undefined ? {} : { version: settings.version };
+/** On the wire a version is 32 bits: NaN would arrive as 0 there, and null as no condition. */
+function versionOf({ version }: WriteSettings): { version?: number } {
+  if (version === undefined) return {};
+  if (!Number.isInteger(version) || version !== (version | 0)) {
+    throw new QuorateError("ERR_ARG_VALUE", `version is an integer of 32 bits, not ${version}`);
+  }
+  return { version };
 }
 
 /** What can be refused without asking is refused here. */

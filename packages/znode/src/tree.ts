@@ -1,23 +1,55 @@
 import { assert, type StateChanges, type StateRow, type Txnid } from "@quorate/protocol";
+import { AclTable, STORED_CONFIG_ACL, STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
 import { ChangeTracker } from "./changes.js";
-import { TreeDigest } from "./digest.js";
-import { BUILT_IN_PATHS, parentPathOf, ROOT } from "./paths.js";
-import { readRow, rowPath } from "./row.js";
-import type { WriteTransaction } from "./transactions.js";
+import { NO_OWNER, ownerKind } from "./create-mode.js";
+import type { TreeDigest } from "./digest.js";
+import { BUILT_IN_PATHS, CONFIG_PATH, parentPathOf, pathBytes, ROOT } from "./paths.js";
+import {
+  addToStats,
+  isLimitsPath,
+  isStatsPath,
+  quotaOwner,
+  quotaPathOf,
+  statsOf,
+  statsPathOf,
+} from "./quota.js";
+import { readRow, rowOf, rowPath, tombstoneOf } from "./row.js";
+import type { Sessions } from "./sessions.js";
+import {
+  CLOSE_SESSION_PATH_BYTES,
+  type AclTransaction,
+  type CreateTransaction,
+  type WriteTransaction,
+} from "./transactions.js";
 import { NO_DATA, Znode } from "./znode.js";
+
+/** Nodes and bytes of data of a subtree, its top included. */
+export interface SubtreeSize {
+  readonly count: number;
+  readonly bytes: number;
+}
 
 /**
  * The applied tree. Owns Invariant 7's half: its content, digest and images follow from the
- * transactions applied and nothing else. Every change goes through the three write methods.
+ * transactions applied and nothing else. Every change goes through the four write methods.
  */
 export class Tree {
   readonly #nodes = new Map<string, Znode>();
-  readonly #digest = new TreeDigest();
-  readonly #changes = new ChangeTracker(this.#nodes);
+  readonly #acls = new AclTable();
+  readonly #digest: TreeDigest;
+  readonly #sessions: Sessions;
+  readonly #changes = new ChangeTracker<Znode>(this.#nodes, { rowOf, tombstoneOf });
   /** Parents named by restored rows and not restored themselves yet. */
   readonly #awaited = new Set<Znode>();
+  /** Containers and nodes with a time to live. */
+  readonly #expirable = new Set<Znode>();
+  /** Paths with limits of their own. */
+  readonly #quotas = new Set<string>();
+  #approximateBytes = 0;
 
-  constructor() {
+  constructor(digest: TreeDigest, sessions: Sessions) {
+    this.#digest = digest;
+    this.#sessions = sessions;
     this.#plant();
   }
 
@@ -30,32 +62,59 @@ export class Tree {
     return this.#nodes.size;
   }
 
+  /** Characters of all paths and bytes of all data, as ZooKeeper counts them. */
+  get approximateBytes(): number {
+    return this.#approximateBytes;
+  }
+
+  get hasQuotas(): boolean {
+    return this.#quotas.size > 0;
+  }
+
+  hasLimits(path: string): boolean {
+    return this.#quotas.has(path);
+  }
+
+  expirable(): IterableIterator<Znode> {
+    return this.#expirable.values();
+  }
+
   /** @throws InvariantError when the parent is missing or another node is there. */
-  create(path: string, txnid: Txnid, transaction: WriteTransaction): Znode {
-    const existing = this.#nodes.get(path);
-    if (existing !== undefined) {
-      assert(existing.czxid === txnid, "a node is created where none is", { path, txnid });
-      return existing;
-    }
+  create(path: string, txnid: Txnid, transaction: CreateTransaction): Znode {
+    assert(!this.#nodes.has(path), "a node is created where none is", { path, txnid });
     const parent = this.#require(parentPathOf(path), txnid);
+    const acl = this.#useAcl(path, transaction.acl);
+    assert(acl !== null, "a transaction's ACL can be read", { path, txnid });
+    if (ownerKind(transaction.owner) === "session") this.#sessions.require(transaction.owner);
     this.#digest.relieve();
     this.#touch(parent);
     const node = new Znode(path, parent);
     node.data = copyOf(transaction.data);
     node.czxid = node.mzxid = node.pzxid = txnid;
     node.ctime = node.mtime = transaction.timeMs;
+    node.acl = acl;
+    node.owner = transaction.owner;
     this.#changes.beforeCreate(node);
     this.#digest.touch(node, node.data.length);
     this.#nodes.set(path, node);
     parent.adopt(node);
     parent.creates = transaction.counter;
     parent.pzxid = txnid;
+    this.#approximateBytes += path.length + node.data.length;
+    if (node.owner !== NO_OWNER) this.#own(node, true);
+    if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
+    if (isStatsPath(path)) {
+      const { count, bytes } = this.sizeBelow(quotaOwner(path));
+      this.#replaceData(node, statsOf(count, bytes));
+    }
+    this.#charge(path, 1, transaction.data.length);
     return node;
   }
 
   /** @throws InvariantError when there is no such node. */
   set(path: string, txnid: Txnid, transaction: WriteTransaction): Znode {
     const node = this.#require(path, txnid);
+    const before = node.data.length;
     this.#digest.relieve();
     this.#changes.beforeChange(node);
     this.#digest.touch(node, transaction.data.length);
@@ -63,20 +122,30 @@ export class Tree {
     node.mzxid = txnid;
     node.mtime = transaction.timeMs;
     node.version = transaction.counter;
+    this.#approximateBytes += node.data.length - before;
+    this.#charge(path, 0, node.data.length - before);
+    return node;
+  }
+
+  /** @throws InvariantError when there is no such node. */
+  setAcl(path: string, txnid: Txnid, { acl, aversion }: AclTransaction): Znode {
+    const node = this.#require(path, txnid);
+    const stored = this.#useAcl(path, acl);
+    assert(stored !== null, "a transaction's ACL can be read", { path, txnid });
+    this.#digest.relieve();
+    this.#touch(node);
+    this.#acls.release(node.acl);
+    node.acl = stored;
+    node.aversion = aversion;
     return node;
   }
 
   /** @throws InvariantError when the node is missing or has children. */
   delete(path: string, txnid: Txnid): void {
-    const node = this.#nodes.get(path);
-    if (node === undefined) {
-      const parent = this.#require(parentPathOf(path), txnid);
-      // Only this very transaction may have removed it before.
-      assert(parent.pzxid === txnid, "a node is deleted where one is", { path, txnid });
-      return;
-    }
+    const node = this.#require(path, txnid);
     const parent = node.parent;
     assert(parent !== null && node.childCount === 0, "a leaf is deleted", { path, txnid });
+    assert(!BUILT_IN_PATHS.includes(path), "what every tree has stays", { path, txnid });
     this.#digest.relieve();
     this.#touch(parent);
     this.#changes.beforeDelete(node);
@@ -84,35 +153,68 @@ export class Tree {
     this.#nodes.delete(path);
     parent.disown(node);
     parent.pzxid = txnid;
+    this.#acls.release(node.acl);
+    this.#approximateBytes -= path.length + node.data.length;
+    if (node.owner !== NO_OWNER) this.#own(node, false);
+    if (isLimitsPath(path)) this.#quotas.delete(quotaOwner(path));
+    this.#charge(path, -1, -node.data.length);
   }
 
-  digest(): bigint {
-    this.#assertWhole();
-    return this.#digest.value();
+  /** Of an absent node: nothing. */
+  sizeBelow(path: string): SubtreeSize {
+    let count = 0;
+    let bytes = 0;
+    for (const node of this.subtree(path)) {
+      count += 1;
+      bytes += node.data.length;
+    }
+    return { count, bytes };
+  }
+
+  /** The node and all below it, parents first. */
+  *subtree(path: string): Generator<Znode, undefined> {
+    const top = this.#nodes.get(path);
+    if (top === undefined) return;
+    const waiting = [top];
+    for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+      yield node;
+      for (let child = node.firstChild; child !== null; child = child.nextSibling) {
+        waiting.push(child);
+      }
+    }
+  }
+
+  assertWhole(): void {
+    assert(this.#awaited.size === 0, "every restored node has its parent");
   }
 
   beginChanges(isFull: boolean): StateChanges {
-    this.#assertWhole();
     return this.#changes.begin(isFull);
   }
 
   reset(): void {
     for (const node of this.#nodes.values()) this.#digest.remove(node);
     this.#nodes.clear();
+    this.#acls.clear();
     this.#awaited.clear();
+    this.#expirable.clear();
+    this.#quotas.clear();
+    this.#approximateBytes = 0;
     this.#changes.reset();
     this.#plant();
   }
 
   /** @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA. */
-  restore(rows: readonly StateRow[]): void {
-    for (const row of rows) {
-      const node = this.#claim(rowPath(row));
-      this.#digest.relieve();
-      this.#digest.touch(node, row.value?.length ?? 0);
-      readRow(row.value, node);
-      this.#awaited.delete(node);
-    }
+  restore(row: StateRow): void {
+    const path = rowPath(row);
+    const node = this.#claim(path);
+    this.#digest.relieve();
+    this.#digest.touch(node, row.value?.length ?? 0);
+    readRow(row.value, node, (bytes) => this.#useAcl(path, bytes));
+    this.#awaited.delete(node);
+    this.#approximateBytes += node.data.length;
+    if (node.owner !== NO_OWNER) this.#own(node, true);
+    if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
   }
 
   #touch(node: Znode): void {
@@ -120,14 +222,50 @@ export class Tree {
     this.#digest.touch(node, node.data.length);
   }
 
+  #useAcl(path: string, bytes: Uint8Array): StoredAcl | null {
+    if (bytes.length > 0) return this.#acls.use(bytes);
+    return path === CONFIG_PATH ? STORED_CONFIG_ACL : STORED_OPEN_ACL;
+  }
+
+  /** Notes, or forgets, whose node it is or when it may go. */
+  #own(node: Znode, isThere: boolean): void {
+    if (ownerKind(node.owner) !== "session") {
+      if (isThere) this.#expirable.add(node);
+      else this.#expirable.delete(node);
+      return;
+    }
+    const session = this.#sessions.claim(node.owner);
+    const bytes = CLOSE_SESSION_PATH_BYTES + pathBytes(node.path);
+    if (isThere) {
+      session.ephemerals ??= new Set();
+      session.ephemerals.add(node);
+      session.ephemeralBytes += bytes;
+    } else {
+      session.ephemerals?.delete(node);
+      session.ephemeralBytes -= bytes;
+    }
+  }
+
+  /** A part of the transaction that changed the path: the stats of the quota that it counts for. */
+  #charge(path: string, count: number, bytes: number): void {
+    if (this.#quotas.size === 0) return;
+    const quota = quotaPathOf(path, (at) => this.#quotas.has(at));
+    const stats = quota === null ? undefined : this.#nodes.get(statsPathOf(quota));
+    if (stats !== undefined) this.#replaceData(stats, addToStats(stats.data, count, bytes));
+  }
+
+  /** As ZooKeeper changes stats: neither version nor times tell of it. */
+  #replaceData(node: Znode, data: Uint8Array): void {
+    this.#changes.beforeChange(node);
+    this.#digest.touch(node, data.length);
+    this.#approximateBytes += data.length - node.data.length;
+    node.data = data;
+  }
+
   #require(path: string, txnid: Txnid): Znode {
     const node = this.#nodes.get(path);
     if (node === undefined) assert(false, "a transaction finds its node", { path, txnid });
     return node;
-  }
-
-  #assertWhole(): void {
-    assert(this.#awaited.size === 0, "every restored node has its parent");
   }
 
   /** The node of a restored row, made with its ancestors when rows come children first. */
@@ -138,6 +276,7 @@ export class Tree {
     const node = new Znode(path, parent);
     this.#nodes.set(path, node);
     parent.adopt(node);
+    this.#approximateBytes += path.length;
     this.#awaited.add(node);
     return node;
   }
@@ -146,8 +285,10 @@ export class Tree {
     for (const path of BUILT_IN_PATHS) {
       const parent = path === ROOT ? null : (this.#nodes.get(parentPathOf(path)) ?? null);
       const node = new Znode(path, parent);
+      if (path === CONFIG_PATH) node.acl = STORED_CONFIG_ACL;
       parent?.adopt(node);
       this.#nodes.set(path, node);
+      this.#approximateBytes += path.length;
       this.#digest.touch(node, 0);
     }
   }

@@ -1,229 +1,212 @@
 import {
-  assert,
   CONTENT_BYTES_MAX,
-  InvariantError,
   isKeyTooLong,
-  type ErrorCode,
   type LogEntryMsg,
   type PrepareContext,
   type Prepared,
   type ReadResult,
+  type SessionTable,
   type StateChanges,
+  type StateListener,
   type StateMachine,
   type StateRow,
+  type Txnid,
 } from "@quorate/protocol";
 import { AnswerWriter } from "./answer-writer.js";
-import { ZNODE_DATA_BYTES_MAX } from "./limits.js";
+import { Applier } from "./applier.js";
+import { Asker } from "./asker.js";
+import { TreeDigest } from "./digest.js";
+import { Events } from "./events.js";
+import { Judge, type Preparation } from "./judge.js";
 import { ZnodeOp } from "./op.js";
-import { Overlay, type NodeView } from "./overlay.js";
-import { BUILT_IN_PATHS, checkPath, CONFIG_PATH, parentPathOf, ROOT } from "./paths.js";
-import { ANY_VERSION, CREATE_HEADER_BYTES, DELETE_BYTES, SET_HEADER_BYTES } from "./requests.js";
-import { Slab } from "./slab.js";
-import { int32At } from "./stat.js";
+import { prepareMulti } from "./prepare-multi.js";
 import {
-  checkDeleteTransaction,
-  decodeWrite,
-  encodeDeleteTransaction,
-  encodeWrite,
-} from "./transactions.js";
+  isExpired,
+  prepareCreate,
+  prepareDelete,
+  prepareDeleteExpired,
+  prepareSet,
+  prepareSetAcl,
+} from "./prepare-node.js";
+import { prepareCloseSession, prepareCreateSession } from "./prepare-session.js";
+import type { QuotaExcess } from "./quota.js";
+import { Reader } from "./reads.js";
+import { refuse, tooLarge, unreadable } from "./refusals.js";
+import { isSessionRow, Sessions } from "./sessions.js";
 import { Tree } from "./tree.js";
-import { NO_DATA } from "./znode.js";
 
-interface Refusal {
-  readonly ok: false;
-  readonly code: ErrorCode;
-  readonly message: string;
+export interface ZnodeMachineOptions {
+  /** How long a container is kept that never had a child. Default 0: for ever. Leaders use it. */
+  readonly unusedContainerMs?: number;
+  /** On the leader, for each request that goes or would go beyond a quota. */
+  readonly onQuotaExceeded?: (excess: QuotaExcess) => void;
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
-const builtIns: ReadonlySet<string> = new Set(BUILT_IN_PATHS);
 
-/** ZooKeeper's tree as a replicated state machine. Deterministic; no ambient input. */
+/** What starts with who asks. */
+const preparations: ReadonlyMap<number, Preparation> = new Map<number, Preparation>([
+  [ZnodeOp.create, prepareCreate],
+  [ZnodeOp.set, prepareSet],
+  [ZnodeOp.delete, prepareDelete],
+  [ZnodeOp.setAcl, prepareSetAcl],
+  [ZnodeOp.multi, prepareMulti],
+]);
+
+/** ZooKeeper's state, whole, as a replicated state machine. Deterministic; no ambient input. */
 export class ZnodeMachine implements StateMachine {
-  readonly #tree = new Tree();
-  readonly #overlay = new Overlay();
-  readonly #transactions = new Slab();
-  readonly #answers = new AnswerWriter();
+  readonly sessions: SessionTable;
+  readonly #digest = new TreeDigest();
+  readonly #sessions = new Sessions(this.#digest);
+  readonly #tree = new Tree(this.#digest, this.#sessions);
+  readonly #events = new Events();
+  readonly #judge: Judge;
+  readonly #applier: Applier;
+  readonly #reader: Reader;
+  /** The transaction applied last, and its answer: applied once more, it changes nothing. */
+  #last: { readonly txnid: Txnid; readonly answer: Uint8Array } | null = null;
+
+  constructor({ unusedContainerMs = 0, onQuotaExceeded }: ZnodeMachineOptions = {}) {
+    const answers = new AnswerWriter();
+    const ignore = (): void => undefined;
+    this.#judge = new Judge(this.#tree, this.#sessions, {
+      unusedContainerMs,
+      onQuotaExceeded: onQuotaExceeded ?? ignore,
+    });
+    this.#applier = new Applier(this.#tree, this.#sessions, answers, this.#events);
+    this.#reader = new Reader(this.#tree, this.#sessions, answers);
+    this.sessions = sessionTable(this.#sessions, this.#judge);
+  }
 
   /** Nodes in the applied tree, the four that every tree has included. */
   get nodeCount(): number {
     return this.#tree.size;
   }
 
-  /** Paths with changes that are prepared and not applied. */
-  get preparedPathCount(): number {
-    return this.#overlay.size;
+  /** Characters of all paths and bytes of all data: ZooKeeper's approximate data size. */
+  get approximateBytes(): number {
+    return this.#tree.approximateBytes;
+  }
+
+  /** Paths and sessions with changes that are prepared and not applied. */
+  get preparedCount(): number {
+    return this.#judge.overlay.size;
+  }
+
+  /** Paths of a session's ephemerals in the applied state, sorted. */
+  ephemeralsOf(session: bigint): readonly string[] {
+    const owned = this.#sessions.get(session)?.ephemerals ?? [];
+    return [...owned].map(({ path }) => path).sort();
   }
 
   prepare(op: number, key: string, content: Uint8Array, context: PrepareContext): Prepared {
     if (op === ZnodeOp.broadcast) return prepareBroadcast(key, content);
-    const problem = checkPath(key);
-    if (problem !== null) return refuse(problem.code, problem.message);
-    switch (op) {
-      case ZnodeOp.create:
-        return this.#prepareCreate(key, content, context);
-      case ZnodeOp.set:
-        return this.#prepareSet(key, content, context);
-      case ZnodeOp.delete:
-        return this.#prepareDelete(key, content, context);
-      default:
-        return refuse("ERR_ZNODE_UNIMPLEMENTED", `operation ${op} is not a write`);
+    if (op === ZnodeOp.createSession) return prepareCreateSession(this.#judge, content, context);
+    if (op === ZnodeOp.closeSession) return prepareCloseSession(this.#judge, content, context);
+    if (isKeyTooLong(key)) return refuse("ERR_ARG_TOO_LARGE", "the path is too long");
+    if (op === ZnodeOp.deleteExpired) return this.#prepareExpired(key, content, context);
+    const prepare = preparations.get(op);
+    if (prepare === undefined) {
+      return refuse("ERR_ZNODE_UNIMPLEMENTED", `operation ${op} is not a write`);
     }
+    const asker = new Asker(content);
+    if (asker.bodyAt === -1) return unreadable();
+    return prepare(this.#judge, { path: key, content, at: asker.bodyAt, asker, context });
   }
 
   discardPrepared(): void {
-    this.#overlay.clear();
+    this.#judge.overlay.clear();
   }
 
   apply(entry: LogEntryMsg): Uint8Array {
-    switch (entry.op) {
-      case ZnodeOp.create: {
-        assertPath(entry);
-        const node = this.#tree.create(entry.key, entry.txnid, decodeWrite(entry.content));
-        this.#release(entry, true);
-        return this.#answers.created(node);
-      }
-      case ZnodeOp.set: {
-        const node = this.#tree.set(entry.key, entry.txnid, decodeWrite(entry.content));
-        this.#release(entry, false);
-        return this.#answers.stat(node);
-      }
-      case ZnodeOp.delete:
-        assertPath(entry);
-        checkDeleteTransaction(entry.content);
-        this.#tree.delete(entry.key, entry.txnid);
-        this.#release(entry, true);
-        return NO_DATA;
-      case ZnodeOp.broadcast:
-        return NO_DATA;
-      default:
-        throw new InvariantError("a committed operation is known", { op: entry.op });
-    }
+    const { txnid } = entry;
+    if (this.#last?.txnid === txnid) return this.#last.answer;
+    const answer = this.#applier.apply(entry);
+    this.#last = { txnid, answer };
+    this.#judge.overlay.release(txnid);
+    this.#events.fire(txnid);
+    return answer;
   }
 
   read(op: number, key: string, content: Uint8Array): ReadResult {
-    const isRead = op === ZnodeOp.get || op === ZnodeOp.exists || op === ZnodeOp.children;
-    if (!isRead) return refuse("ERR_ZNODE_UNIMPLEMENTED", `operation ${op} is not a read`);
-    if (content.length !== 0) return refuse("ERR_ZNODE_BAD_ARGUMENTS", "a read has no content");
-    const problem = checkPath(key);
-    if (problem !== null) return refuse(problem.code, problem.message);
-    const node = this.#tree.get(key);
-    if (node === undefined) return noNode(key);
-    if (op === ZnodeOp.exists) return { ok: true, content: this.#answers.stat(node) };
-    if (op === ZnodeOp.get) return { ok: true, content: this.#answers.data(node) };
-    const list = this.#answers.children(node);
-    if (list === null) return refuse("ERR_ARG_TOO_LARGE", "the list of children is too long");
-    return { ok: true, content: list };
+    return this.#reader.read(op, key, content);
   }
 
   digest(): bigint {
-    return this.#tree.digest();
+    this.#assertWhole();
+    return this.#digest.value();
   }
 
-  beginChanges(options: { readonly full: boolean }): StateChanges {
-    return this.#tree.beginChanges(options.full);
+  beginChanges({ full }: { readonly full: boolean }): StateChanges {
+    this.#assertWhole();
+    const sessions = this.#sessions.beginChanges(full);
+    const nodes = this.#tree.beginChanges(full);
+    return {
+      next: (bytesMax) => {
+        const rows = sessions.next(bytesMax);
+        return rows.length > 0 ? rows : nodes.next(bytesMax);
+      },
+      abandon: () => {
+        sessions.abandon();
+        nodes.abandon();
+      },
+    };
   }
 
   reset(): void {
-    this.#overlay.clear();
+    this.#judge.overlay.clear();
+    this.#sessions.reset();
     this.#tree.reset();
+    this.#last = null;
   }
 
   restore(rows: readonly StateRow[]): void {
-    this.#tree.restore(rows);
-  }
-
-  #prepareCreate(path: string, content: Uint8Array, context: PrepareContext): Prepared {
-    if (content.length < CREATE_HEADER_BYTES) return unreadable();
-    if (content[0] !== 0) {
-      return refuse("ERR_ZNODE_UNIMPLEMENTED", `create mode ${content[0]} is not supported`);
+    for (const row of rows) {
+      if (isSessionRow(row)) this.#sessions.restore(row);
+      else this.#tree.restore(row);
     }
-    if (content.length - CREATE_HEADER_BYTES > ZNODE_DATA_BYTES_MAX) return tooLarge();
-    // As in ZooKeeper: the root has no parent that could be missing, and it is always there.
-    if (path === ROOT) return nodeExists(path);
-    const parentPath = parentPathOf(path);
-    const parent = this.#newest(parentPath);
-    if (parent === undefined) return noNode(parentPath);
-    if (this.#newest(path) !== undefined) return nodeExists(path);
-    if (parentPath === CONFIG_PATH) return reserved(path);
-    const creates = (parent.creates + 1) | 0;
-    this.#overlay.put(parentPath, {
-      exists: true,
-      txnid: context.txnid,
-      version: parent.version,
-      creates,
-      childCount: parent.childCount + 1,
-    });
-    this.#overlay.put(path, {
-      exists: true,
-      txnid: context.txnid,
-      version: 0,
-      creates: 0,
-      childCount: 0,
-    });
-    const decided = { counter: creates, timeMs: context.wallTimeMs };
-    const packed = encodeWrite(this.#transactions, decided, content, CREATE_HEADER_BYTES);
-    return { ok: true, op: ZnodeOp.create, key: path, content: packed };
   }
 
-  #prepareSet(path: string, content: Uint8Array, context: PrepareContext): Prepared {
-    if (content.length < SET_HEADER_BYTES) return unreadable();
-    if (content.length - SET_HEADER_BYTES > ZNODE_DATA_BYTES_MAX) return tooLarge();
-    // Deviation from ZooKeeper: there its ACL protects the configuration (NOAUTH).
-    if (path === CONFIG_PATH) return reserved(path);
-    const node = this.#newest(path);
-    if (node === undefined) return noNode(path);
-    const expected = int32At(content, 0);
-    if (!isVersion(node, expected)) return badVersion(path, expected, node.version);
-    const version = (node.version + 1) | 0;
-    this.#overlay.put(path, {
-      exists: true,
-      txnid: context.txnid,
-      version,
-      creates: node.creates,
-      childCount: node.childCount,
+  expiredNodes(wallTimeMs: number, max: number): readonly string[] {
+    const { unusedContainerMs } = this.#judge.options;
+    const paths: string[] = [];
+    for (const node of this.#tree.expirable()) {
+      if (paths.length >= max) break;
+      if (node.childCount > 0 || !isExpired(node, wallTimeMs, unusedContainerMs)) continue;
+      paths.push(node.path);
+    }
+    return paths;
+  }
+
+  attach(listener: StateListener | null): void {
+    this.#events.attach(listener);
+  }
+
+  #prepareExpired(path: string, content: Uint8Array, context: PrepareContext): Prepared {
+    return prepareDeleteExpired(this.#judge, {
+      path,
+      content,
+      at: 0,
+      asker: new Asker(content),
+      context,
     });
-    const decided = { counter: version, timeMs: context.wallTimeMs };
-    const packed = encodeWrite(this.#transactions, decided, content, SET_HEADER_BYTES);
-    return { ok: true, op: ZnodeOp.set, key: path, content: packed };
   }
 
-  #prepareDelete(path: string, content: Uint8Array, context: PrepareContext): Prepared {
-    if (content.length !== DELETE_BYTES) return unreadable();
-    if (builtIns.has(path)) return reserved(path);
-    const node = this.#newest(path);
-    if (node === undefined) return noNode(path);
-    const expected = int32At(content, 0);
-    if (!isVersion(node, expected)) return badVersion(path, expected, node.version);
-    if (node.childCount > 0) return refuse("ERR_ZNODE_NOT_EMPTY", `${path} has children`);
-    const parentPath = parentPathOf(path);
-    const parent = this.#newest(parentPath);
-    assert(parent !== undefined, "a node has a parent", { path });
-    const { txnid } = context;
-    this.#overlay.put(parentPath, {
-      exists: true,
-      txnid,
-      version: parent.version,
-      creates: parent.creates,
-      childCount: parent.childCount - 1,
-    });
-    this.#overlay.put(path, { exists: false, txnid, version: 0, creates: 0, childCount: 0 });
-    const packed = encodeDeleteTransaction(this.#transactions);
-    return { ok: true, op: ZnodeOp.delete, key: path, content: packed };
+  #assertWhole(): void {
+    this.#tree.assertWhole();
+    this.#sessions.assertWhole();
   }
+}
 
-  /** The node as it will be once everything prepared is applied. */
-  #newest(path: string): NodeView | undefined {
-    const record = this.#overlay.get(path);
-    if (record === undefined) return this.#tree.get(path);
-    return record.exists ? record : undefined;
-  }
-
-  #release(entry: LogEntryMsg, isParentTouched: boolean): void {
-    if (this.#overlay.size === 0) return;
-    this.#overlay.release(entry.key, entry.txnid);
-    if (isParentTouched) this.#overlay.release(parentPathOf(entry.key), entry.txnid);
-  }
+function sessionTable(sessions: Sessions, judge: Judge): SessionTable {
+  return {
+    get count() {
+      return sessions.count;
+    },
+    get: (id) => sessions.get(id),
+    values: () => sessions.values(),
+    isClosing: (id) => judge.overlay.session(id)?.isOpen === false,
+  };
 }
 
 function prepareBroadcast(key: string, content: Uint8Array): Prepared {
@@ -233,42 +216,4 @@ function prepareBroadcast(key: string, content: Uint8Array): Prepared {
     return refuse("ERR_ARG_VALUE", "the key is not well-formed Unicode");
   if (content.length > CONTENT_BYTES_MAX) return tooLarge();
   return { ok: true, op: ZnodeOp.broadcast, key, content };
-}
-
-/** Committed entries were judged before; one with a path that no tree can hold is divergence. */
-function assertPath(entry: LogEntryMsg): void {
-  const isChild = entry.key.length > 1 && entry.key.startsWith("/");
-  assert(isChild, "a transaction names a path below the root", { txnid: entry.txnid });
-}
-
-function isVersion(node: NodeView, expected: number): boolean {
-  return expected === ANY_VERSION || expected === node.version;
-}
-
-function refuse(code: ErrorCode, message: string): Refusal {
-  return { ok: false, code, message };
-}
-
-function noNode(path: string): Refusal {
-  return refuse("ERR_ZNODE_NO_NODE", `there is no node ${path}`);
-}
-
-function nodeExists(path: string): Refusal {
-  return refuse("ERR_ZNODE_NODE_EXISTS", `there is a node ${path}`);
-}
-
-function badVersion(path: string, expected: number, actual: number): Refusal {
-  return refuse("ERR_ZNODE_BAD_VERSION", `${path} has version ${actual}, not ${expected}`);
-}
-
-function reserved(path: string): Refusal {
-  return refuse("ERR_ZNODE_BAD_ARGUMENTS", `${path} is reserved`);
-}
-
-function unreadable(): Refusal {
-  return refuse("ERR_ZNODE_BAD_ARGUMENTS", "the request's content cannot be read");
-}
-
-function tooLarge(): Refusal {
-  return refuse("ERR_ARG_TOO_LARGE", `data has at most ${ZNODE_DATA_BYTES_MAX} bytes`);
 }

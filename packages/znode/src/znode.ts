@@ -1,4 +1,6 @@
 import { TXNID_ZERO, type Txnid } from "@quorate/protocol";
+import { STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
+import { NO_OWNER } from "./create-mode.js";
 import { setMs } from "./stat.js";
 
 export const NO_DATA = new Uint8Array(0);
@@ -25,6 +27,10 @@ export class Znode {
   /** Creates under this node so far: ZooKeeper keeps this and shows `2 x creates - children`. */
   creates = 0;
   childCount = 0;
+  aversion = 0;
+  /** As ZooKeeper's, u64: a session, a container, a time to live, or nobody. */
+  owner: bigint = NO_OWNER;
+  acl: StoredAcl = STORED_OPEN_ACL;
 
   /** Whether the two halves below are the node's part of the digest. */
   isHashed = false;
@@ -38,6 +44,14 @@ export class Znode {
   constructor(path: string, parent: Znode | null) {
     this.path = path;
     this.parent = parent;
+  }
+
+  get rowKey(): string {
+    return this.path;
+  }
+
+  get dataLength(): number {
+    return this.data.length;
   }
 
   adopt(child: Znode): void {
@@ -63,7 +77,8 @@ export function writeStat(node: Znode, view: DataView, at: number): void {
   setMs(view, at + 24, node.mtime);
   view.setInt32(at + 32, node.version);
   view.setInt32(at + 36, Math.imul(node.creates, 2) - node.childCount);
-  // Bytes 40..51, aversion and ephemeralOwner, are zero while there is neither ACL nor session.
+  view.setInt32(at + 40, node.aversion);
+  if (node.owner !== NO_OWNER) view.setBigUint64(at + 44, node.owner);
   view.setInt32(at + 52, node.data.length);
   view.setInt32(at + 56, node.childCount);
   view.setBigUint64(at + 60, node.pzxid);

@@ -7,14 +7,13 @@ import {
   decodeStat,
   encodeCreate,
   encodeDelete,
-  encodeRead,
   encodeSet,
   ZnodeMachine,
   ZnodeOp,
 } from "../src/index.js";
-import { bytes, Driver } from "./harness.js";
+import { bytes, Driver, READ } from "./harness.js";
 
-const NOTHING = encodeRead();
+const NOTHING = new Uint8Array(0);
 
 function hex(content: Uint8Array | null): string | null {
   return content === null ? null : Buffer.from(content).toString("hex");
@@ -41,7 +40,9 @@ function rowsOf(machine: ZnodeMachine): readonly StateRow[] {
 // These values are on disks and on wires: a test that fails here has found an incompatibility.
 describe("golden values", () => {
   test("requests", () => {
-    expect(hex(encodeCreate({ data: bytes("hi") }))).toMatchInlineSnapshot(`"006869"`);
+    expect(hex(encodeCreate({ data: bytes("hi") }))).toMatchInlineSnapshot(
+      `"00000000000000000000006869"`,
+    );
     expect(hex(encodeSet({ data: bytes("hi"), version: 7 }))).toMatchInlineSnapshot(
       `"000000076869"`,
     );
@@ -91,7 +92,7 @@ describe("golden values", () => {
   test("answers", () => {
     const { machine } = scripted();
     const contentOf = (op: number, path: string): string | null => {
-      const result = machine.read(op, path, NOTHING);
+      const result = machine.read(op, path, READ);
       return result.ok ? hex(result.content) : result.code;
     };
     expect(contentOf(ZnodeOp.get, "/a")).toMatchInlineSnapshot(
@@ -112,7 +113,7 @@ describe("answers that were damaged on their way", () => {
   const driver = scripted();
   const created = driver.run(ZnodeOp.create, "/a/b", encodeCreate({ data: bytes("x") }));
   const read = (op: number, path: string): Uint8Array => {
-    const result = driver.machine.read(op, path, NOTHING);
+    const result = driver.machine.read(op, path, READ);
     if (!result.ok) throw new Error(result.code);
     return result.content;
   };
@@ -179,6 +180,8 @@ describe("entries and rows that cannot be", () => {
     for (const fields of impossible) {
       expect(() => machine.apply(entry(fields)), JSON.stringify(fields)).toThrow(/invariant/);
     }
+    // Not a fault of this code, but of a node that was started without what its data need.
+    expect(() => machine.apply(entry({ op: 70 }))).toThrow(/operation 70 .*\(createCustomState\)/);
     expect(machine.digest()).toBe(digest);
     machine.apply(entry({}));
     expect(machine.digest()).not.toBe(digest);

@@ -1,11 +1,30 @@
-import { makeTxnid, type LogEntryMsg, type Prepared, type Txnid } from "@quorate/protocol";
-import { ZnodeMachine } from "../src/index.js";
+import {
+  ANYONE,
+  encodeCaller,
+  makeTxnid,
+  type AuthIdentity,
+  type Caller,
+  type LogEntryMsg,
+  type Prepared,
+  type Txnid,
+} from "@quorate/protocol";
+import { hasCaller, withCaller, ZnodeMachine } from "../src/index.js";
 
 export const T0_MS = 1_700_000_000_000;
+
+/** The content of a read by nobody in particular. */
+export const READ = encodeCaller(ANYONE);
+
+/** The content of a read by a caller. */
+export function readBy(session: bigint | null, ...identities: AuthIdentity[]): Uint8Array {
+  return encodeCaller({ session, identities });
+}
 
 /** A leader's use of the machine: txnids are drawn for what is not refused only. */
 export class Driver {
   readonly machine: ZnodeMachine;
+  /** Whoever asks from now on. */
+  caller: Caller = ANYONE;
   readonly applied: LogEntryMsg[] = [];
   readonly prepared: LogEntryMsg[] = [];
   #counter = 0;
@@ -17,7 +36,8 @@ export class Driver {
   prepare(op: number, key: string, content: Uint8Array): Prepared {
     const txnid = this.#next();
     const wallTimeMs = T0_MS + this.#counter;
-    const prepared = this.machine.prepare(op, key, content, { txnid, wallTimeMs });
+    const request = hasCaller(op) ? withCaller(encodeCaller(this.caller), content) : content;
+    const prepared = this.machine.prepare(op, key, request, { txnid, wallTimeMs });
     if (!prepared.ok) return prepared;
     this.#counter += 1;
     this.prepared.push({ txnid, fid: "1", reqId: 1n, ...entryOf(prepared) });

@@ -1,7 +1,7 @@
 import type { StateChanges, StateRow } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
-import { encodeCreate, encodeDelete, encodeRead, encodeSet, ZnodeOp } from "../src/index.js";
-import { bytes, Driver } from "./harness.js";
+import { encodeCreate, encodeDelete, encodeSet, ZnodeOp } from "../src/index.js";
+import { bytes, Driver, READ } from "./harness.js";
 
 const create = (driver: Driver, path: string): unknown =>
   driver.run(ZnodeOp.create, path, encodeCreate({ data: bytes("old") }));
@@ -101,7 +101,7 @@ describe("an image of changes", () => {
 describe("a write of as many bytes as before", () => {
   test("changes no answer and no row that was given out", () => {
     const driver = imaged();
-    const answer = driver.machine.read(ZnodeOp.get, "/a", encodeRead());
+    const answer = driver.machine.read(ZnodeOp.get, "/a", READ);
     const image = driver.machine.beginChanges({ full: true });
     const row = image.next(2 ** 20).find(({ key }) => new TextDecoder().decode(key) === "/a");
     image.abandon();
@@ -140,7 +140,7 @@ describe("pipelined requests", () => {
     expect(removeLater("/a")).toMatchObject({ code: "ERR_ZNODE_NOT_EMPTY" });
     expect(removeLater("/a/b")).toMatchObject({ ok: true });
     expect(removeLater("/a")).toMatchObject({ ok: true });
-    expect(driver.machine.preparedPathCount).toBe(3);
+    expect(driver.machine.preparedCount).toBe(3);
     driver.applyAll();
     expect(driver.machine.nodeCount).toBe(4);
   });

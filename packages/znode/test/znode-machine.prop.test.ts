@@ -1,20 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  checkPath,
-  decodeChildren,
-  decodeGetResult,
-  encodeRead,
-  ZnodeMachine,
-  ZnodeOp,
-} from "../src/index.js";
-import { Driver, T0_MS } from "./harness.js";
+import { checkPath, decodeChildren, decodeGetResult, ZnodeMachine, ZnodeOp } from "../src/index.js";
+import { Driver, T0_MS, READ } from "./harness.js";
 import { asks, contentOf, Model } from "./model.js";
 
-const NOTHING = encodeRead();
-
 function contentAt(machine: ZnodeMachine, op: number, path: string): Uint8Array {
-  const result = machine.read(op, path, NOTHING);
+  const result = machine.read(op, path, READ);
   if (!result.ok) throw new Error(`${path}: ${result.code}`);
   return result.content;
 }
@@ -72,7 +63,7 @@ describe("against the model", () => {
         }
         driver.applyAll();
         expectEqual(driver.machine, model);
-        expect(driver.machine.preparedPathCount).toBe(0);
+        expect(driver.machine.preparedCount).toBe(0);
       }),
     );
   });
@@ -93,7 +84,7 @@ describe("against the model", () => {
         }
         for (const ask of discarded) disturbed.prepare(ask.op, ask.path, contentOf(ask));
         disturbed.discard();
-        expect(disturbed.machine.preparedPathCount).toBe(0);
+        expect(disturbed.machine.preparedCount).toBe(0);
         for (const ask of after) {
           expect(disturbed.run(ask.op, ask.path, contentOf(ask))).toEqual(
             plain.run(ask.op, ask.path, contentOf(ask)),
@@ -176,7 +167,7 @@ describe("garbage", () => {
         expect(driver.machine.digest()).toBe(digest);
         // What is not refused can be applied.
         if (prepared.ok) driver.applyAll();
-        else expect(driver.machine.preparedPathCount).toBe(0);
+        else expect(driver.machine.preparedCount).toBe(0);
       }),
       { numRuns: 500 },
     );

@@ -93,6 +93,9 @@ it("log verify and dump read the log of a running node", async () => {
     .split("\n")
     .map((line) => (JSON.parse(line) as { key: string }).key);
   expect(keys).toContain("/kept");
+  const lines = (await quorate("log", "dump", directory)).out;
+  expect(lines).toMatch(/^e1:1 +from \d +foundEnsemble +\d+ B {2}""$/m);
+  expect(lines).toMatch(/ from \d +add +\d+ B {2}"\/kept"$/m);
   expect((await quorate("log", "verify", "/no/such/directory")).code).toBe(2);
 });
 

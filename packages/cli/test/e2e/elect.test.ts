@@ -32,7 +32,12 @@ class Talker {
   constructor(args: readonly string[]) {
     // Where what a service of its own would import is found, from wherever the tests are run.
     const cwd = exampleFile("");
-    this.#child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(process.execPath, args, {
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      // The leader of a process group, as a shell's job is.
+      detached: true,
+    });
     let rest = "";
     this.#child.stdout?.on("data", (chunk: Buffer) => {
       const parts = (rest + chunk.toString()).split("\n");
@@ -55,6 +60,11 @@ class Talker {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  signalGroup(signal: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    if (pid !== undefined) process.kill(-pid, signal);
   }
 }
 
@@ -88,6 +98,11 @@ async function memberList(count: number): Promise<string> {
   const ports = await freePorts(count);
   return ports.map((port, index) => `${index + 1}=127.0.0.1:${port}`).join(",");
 }
+
+/** A command that works until it gets SIGTERM, and says both. */
+const WORKING =
+  `trap 'echo "{\\"status\\":\\"ended\\"}"; exit 0' TERM; ` +
+  `echo '{"status":"working"}'; while :; do sleep 0.05; done`;
 
 const isLeading = ({ last }: Talker): boolean =>
   last?.status === "leading" || last?.status === "working";
@@ -190,9 +205,7 @@ describe("quorate elect", () => {
 
   it("runs a command for the leader, and ends it when paused for longer than the lease", async () => {
     const members = await memberList(3);
-    const onTerm = `trap 'echo "{\\"status\\":\\"ended\\"}"; exit 0' TERM`;
-    const command = `echo '{"status":"working"}'; while :; do sleep 0.05; done`;
-    const more = ["--json", "--exec", `${onTerm}; ${command}`];
+    const more = ["--json", "--exec", WORKING];
     const candidates = [1, 2, 3].map((id) => elect(id, members, ...more));
     await until("one works", () => candidates.some((one) => one.has("working")));
     const first = candidates.find((one) => one.has("working"));
@@ -206,6 +219,43 @@ describe("quorate elect", () => {
     const next = candidates.find(isNext);
     next?.signal("SIGKILL");
     await until("its command ends with it", () => next?.has("ended") === true);
+  });
+
+  it.each(["SIGSTOP", "SIGKILL"] as const)(
+    "ends its command when a signal stops its whole process group (%s)",
+    async (signal) => {
+      const members = await memberList(1);
+      const more = ["--json", "--exec", WORKING];
+      const candidate = elect(1, members, ...more);
+      await until("it works", () => candidate.has("working"));
+      candidate.signalGroup(signal);
+      await until("its command ends", () => candidate.has("ended"));
+    },
+  );
+
+  it("starts its command again when it was paused and leads yet", async () => {
+    const members = await memberList(1);
+    const candidate = elect(1, members, "--json", "--exec", WORKING);
+    await until("it works", () => candidate.has("working"));
+    candidate.signal("SIGSTOP");
+    await until("its command ends", () => candidate.has("ended"));
+    candidate.signal("SIGCONT");
+    const working = () => candidate.lines.filter(({ status }) => status === "working");
+    await until("it works again", () => working().length === 2);
+    candidate.signal("SIGTERM");
+    expect(await candidate.exited).toBe(0);
+  });
+
+  it("ends its command when the process is killed that guards it", async () => {
+    const members = await memberList(1);
+    const command = `echo "{\\"status\\":\\"working\\",\\"node\\":$PPID}"; sleep 1000; true`;
+    const candidate = elect(1, members, "--json", "--exec", command);
+    await until("it works", () => candidate.has("working"));
+    const guard = candidate.lines.find(({ status }) => status === "working")?.node ?? 0;
+    process.kill(guard, "SIGKILL");
+    // Its output is open as long as one process of the command lives.
+    expect(await candidate.exited).toBe(3);
+    expect(candidate.err).toContain("the command ended by SIGKILL");
   });
 
   it("ends with its command, and says how that ended", async () => {

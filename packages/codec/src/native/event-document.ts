@@ -25,7 +25,7 @@ export function eventDocument({ txnid, operations }: CommittedEvent): EventDocum
 }
 
 function operationDocument(operation: CommittedOperation): OperationDocument {
-  if (operation.kind === "delete") return operation;
+  if (!("data" in operation)) return operation;
   const { data, ...others } = operation;
   return { ...others, ...printableData(data) };
 }

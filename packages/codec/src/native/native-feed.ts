@@ -97,6 +97,8 @@ function packOperation(operation: CommittedOperation): unknown[] {
       return [OpCode.set, path, operation.data, operation.timeMs, operation.version];
     case "delete":
       return [OpCode.delete, path];
+    case "setAcl":
+      return [OpCode.setAcl, path, operation.version];
     case "broadcast":
       return [OpCode.broadcast, path, operation.data];
   }
@@ -107,6 +109,9 @@ function readOperation(row: unknown): CommittedOperation {
   const [op, path, data, timeMs, version] = row as readonly unknown[];
   if (typeof path !== "string") throw malformed("path");
   if (op === OpCode.delete) return { kind: "delete", path };
+  if (op === OpCode.setAcl && typeof data === "number") {
+    return { kind: "setAcl", path, version: data };
+  }
   if (!(data instanceof Uint8Array)) throw malformed("data");
   if (op === OpCode.broadcast) return { kind: "broadcast", path, data };
   if (typeof timeMs !== "number") throw malformed("time");

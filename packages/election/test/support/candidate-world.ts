@@ -82,8 +82,8 @@ export class CandidateWorld {
   readonly processes = new Map<number, Process>();
   /** Loss-free, 1 ms, until told otherwise. */
   fate: Fate = () => [1];
-  /** After every event: the worst that any checker may look at. */
-  onMoment: () => void = () => undefined;
+  /** After every event, with whose it was: the worst that any checker may look at. */
+  onMoment: (process: Process) => void = () => undefined;
   sent: Flight[] = [];
   readonly #timings: Partial<ElectionTimings>;
   readonly #ballots = new Map<number, (datagram: BallotDatagram) => void>();
@@ -230,7 +230,7 @@ export class CandidateWorld {
 
   #moment(process: Process, task: () => void): void {
     process.run(task);
-    this.onMoment();
+    this.onMoment(process);
   }
 
   #send(from: number, to: number, datagram: Datagram): void {

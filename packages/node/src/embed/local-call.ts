@@ -1,10 +1,12 @@
-import { QuorateError, TXNID_ZERO, type Clock } from "@quorate/protocol";
-import type { TreeAnswer, TreeCall } from "@quorate/znode";
+import { ANYONE, encodeCaller, QuorateError, TXNID_ZERO, type Clock } from "@quorate/protocol";
+import { hasCaller, withCaller, type TreeAnswer, type TreeCall } from "@quorate/znode";
 import { ReadGate } from "../native/read-gate.js";
 import type { ServerHandle } from "../server-handle.js";
 
 /** For one call in this process that names no time of its own. */
 export const LOCAL_CALL_MS = 5000;
+/** The host's own program has no address. */
+const CALLER = encodeCaller(ANYONE);
 
 /**
  * Requests of this very process, without a socket: the server is called. As on a connection, a read
@@ -16,8 +18,9 @@ export function localCall(
   clock: Pick<Clock, "setTimer">,
 ): TreeCall {
   const gate = new ReadGate();
-  return (op, key, content, { linearizable, signal, timeoutMs = LOCAL_CALL_MS }) => {
+  return (op, key, body, { linearizable, signal, timeoutMs = LOCAL_CALL_MS }) => {
     const reads = isRead(op);
+    const content = hasCaller(op) ? withCaller(CALLER, body) : body;
     const run = (): Promise<TreeAnswer> => {
       if (reads) {
         const passed = new Promise<void>((resolve) => gate.passRead(resolve));

@@ -1,6 +1,8 @@
 import type { WebSocket } from "ws";
 import {
   isInternalOpCode,
+  isLeaderOpCode,
+  isSessionOpCode,
   QuorateError,
   TXNID_ZERO,
   type Clock,
@@ -22,6 +24,7 @@ import {
 } from "@quorate/codec";
 import type { Feed } from "../feed/feed.js";
 import type { ServerHandle } from "../server-handle.js";
+import { hasCaller, withCaller } from "@quorate/znode";
 import { ConnectionSubscriptions } from "./connection-subscriptions.js";
 import {
   CLOSE_MS,
@@ -48,6 +51,8 @@ export interface ConnectionDeps {
   readonly logger: Logger;
   readonly meter: Meter;
   readonly budget: PortBudget;
+  /** Who is at the other end, encoded: it goes before the content of each request to the tree. */
+  readonly caller: Uint8Array;
 }
 
 /** WebSocket's names for why a connection ends. */
@@ -190,8 +195,8 @@ export class NativeConnection {
       if (!this.#subscriptions.take(request)) {
         this.#drop(CloseCode.malformed, "closed a client connection: an id is in use", {});
       }
-    } else if (isInternalOpCode(request.op)) {
-      // Those entries decide who votes; only the ensemble itself writes them.
+    } else if (isNodesOwn(request.op)) {
+      // Entries that decide who votes, who has a session and what has expired.
       this.#refuse(request.id, "ERR_SERVER_UNSUPPORTED", "this operation is internal", false);
     } else if (this.#deps.budget.bytes >= PORT_BYTES_MAX) {
       this.#refuse(request.id, "ERR_SERVER_BUSY", "too many requests wait", true);
@@ -206,7 +211,7 @@ export class NativeConnection {
 
   #write(request: NativeRequest): void {
     const write = this.#gate.beginWrite();
-    this.#deps.server.submit(request.op, request.key, request.content).then(
+    this.#deps.server.submit(request.op, request.key, this.#contentOf(request)).then(
       ({ txnid, content }) => {
         this.#reply({ id: request.id, ok: true, txnid, content });
         this.#end(request, 0);
@@ -221,8 +226,8 @@ export class NativeConnection {
   }
 
   #read(request: NativeRequest): void {
-    const { op, key, content, linearizable } = request;
-    this.#deps.server.read(op, key, content, { linearizable }).then(
+    const { op, key, linearizable } = request;
+    this.#deps.server.read(op, key, this.#contentOf(request), { linearizable }).then(
       (answer) => {
         this.#reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: answer });
         this.#end(request, 1);
@@ -232,6 +237,10 @@ export class NativeConnection {
         this.#end(request, 1);
       },
     );
+  }
+
+  #contentOf({ op, content }: NativeRequest): Uint8Array {
+    return hasCaller(op) ? withCaller(this.#deps.caller, content) : content;
   }
 
   #begin(request: NativeRequest, reads: number): void {
@@ -361,6 +370,10 @@ export class NativeConnection {
     this.#replies = [];
     this.#replyBytes = 0;
   }
+}
+
+function isNodesOwn(op: number): boolean {
+  return isInternalOpCode(op) || isLeaderOpCode(op) || isSessionOpCode(op);
 }
 
 function isSubscriptionOp(op: number): boolean {

@@ -1,7 +1,15 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import { QuorateError, type Clock, type Logger, type Meter } from "@quorate/protocol";
+import {
+  ANYONE,
+  encodeCaller,
+  QuorateError,
+  type Caller,
+  type Clock,
+  type Logger,
+  type Meter,
+} from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
@@ -100,9 +108,11 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
   });
   const budget: PortBudget = { bytes: 0 };
   acceptor.on("connection", (socket, request) => {
-    const remote = `${request.socket.remoteAddress ?? "?"}:${request.socket.remotePort ?? 0}`;
+    const { remoteAddress, remotePort } = request.socket;
+    const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
-    const connection = new NativeConnection(socket, { ...deps, logger, budget });
+    const caller = encodeCaller(callerAt(remoteAddress));
+    const connection = new NativeConnection(socket, { ...deps, logger, budget, caller });
     connections.add(connection);
     logger.debug("a client connected");
     socket.once("close", (code) => {
@@ -111,6 +121,13 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
     });
   });
   return acceptor;
+}
+
+/** Known by the address alone. One of the old kind within the new is told as what it is. */
+function callerAt(address: string | undefined): Caller {
+  if (address === undefined) return ANYONE;
+  const id = address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
+  return { session: null, identities: [{ scheme: "ip", id }] };
 }
 
 interface Upgrade {

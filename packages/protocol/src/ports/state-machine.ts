@@ -11,7 +11,7 @@ export type Prepared =
       readonly ok: false;
       readonly code: ErrorCode;
       readonly message: string;
-      /** Which operation of a multi it was that failed. */
+      /** The operation of a multi that was refused, from 0. */
       readonly at?: number;
     };
 
@@ -37,12 +37,12 @@ export interface StateChanges {
   abandon(): void;
 }
 
-/** The sessions of the applied state. */
-export interface SessionSource {
-  readonly size: number;
+/** The open sessions of the applied state. */
+export interface SessionTable {
+  readonly count: number;
   get(id: bigint): SessionInfo | undefined;
-  all(): Iterable<SessionInfo>;
-  /** Prepared to be closed, and not closed yet. */
+  values(): IterableIterator<SessionInfo>;
+  /** Whether its end is prepared and not yet applied: it is gone for whatever comes next. */
   isClosing(id: bigint): boolean;
 }
 
@@ -77,16 +77,16 @@ export interface StateMachine {
   reset(): void;
   /** Loads rows of a checkpoint into an empty state, in any number of calls. */
   restore(rows: readonly StateRow[]): void;
-  /** Default: it has none. */
-  readonly sessions?: SessionSource | undefined;
+
+  readonly sessions: SessionTable;
   /**
-   * Tells what changes, after each transaction is wholly applied; nothing while rows are restored.
-   * At most one listener; null takes it away.
+   * Paths of at most `max` applied nodes that the leader may ask to have deleted
+   * (`OpCode.deleteExpired`): containers that children have left, nodes whose time to live is over.
    */
-  attach?(listener: StateListener | null): void;
+  expiredNodes(wallTimeMs: number, max: number): readonly string[];
   /**
-   * Paths of nodes that are to go by themselves: containers without children, nodes whose time to
-   * live is over. A guess, at most so many: `prepare` judges each deleteExpired again.
+   * At most one; null detaches it. It is told after each transaction is wholly applied, and of
+   * nothing that is restored. It must not throw.
    */
-  expiredNodes?(wallTimeMs: number, max: number): readonly string[];
+  attach(listener: StateListener | null): void;
 }

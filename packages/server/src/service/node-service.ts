@@ -72,7 +72,7 @@ export class NodeService implements Service {
   }
 
   get sessionCount(): number {
-    return this.#machine?.sessions?.size ?? 0;
+    return this.#machine?.sessions.count ?? 0;
   }
 
   attach(listener: ServiceListener): () => void {
@@ -100,7 +100,7 @@ export class NodeService implements Service {
   }
 
   session(id: bigint): SessionInfo | undefined {
-    return this.#machine?.sessions?.get(id);
+    return this.#machine?.sessions.get(id);
   }
 
   touch(session: bigint): void {
@@ -114,16 +114,15 @@ export class NodeService implements Service {
     return this.#events;
   }
 
-  /** For a term of leadership; undefined over a state without sessions. */
+  /** For a term of leadership; undefined over a host of its own. */
   get sessionState(): SessionState | undefined {
     const machine = this.#machine;
-    const sessions = machine?.sessions;
-    if (machine === null || sessions === undefined) return undefined;
+    if (machine === null) return undefined;
     return {
-      sessions,
+      sessions: machine.sessions,
       touches: this.touches,
       listen: (listener) => this.#events.listenWithin(listener),
-      expiredNodes: (wallTimeMs, max) => machine.expiredNodes?.(wallTimeMs, max) ?? [],
+      expiredNodes: (wallTimeMs, max) => machine.expiredNodes(wallTimeMs, max),
     };
   }
 

@@ -9,7 +9,7 @@ import {
   type Clock,
   type Meter,
   type RequestMsg,
-  type SessionSource,
+  type SessionTable,
   type StateListener,
   type Timings,
 } from "@quorate/protocol";
@@ -23,7 +23,7 @@ import type { TouchBuffer } from "./touch-buffer.js";
 
 /** What a leader asks of the state beyond its ActionHandler. */
 export interface SessionState {
-  readonly sessions: SessionSource;
+  readonly sessions: SessionTable;
   /** Heard of at this node, or below it. */
   readonly touches: TouchBuffer;
   /** Returns what ends it. */
@@ -80,7 +80,7 @@ export class LeaderSessions implements SessionKeeper {
     });
     this.#lastLookAt = clock.now();
     this.#step({ kind: "ticked", now: this.#lastLookAt });
-    for (const { id, timeoutMs } of state.sessions.all()) {
+    for (const { id, timeoutMs } of state.sessions.values()) {
       this.#step({ kind: "created", id, timeoutMs });
     }
     this.#stopListening = state.listen({

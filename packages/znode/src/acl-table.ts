@@ -1,0 +1,66 @@
+import { decodeAcl, OPEN_ACL, READ_ACL, type AclEntry } from "./acl.js";
+
+/** An ACL as nodes hold it: many share one. */
+export interface StoredAcl {
+  readonly entries: readonly AclEntry[];
+  /** As in transactions and rows; none for the open one. */
+  readonly bytes: Uint8Array;
+}
+
+export const STORED_OPEN_ACL: StoredAcl = { entries: OPEN_ACL, bytes: new Uint8Array(0) };
+
+/**
+ * `/zookeeper/config` until somebody sets another: ZooKeeper's READ_ACL_UNSAFE. It is written as no
+ * bytes, so that checkpoints of a time before ACLs protect the node, too.
+ */
+export const STORED_CONFIG_ACL: StoredAcl = { entries: READ_ACL, bytes: STORED_OPEN_ACL.bytes };
+
+interface Counted extends StoredAcl {
+  uses: number;
+}
+
+/** The ACLs of the applied nodes, each once. */
+export class AclTable {
+  readonly #byText = new Map<string, Counted>();
+
+  get size(): number {
+    return this.#byText.size;
+  }
+
+  /** One use of the ACL with these bytes, which are copied. Null when they are none. */
+  use(bytes: Uint8Array): StoredAcl | null {
+    if (bytes.length === 0) return STORED_OPEN_ACL;
+    const text = textOf(bytes);
+    const known = this.#byText.get(text);
+    if (known !== undefined) {
+      known.uses += 1;
+      return known;
+    }
+    const entries = decodeAcl(bytes);
+    if (entries === null) return null;
+    const stored: Counted = { entries, bytes: new Uint8Array(bytes), uses: 1 };
+    this.#byText.set(text, stored);
+    return stored;
+  }
+
+  /** One use less. */
+  release(acl: StoredAcl): void {
+    if (acl.bytes.length === 0) return;
+    const text = textOf(acl.bytes);
+    const known = this.#byText.get(text);
+    if (known === undefined) return;
+    known.uses -= 1;
+    if (known.uses === 0) this.#byText.delete(text);
+  }
+
+  clear(): void {
+    this.#byText.clear();
+  }
+}
+
+const latin1 = new TextDecoder("latin1");
+
+/** One character per byte, hence another text for other bytes. */
+function textOf(bytes: Uint8Array): string {
+  return latin1.decode(bytes);
+}

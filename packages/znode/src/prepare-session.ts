@@ -1,0 +1,81 @@
+import { assert, type PrepareContext, type Prepared } from "@quorate/protocol";
+import { ownerKind } from "./create-mode.js";
+import type { Judge } from "./judge.js";
+import { SESSIONS_MAX } from "./limits.js";
+import { ZnodeOp } from "./op.js";
+import { NodeRecord } from "./overlay.js";
+import { parentPathOf, pathBytes } from "./paths.js";
+import { removeNode } from "./prepare-node.js";
+import { noSession, refuse, unreadable } from "./refusals.js";
+import { CLOSE_SESSION_BYTES, CREATE_SESSION_BYTES } from "./requests.js";
+import { int32At, viewOf } from "./stat.js";
+import {
+  CLOSE_SESSION_PATH_BYTES,
+  encodeCloseTransaction,
+  encodeSessionTransaction,
+} from "./transactions.js";
+
+export function prepareCreateSession(
+  judge: Judge,
+  content: Uint8Array,
+  { txnid }: PrepareContext,
+): Prepared {
+  if (content.length !== CREATE_SESSION_BYTES) return unreadable();
+  const id = viewOf(content).getBigUint64(0);
+  // It owns nodes under this number, which must not read as a container's or a time to live's.
+  if (ownerKind(id) !== "session") {
+    return refuse("ERR_ZNODE_BAD_ARGUMENTS", "no session has this id");
+  }
+  if (int32At(content, 8) <= 0) {
+    return refuse("ERR_ZNODE_BAD_ARGUMENTS", "a session has a timeout above 0");
+  }
+  // One that is being closed has its number still: its nodes go before another's can come.
+  if (judge.overlay.session(id) !== undefined || judge.sessions.get(id) !== undefined) {
+    return refuse("ERR_SESSION_EXISTS", "there is a session with this id");
+  }
+  if (judge.sessions.count >= SESSIONS_MAX) {
+    return refuse("ERR_SERVER_BUSY", `there are ${SESSIONS_MAX} sessions`);
+  }
+  judge.overlay.putSession({ id, isOpen: true, ephemeralBytes: 0, txnid });
+  const packed = encodeSessionTransaction(judge.slab, content);
+  return { ok: true, op: ZnodeOp.createSession, key: "", content: packed };
+}
+
+/**
+ * Asked for by a client, or by the leader when the session's time is over. The transaction names
+ * the ephemerals, so that those who follow the log know what it deletes.
+ *
+ * Deviation from ZooKeeper: they go in the order of their paths. There it is the order of a Java
+ * HashSet, which nobody can rely on.
+ */
+export function prepareCloseSession(
+  judge: Judge,
+  content: Uint8Array,
+  context: PrepareContext,
+): Prepared {
+  if (content.length !== CLOSE_SESSION_BYTES) return unreadable();
+  const id = viewOf(content).getBigUint64(0);
+  if (!judge.isOpen(id)) return noSession();
+  const { txnid } = context;
+  const paths = judge.ephemeralsOf(id);
+  const childrenLost = new Map<string, number>();
+  let bytes = 0;
+  for (const path of paths) {
+    const node = judge.newest(path);
+    assert(node?.owner === id, "a session's ephemerals are there", { path });
+    const parentPath = parentPathOf(path);
+    childrenLost.set(parentPath, (childrenLost.get(parentPath) ?? 0) + 1);
+    removeNode(judge, path, node, context);
+    bytes += CLOSE_SESSION_PATH_BYTES + pathBytes(path);
+  }
+  for (const [parentPath, lost] of childrenLost) {
+    const parent = judge.newest(parentPath);
+    assert(parent !== undefined, "a node has a parent", { parentPath });
+    const record = NodeRecord.of(parentPath, parent, txnid);
+    record.childCount -= lost;
+    judge.overlay.put(record);
+  }
+  judge.overlay.putSession({ id, isOpen: false, ephemeralBytes: 0, txnid });
+  const packed = encodeCloseTransaction(judge.slab, { id, paths }, bytes);
+  return { ok: true, op: ZnodeOp.closeSession, key: "", content: packed };
+}

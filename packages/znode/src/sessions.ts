@@ -1,0 +1,179 @@
+import {
+  assert,
+  QuorateError,
+  SESSION_PASSWORD_BYTES,
+  type SessionInfo,
+  type StateChanges,
+  type StateRow,
+} from "@quorate/protocol";
+import { ChangeTracker } from "./changes.js";
+import type { TreeDigest } from "./digest.js";
+import { damaged } from "./row.js";
+import { viewOf } from "./stat.js";
+import type { Znode } from "./znode.js";
+
+/**
+ * A checkpoint's row of a session. Key: u8 1 | u64 id; no path begins so. Value, big-endian:
+ *   u8 format (1) | i32 timeout ms | 16 bytes password
+ */
+const ROW_TAG = 1;
+const KEY_BYTES = 9;
+const ROW_FORMAT = 1;
+const ROW_BYTES = 21;
+export const PASSWORD_BYTES = SESSION_PASSWORD_BYTES;
+
+/** An open session. What a listener or a reader gets is this very object. */
+export class Session implements SessionInfo {
+  readonly id: bigint;
+  readonly rowKey: string;
+  timeoutMs = 0;
+  password: Uint8Array = new Uint8Array(PASSWORD_BYTES);
+  /** Made with the first one: most sessions of some uses have none. */
+  ephemerals: Set<Znode> | null = null;
+  /** Of their paths, as a transaction that closes the session lists them. */
+  ephemeralBytes = 0;
+  hashHigh = 0;
+  hashLow = 0;
+  changedIn = 0;
+  imagedBy = 0;
+
+  constructor(id: bigint) {
+    this.id = id;
+    this.rowKey = keyText(id);
+  }
+}
+
+/** The open sessions of the applied state, their part of its digest and of its images. */
+export class Sessions {
+  readonly #digest: TreeDigest;
+  readonly #byId = new Map<bigint, Session>();
+  /** Named by restored nodes and not restored themselves yet. */
+  readonly #awaited = new Set<Session>();
+  readonly #changes = new ChangeTracker<Session>(
+    { get: (key) => this.#byId.get(idOf(key)), values: () => this.#byId.values() },
+    { rowOf, tombstoneOf },
+  );
+
+  constructor(digest: TreeDigest) {
+    this.#digest = digest;
+  }
+
+  get count(): number {
+    return this.#byId.size;
+  }
+
+  get(id: bigint): Session | undefined {
+    return this.#byId.get(id);
+  }
+
+  values(): IterableIterator<Session> {
+    return this.#byId.values();
+  }
+
+  /** @throws InvariantError when there is one with this id. */
+  open(id: bigint, timeoutMs: number, password: Uint8Array): Session {
+    assert(!this.#byId.has(id), "a session is opened once", { id });
+    const session = new Session(id);
+    session.timeoutMs = timeoutMs;
+    session.password = new Uint8Array(password);
+    this.#changes.beforeCreate(session);
+    this.#byId.set(id, session);
+    this.#hash(session);
+    return session;
+  }
+
+  /** @throws InvariantError when there is none, or it still owns a node. */
+  close(id: bigint): void {
+    const session = this.require(id);
+    const left = session.ephemerals?.size ?? 0;
+    assert(left === 0, "a session closes after its ephemerals are gone", { id, left });
+    this.#changes.beforeDelete(session);
+    this.#digest.subtract(session);
+    this.#byId.delete(id);
+  }
+
+  require(id: bigint): Session {
+    const session = this.#byId.get(id);
+    if (session === undefined) assert(false, "a transaction finds its session", { id });
+    return session;
+  }
+
+  /** The session of a restored node, whose row may come later. */
+  claim(id: bigint): Session {
+    const known = this.#byId.get(id);
+    if (known !== undefined) return known;
+    const session = new Session(id);
+    this.#byId.set(id, session);
+    this.#awaited.add(session);
+    return session;
+  }
+
+  /** @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA. */
+  restore({ key, value }: StateRow): void {
+    if (key.length !== KEY_BYTES) throw damaged("the key of a session");
+    if (value === null) throw damaged("it has no value");
+    if (value[0] !== ROW_FORMAT) {
+      throw new QuorateError("ERR_STORE_SCHEMA", "a row of a session has an unknown format");
+    }
+    if (value.length !== ROW_BYTES) throw damaged("the value of a session");
+    const session = this.claim(viewOf(key).getBigUint64(1));
+    session.timeoutMs = viewOf(value).getInt32(1);
+    session.password = new Uint8Array(value.subarray(5));
+    this.#awaited.delete(session);
+    this.#hash(session);
+  }
+
+  assertWhole(): void {
+    assert(this.#awaited.size === 0, "every restored ephemeral has its session");
+  }
+
+  beginChanges(isFull: boolean): StateChanges {
+    return this.#changes.begin(isFull);
+  }
+
+  reset(): void {
+    for (const session of this.#byId.values()) {
+      if (!this.#awaited.has(session)) this.#digest.subtract(session);
+    }
+    this.#byId.clear();
+    this.#awaited.clear();
+    this.#changes.reset();
+  }
+
+  #hash(session: Session): void {
+    const { key, value } = rowOf(session);
+    this.#digest.addRow(session, key, value);
+  }
+}
+
+export function isSessionRow({ key }: StateRow): boolean {
+  return key[0] === ROW_TAG;
+}
+
+function rowOf(session: Session): { readonly key: Uint8Array; readonly value: Uint8Array } {
+  const value = new Uint8Array(ROW_BYTES);
+  value[0] = ROW_FORMAT;
+  new DataView(value.buffer).setInt32(1, session.timeoutMs);
+  value.set(session.password, 5);
+  return { key: keyBytes(session.rowKey), value };
+}
+
+function tombstoneOf(rowKey: string): StateRow {
+  return { key: keyBytes(rowKey), value: null };
+}
+
+/** The key's bytes as characters, so that they index a map. */
+function keyText(id: bigint): string {
+  const bytes = new Uint8Array(KEY_BYTES);
+  bytes[0] = ROW_TAG;
+  new DataView(bytes.buffer).setBigUint64(1, id);
+  return String.fromCharCode(...bytes);
+}
+
+function keyBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function idOf(text: string): bigint {
+  return viewOf(keyBytes(text)).getBigUint64(1);
+}
