@@ -202,7 +202,9 @@ export class Leader {
       this.#custom.take(fid, request);
     } else {
       const error = this.#deps.sessions?.judge(fid, request) ?? null;
-      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, this.#maker.end);
+      // It rests on who leads, and on no transaction.
+      const { mark } = this.#tracker;
+      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, mark);
       else if (this.#maker.add(fid, request)) this.#scheduleFlush();
       else refuse("ERR_SERVER_BUSY", "leader's queue is full");
     }

@@ -34,6 +34,10 @@ export function createContent(
   return withCaller(callerOf(session), request);
 }
 
+export function readContent(): Uint8Array {
+  return READ;
+}
+
 export function deleteContent(): Uint8Array {
   return withCaller(callerOf(null), encodeDelete());
 }
