@@ -1,4 +1,4 @@
-import { fidOf } from "@quorate/protocol";
+import { counterOf, epochOf, fidOf } from "@quorate/protocol";
 import type { Identity, LogPosition, NodeId, PeerMsg, PeerPipe, Txnid } from "@quorate/protocol";
 import type { ObserverQueue } from "./observer-queue.js";
 
@@ -40,6 +40,19 @@ export class PeerList {
 
   get(pipe: PeerPipe): Member | undefined {
     return this.#members.get(pipe.pipeId);
+  }
+
+  /**
+   * How many entries of a log that ends there a follower lacks on its disk. It joined with all that
+   * is of earlier epochs, and counters have no gaps, so the difference is their number.
+   */
+  lagOf(pipe: PeerPipe, logEnd: Txnid): number | null {
+    const member = this.get(pipe);
+    if (member === undefined || member.isWatcher) return null;
+    const { acceptedUpTo } = member;
+    if (acceptedUpTo >= logEnd) return 0;
+    const isSameEpoch = epochOf(acceptedUpTo) === epochOf(logEnd);
+    return counterOf(logEnd) - (isSameEpoch ? counterOf(acceptedUpTo) : 0);
   }
 
   add(member: Member): void {

@@ -73,6 +73,25 @@ describe("ordering writes", () => {
     expect(host.commits).toEqual([]);
   });
 
+  test("tells how much of its log each follower has not accepted, counted or not", () => {
+    const { join, write, accept, persist, leader, observe } = leaderOf(3);
+    const [two, three] = [join(2), join(3, false)];
+    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([0, 0]);
+    write(1, 2, 3);
+    write(4);
+    persist();
+    // What it joined with is of an earlier epoch.
+    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([4, 4]);
+    accept(two, txnid(3));
+    accept(three, txnid(4));
+    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([1, 0]);
+    // Who has not joined yet, and a watcher, say nothing of their disks.
+    const [joining, watcher] = [new FakePipe(4), new FakePipe(9)];
+    observe(joining, new ObserverQueue());
+    leader.addWatcher(watcher, { txnid: txnid(4), chain: 0n as never });
+    expect([leader.lagOf(joining), leader.lagOf(watcher)]).toEqual([null, null]);
+  });
+
   test("an accept that is no batch boundary closes the pipe and harms nobody", () => {
     const { join, write, accept, persist, host, stepDowns } = leaderOf(3);
     const pipe = join(2);

@@ -101,6 +101,7 @@ export class FakePipe implements PeerPipe {
   sent: PeerMsg[] = [];
   readonly pipeId: number;
   readonly peer: NodeId;
+  readonly queuedBytes = 0;
   closed: QuorateError | null = null;
   static #lastId = 0;
 

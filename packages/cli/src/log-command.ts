@@ -29,7 +29,8 @@ async function dump(args: LogArgs, io: Io): Promise<ExitCode> {
   return ExitCode.done;
 }
 
-function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
+/** Of one entry, in JSON. */
+export function printableEntry({ txnid, fid, reqId, op, key, content }: LogEntryMsg) {
   return {
     txnid: formatTxnid(txnid),
     fid,

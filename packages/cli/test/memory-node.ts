@@ -76,7 +76,7 @@ export class MemoryServer implements ServerHandle {
   }
 
   pressure() {
-    return { pendingRequests: 0, oldestWriteMs: 0 };
+    return { pendingRequests: 0, oldestWriteMs: 0, peers: [] };
   }
 
   fail(error: QuorateError): void {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { run } from "../src/index.js";
 import { startMemoryNode, TestIo, type MemoryNode } from "./memory-node.js";
 
@@ -20,7 +20,7 @@ async function quorate(...args: string[]): Promise<number> {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  await vi.waitUntil(condition, { interval: 1, timeout: 20_000 });
 }
 
 describe("quorate watch", () => {

@@ -16,6 +16,8 @@ export interface Call {
   settled: boolean;
   /** It has left on a connection that may still answer. */
   sent: boolean;
+  /** On that connection. */
+  id: number;
 }
 
 export interface Answer {

@@ -105,11 +105,22 @@ function checkServers(servers: readonly string[]): void {
     throw new QuorateError("ERR_ARG_VALUE", `servers: 1..${SERVERS_MAX} are needed`);
   }
   for (const server of servers) {
-    if (!/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/.test(server)) {
+    if (!isAddress(server)) {
       const what = `a server is written like "127.0.0.1:4181", not ${JSON.stringify(server)}`;
       throw new QuorateError("ERR_ARG_VALUE", what.slice(0, 200), {
         details: { server: server.slice(0, 200) },
       });
     }
+  }
+}
+
+/** Written like an address, and one of which a URL can be made: then every socket can be. */
+function isAddress(server: string): boolean {
+  if (!/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]@?#]+):\d{1,5}$/.test(server)) return false;
+  try {
+    return new URL(`ws://${server}`).pathname === "/";
+  } catch {
+    // A port above 65535, an IPv6 address that is none, a bad escape.
+    return false;
   }
 }

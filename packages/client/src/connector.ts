@@ -16,8 +16,10 @@ export class Connector {
   readonly #events: ConnectorEvents;
   #next: number;
   #failures = 0;
+  #turnedAway = 0;
   #timer: Timer | null = null;
   #attempt: ClientSocket | null = null;
+  #attemptTimer: Timer | null = null;
   /** Why each server did not open, for the error of a request that never left. */
   readonly #reasons = new Map<string, string>();
 
@@ -41,11 +43,12 @@ export class Connector {
 
   start(): void {
     if (this.isBusy) return;
-    if (this.#failures < this.#servers.length) {
+    const tries = Math.max(this.#failures, this.#turnedAway - 1);
+    if (tries < this.#servers.length) {
       this.#open();
       return;
     }
-    const rounds = Math.floor(this.#failures / this.#servers.length) - 1;
+    const rounds = Math.floor(tries / this.#servers.length) - 1;
     const pause = Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** Math.min(rounds, 10));
     this.#timer = this.#ambient.clock.setTimer(pause * (0.5 + this.#ambient.random() / 2), () => {
       this.#timer = null;
@@ -56,6 +59,7 @@ export class Connector {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#attemptTimer?.cancel();
     const attempt = this.#attempt;
     this.#attempt = null;
     attempt?.close();
@@ -64,6 +68,19 @@ export class Connector {
   /** A server answered: the next loss is followed by attempts without a pause again. */
   succeeded(): void {
     this.#failures = 0;
+  }
+
+  /**
+   * A server that answers did not take something on and is left for another. Once all have, the
+   * next is tried after a pause, although the connections themselves were good.
+   */
+  turnedAway(): void {
+    this.#turnedAway += 1;
+  }
+
+  /** The connection has lasted. */
+  kept(): void {
+    this.#turnedAway = 0;
   }
 
   unreachable(): QuorateError {
@@ -75,19 +92,36 @@ export class Connector {
     );
   }
 
+  /** Not at once: whoever asked for a connection is still at it. */
+  #startSoon(): void {
+    this.#timer = this.#ambient.clock.setTimer(0, () => {
+      this.#timer = null;
+      this.start();
+    });
+  }
+
   #open(): void {
     const server = this.#servers[this.#next % this.#servers.length] ?? "";
     this.#next += 1;
     // A server that opens and closes again is no better than one that does not open.
     this.#failures += 1;
+    let socket: ClientSocket;
+    try {
+      socket = this.#openSocket(`ws://${server}`, NATIVE_SUBPROTOCOL);
+    } catch (error) {
+      // A page that came over https may not open ws at all; a proxy agent may not be configured.
+      this.#reasons.set(server, error instanceof Error ? error.message : String(error));
+      this.#startSoon();
+      return;
+    }
     let why = "the connection was closed";
-    const socket = this.#openSocket(`ws://${server}`, NATIVE_SUBPROTOCOL);
     socket.binaryType = "arraybuffer";
     this.#attempt = socket;
     const timer = this.#ambient.clock.setTimer(CONNECT_MS, () => {
       why = `no answer within ${CONNECT_MS} ms`;
       settle(false);
     });
+    this.#attemptTimer = timer;
     const settle = (isOpen: boolean): void => {
       timer.cancel();
       if (this.#attempt !== socket) return;

@@ -20,6 +20,12 @@ export const REFUSALS_MAX = 5;
 export const PING_AFTER_MS = 1000;
 /** And this long after the question it is given up. */
 export const SILENCE_MS_MAX = 2000;
+/** A client that leaves its server waits so long for what is still to be answered there. */
+export const LEAVE_MS_MAX = 2000;
+/** A connection that lasted so long was no mistake: servers that turned it away are forgotten. */
+export const KEPT_MS = 1000;
+/** For the other side to take part in closing. Then the connection is cut. */
+export const CLOSE_MS = 1000;
 export const REQUEST_TIMEOUT_MS = 5000;
 /** The longest that a call may be told to wait, which is what a timer can count. ERR_ARG_VALUE. */
 export const TIMEOUT_MS_MAX = 2 ** 31 - 1;

@@ -50,6 +50,8 @@ export class Link {
   #isDown = false;
   #heardAt: number;
   #pingedAt: number | null = null;
+  /** Something was given up since this server was last heard: it may be silent. */
+  #isOwed = false;
   /**
    * Whether this server is known to have applied all that this client has seen. Until then reads
    * are made linearizable, so that a move to a server that lags shows no older state
@@ -83,9 +85,17 @@ export class Link {
   send(call: Call): void {
     const id = this.#drawId();
     call.sent = true;
+    call.id = id;
     this.#inFlight.set(id, call);
     const linearizable = call.linearizable || (!call.isWrite && !this.isCaughtUp);
     this.#queue({ id, op: call.op, key: call.key, content: call.content, linearizable });
+  }
+
+  /** Nobody waits for this one any more; should its answer come, it means nothing. */
+  giveUp(call: Call): void {
+    if (this.#inFlight.get(call.id) !== call) return;
+    this.#inFlight.delete(call.id);
+    this.#isOwed = true;
   }
 
   subscribe(subscription: Subscription): void {
@@ -114,7 +124,7 @@ export class Link {
 
   /** Looks for silence while answers or events are due. */
   sweep(now: number): void {
-    if (this.#inFlight.size === 0 && this.#subscriptions.size === 0) {
+    if (this.#inFlight.size === 0 && this.#subscriptions.size === 0 && !this.#isOwed) {
       this.#heardAt = now;
       this.#pingedAt = null;
     } else if (this.#pingedAt === null) {
@@ -171,6 +181,7 @@ export class Link {
     if (this.#isDown) return;
     this.#heardAt = this.#ambient.clock.now();
     this.#pingedAt = null;
+    this.#isOwed = false;
     let messages: NativeMessage[];
     try {
       if (!(data instanceof ArrayBuffer)) throw new TypeError("a text frame");

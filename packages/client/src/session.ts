@@ -11,6 +11,8 @@ import { Connector } from "./connector.js";
 import { Link } from "./link.js";
 import { Subscription } from "./subscription.js";
 import {
+  KEPT_MS,
+  LEAVE_MS_MAX,
   OUTSTANDING_BYTES_MAX,
   OUTSTANDING_MAX,
   REFUSALS_MAX,
@@ -60,11 +62,12 @@ export class Session {
   /** Not sent, in order. */
   #waiting: Call[] = [];
   #link: Link | null = null;
+  #linkedAt = 0;
   #sweeper: Timer | null = null;
   #retry: Timer | null = null;
   #refusals = 0;
   /** Set to leave a server that does not take requests on, once its answers are in. */
-  #isLeaving = false;
+  #leavingSince: number | null = null;
   #hasSeenState = false;
   #isClosed = false;
 
@@ -94,6 +97,7 @@ export class Session {
         reject,
         settled: false,
         sent: false,
+        id: 0,
       };
       this.#calls.set(call, call);
       this.#bytes += bytesOf(call);
@@ -168,7 +172,7 @@ export class Session {
       this.#connector.start();
       return;
     }
-    if (this.#isLeaving || this.#retry !== null) return;
+    if (this.#leavingSince !== null || this.#retry !== null) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const call of waiting) if (!call.settled) this.#link.send(call);
@@ -182,7 +186,8 @@ export class Session {
 
   #onOpen(socket: ClientSocket, server: string): void {
     this.#refusals = 0;
-    this.#isLeaving = false;
+    this.#leavingSince = null;
+    this.#linkedAt = this.#ambient.clock.now();
     const link = new Link(socket, { server, isCaughtUp: !this.#hasSeenState }, this.#ambient, {
       onAnswer: (call, txnid, content) => this.#onAnswer(call, txnid, content),
       onRefused: (call, error) => this.#onRefused(call, error),
@@ -215,10 +220,10 @@ export class Session {
       this.#refusals += 1;
       if (error.code === "ERR_SERVER_CLOSED") {
         // It stops, and says so before it closes the connection: nothing to wait for here.
-        this.#isLeaving = true;
+        this.#leave();
       } else {
         if (this.#refusals >= REFUSALS_MAX && error.code !== "ERR_SERVER_BUSY") {
-          this.#isLeaving = true;
+          this.#leave();
         }
         this.#retryLater();
       }
@@ -237,12 +242,12 @@ export class Session {
         this.#endSubscription(subscription, end);
         return;
       }
-      this.#isLeaving = true;
+      this.#leave();
     } else if (NOT_TAKEN_ON.has(error.code)) {
       this.#refusals += 1;
       // One that had begun ends so when this server falls behind the others.
       const isBehind = subscription.hasBegun || this.#refusals >= REFUSALS_MAX;
-      if (isBehind || error.code === "ERR_SERVER_CLOSED") this.#isLeaving = true;
+      if (isBehind || error.code === "ERR_SERVER_CLOSED") this.#leave();
       else this.#retryLater();
     } else {
       this.#endSubscription(subscription, error);
@@ -298,8 +303,16 @@ export class Session {
     });
   }
 
+  #leave(): void {
+    this.#leavingSince ??= this.#ambient.clock.now();
+  }
+
+  /** Once everything that somebody waits for is answered; or after a while: others wait, too. */
   #leaveIfDone(): void {
-    if (!this.#isLeaving || this.#link === null || this.#link.inFlightCount > 0) return;
+    if (this.#leavingSince === null || this.#link === null) return;
+    const isLate = this.#ambient.clock.now() - this.#leavingSince >= LEAVE_MS_MAX;
+    if (this.#link.inFlightCount > 0 && !isLate) return;
+    this.#connector.turnedAway();
     this.#link.close(`${this.#link.server} takes no requests on`);
   }
 
@@ -315,10 +328,13 @@ export class Session {
   #sweep(): void {
     const now = this.#ambient.clock.now();
     this.#link?.sweep(now);
+    const isKept = this.#link !== null && this.#leavingSince === null;
+    if (isKept && now - this.#linkedAt >= KEPT_MS) this.#connector.kept();
     for (const call of this.#calls.values()) {
       if (now >= call.deadline) this.#settle(call, this.#timeoutOf(call));
     }
     this.#waiting = this.#waiting.filter((call) => !call.settled);
+    this.#leaveIfDone();
     for (const subscription of this.#subscriptions) {
       if (subscription.hasBegun || now < subscription.deadline) continue;
       this.#endSubscription(subscription, this.#lateError());
@@ -359,6 +375,7 @@ export class Session {
 
   #forget(call: Call): void {
     call.settled = true;
+    if (call.sent) this.#link?.giveUp(call);
     this.#calls.delete(call);
     this.#bytes -= bytesOf(call);
   }

@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
+import { vi } from "vitest";
 import { WebSocketServer, type WebSocket } from "ws";
 import {
   QuorateError,
@@ -23,6 +24,9 @@ import {
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
+
+/** No wait of these tests takes so long on the slowest of machines. */
+const UNTIL_MS_MAX = 20_000;
 
 export type Answering = (request: NativeRequest) => Uint8Array | QuorateError | "later";
 
@@ -165,7 +169,7 @@ export function refusal(code: ErrorCode): QuorateError {
   return new QuorateError(code, "as told");
 }
 
-/** Resolves once `condition` holds; the test's own time limit bounds it. */
+/** Resolves once `condition` holds: a look each millisecond leaves the processor to the others. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  await vi.waitUntil(condition, { interval: 1, timeout: UNTIL_MS_MAX });
 }

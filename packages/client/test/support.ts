@@ -6,6 +6,7 @@ import {
   type ClientOptions,
   type QuorateClient,
 } from "../src/index.js";
+import { until } from "./fake-endpoint.js";
 
 /** Real turns, and time that runs when told to: timers run at once when it does. */
 export class TestClock implements Pick<Clock, "now" | "setTimer" | "defer"> {
@@ -19,6 +20,10 @@ export class TestClock implements Pick<Clock, "now" | "setTimer" | "defer"> {
     const timer = { at: this.#now + ms, callback };
     this.#timers.add(timer);
     return { cancel: () => void this.#timers.delete(timer) };
+  }
+
+  get timerCount(): number {
+    return this.#timers.size;
   }
 
   advance(ms: number): void {
@@ -41,6 +46,18 @@ export function openClient(
   const clock = new TestClock();
   const client = createClient(options, { ...deps, ambient: { clock, random: () => 0 } });
   return { ...client, clock, [Symbol.dispose]: () => client.close() };
+}
+
+/** Lets the client's time pass in steps, a turn or more each, until `condition` holds. */
+export async function passUntil(
+  { clock }: { readonly clock: TestClock },
+  condition: () => boolean,
+  stepMs: number,
+): Promise<void> {
+  await until(() => {
+    clock.advance(stepMs);
+    return condition();
+  });
 }
 
 /** A name service with one address, which may move, and how often each name was asked for. */

@@ -85,7 +85,7 @@ export function toFields(m: PeerMsg): readonly unknown[] {
     case "heartbeat":
       return [K.heartbeat, m.round, m.answer, writeTouches(m.touches)];
     case "history":
-      return [K.history, m.batch.bytes];
+      return [K.history, m.committed, m.batch.bytes];
     case "inform":
       return [K.inform, m.batch.bytes];
     case "abort":
@@ -203,7 +203,14 @@ const readersByKind: Readonly<Record<PeerMsgKind, Reader>> = {
     arity: 2,
     read: (f) => ({ kind: "streamBegin", after: readPosition(f[1], f[2]) }),
   },
-  history: { arity: 1, read: (f, hash) => ({ kind: "history", batch: readBatch(f[1], hash) }) },
+  history: {
+    arity: 2,
+    read: (f, hash) => ({
+      kind: "history",
+      committed: readTxnid(f[1]),
+      batch: readBatch(f[2], hash),
+    }),
+  },
   snapshotBegin: {
     arity: 4,
     read: (f) => ({

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { PeerMsgKind } from "@quorate/protocol";
+import { PROTOCOL_VERSION, type PeerMsgKind } from "@quorate/protocol";
 import {
   decodeDatagram,
   decodeFrame,
@@ -21,17 +21,25 @@ import {
   SAMPLE_MESSAGES,
 } from "./samples.js";
 
+interface Golden {
+  readonly frames: Record<PeerMsgKind, string>;
+  readonly datagram: string;
+  readonly lease: string;
+  readonly handshakes: Record<HandshakeMsg["kind"], string>;
+}
+
 /** Written once by scripts/write-golden.ts of this package; a change here is a new version. */
-const golden = JSON.parse(readFileSync(new URL("golden/v1.json", import.meta.url), "utf8")) as {
-  frames: Record<PeerMsgKind, string>;
-  datagram: string;
-  lease: string;
-  handshakes: Record<HandshakeMsg["kind"], string>;
-};
+function goldenOf(version: number): Golden {
+  const file = new URL(`golden/v${version}.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, "utf8")) as Golden;
+}
+
+const golden = goldenOf(PROTOCOL_VERSION);
+const earlier = Array.from({ length: PROTOCOL_VERSION - 1 }, (_, i) => i + 1);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const unhex = (text: string): Uint8Array => Buffer.from(text, "hex");
 
-describe("golden bytes of version 1", () => {
+describe(`golden bytes of version ${PROTOCOL_VERSION}`, () => {
   test.each(Object.values(SAMPLE_MESSAGES))("$kind is written and read as ever", (message) => {
     expect(hex(encodeFrame([message]))).toBe(golden.frames[message.kind]);
     const read = decodeFrame(unhex(golden.frames[message.kind]), chainHash);
@@ -51,5 +59,24 @@ describe("golden bytes of version 1", () => {
   test.each(Object.values(SAMPLE_HANDSHAKES))("$kind is written and read as ever", (message) => {
     expect(hex(encodeHandshake(message))).toBe(golden.handshakes[message.kind]);
     expect(plain(decodeHandshake(unhex(golden.handshakes[message.kind])))).toEqual(plain(message));
+  });
+});
+
+describe.each(earlier)("bytes of version %i", (version) => {
+  const old = goldenOf(version);
+  const details = { own: PROTOCOL_VERSION, peer: version };
+  const refused = expect.objectContaining({ code: "ERR_PROTOCOL_VERSION", details }) as Error;
+
+  test.each(Object.entries(old.frames))("%s is told by its version", (_kind, bytes) => {
+    expect(() => decodeFrame(unhex(bytes), chainHash)).toThrow(refused);
+  });
+
+  test.each(Object.entries(old.handshakes))("so is a %s", (_kind, bytes) => {
+    expect(() => decodeHandshake(unhex(bytes))).toThrow(refused);
+  });
+
+  test("so are datagrams", () => {
+    expect(() => decodeDatagram(unhex(old.datagram))).toThrow(refused);
+    expect(() => decodeLeaseDatagram(unhex(old.lease))).toThrow(refused);
   });
 });

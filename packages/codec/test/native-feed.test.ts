@@ -24,6 +24,7 @@ const operations: fc.Arbitrary<CommittedOperation> = fc.oneof(
   fc.record({ kind: fc.constant("create" as const), path, data, timeMs: time }),
   fc.record({ kind: fc.constant("set" as const), path, data, timeMs: time, version: int32 }),
   fc.record({ kind: fc.constant("delete" as const), path }),
+  fc.record({ kind: fc.constant("setAcl" as const), path, version: int32 }),
   fc.record({ kind: fc.constant("broadcast" as const), path, data }),
 );
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   FRAME_BYTES_MAX,
   FRAME_MESSAGES_MAX,
+  PROTOCOL_VERSION,
   QuorateError,
   TOUCHES_PER_HEARTBEAT_MAX,
 } from "@quorate/protocol";
@@ -29,14 +30,15 @@ import {
 const decodeError = expect.objectContaining({ code: "ERR_PROTOCOL_DECODE" }) as Error;
 const versionError = expect.objectContaining({ code: "ERR_PROTOCOL_VERSION" }) as Error;
 const packr = new Packr({ useRecords: false });
-const frame = (body: unknown): Uint8Array => Uint8Array.from([1, ...packr.pack(body)]);
+const frame = (body: unknown): Uint8Array =>
+  Uint8Array.from([PROTOCOL_VERSION, ...packr.pack(body)]);
 const read = (bytes: Uint8Array): unknown => decodeFrame(bytes, chainHash);
 
 describe("a frame that is not ours", () => {
   test("an empty one is malformed, another version is named as such", () => {
     expect(() => read(new Uint8Array())).toThrow(decodeError);
     const bytes = Uint8Array.from(encodeFrame([SAMPLE_MESSAGES.commit]));
-    bytes[0] = 2;
+    bytes[0] = PROTOCOL_VERSION + 1;
     expect(() => read(bytes)).toThrow(versionError);
   });
 
@@ -97,7 +99,7 @@ describe("a frame that is not ours", () => {
   ])("a huge declared length of %s allocates nothing", (_, body) => {
     const before = process.memoryUsage();
     for (let i = 0; i < 1000; i += 1) {
-      expect(() => read(Uint8Array.from([1, ...body]))).toThrow(decodeError);
+      expect(() => read(Uint8Array.from([PROTOCOL_VERSION, ...body]))).toThrow(decodeError);
     }
     const after = process.memoryUsage();
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(8 * 1024 * 1024);
@@ -106,7 +108,7 @@ describe("a frame that is not ours", () => {
 
   test("deep nesting does not exhaust the stack", () => {
     const bytes = new Uint8Array(1_000_000).fill(0x91);
-    bytes[0] = 1;
+    bytes[0] = PROTOCOL_VERSION;
     expect(() => read(bytes)).toThrow(decodeError);
   });
 

@@ -43,7 +43,7 @@ export const SAMPLE_MESSAGES: { readonly [K in PeerMsgKind]: Extract<PeerMsg, { 
   epochAck: { kind: "epochAck", lastLogged: position, currentEpoch: toEpoch(3), uncounted: true },
   truncate: { kind: "truncate", after: position },
   streamBegin: { kind: "streamBegin", after: LOG_START },
-  history: { kind: "history", batch: sampleBatch() },
+  history: { kind: "history", batch: sampleBatch(), committed: makeTxnid(2, 9) },
   snapshotBegin: {
     kind: "snapshotBegin",
     snapshot: { position, digest: 2n ** 64n - 1n, members: [[toNodeId(1), identity]] },

@@ -130,6 +130,13 @@ export class FeedSetup {
     return sink;
   }
 
+  /** As {@link subscribe} of a running node does it. */
+  subscribeInProcess(prefix: string, after: Txnid | null): TestSink {
+    const sink = new TestSink();
+    sink.handle = this.feed.subscribe({ prefix, after, staysUnserved: true }, sink);
+    return sink;
+  }
+
   /** One committed batch of creates. */
   create(...paths: readonly string[]): Txnid {
     return this.log.append(

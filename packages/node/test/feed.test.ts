@@ -1,5 +1,12 @@
 import { describe, expect, it, vi } from "vitest";
-import { makeTxnid, QuorateError, toIdentity, TXNID_ZERO, OpCode } from "@quorate/protocol";
+import {
+  makeTxnid,
+  OpCode,
+  QuorateError,
+  toIdentity,
+  TXNID_ZERO,
+  type CommittedEvent,
+} from "@quorate/protocol";
 import {
   AHEAD_MS_MAX,
   IN_FLIGHT_BYTES_MAX,
@@ -9,7 +16,27 @@ import {
   UNSERVED_MS_MAX,
 } from "../src/feed/limits.js";
 import { encodeEvents } from "@quorate/codec";
+import { Page } from "../src/feed/page.js";
 import { FeedSetup, type TestSink } from "./feed-support.js";
+
+describe("a page", () => {
+  it("keeps no more in memory than its own bytes when it is encoded", () => {
+    const eventOf = (bytes: number): CommittedEvent => ({
+      txnid: makeTxnid(1, 1),
+      operations: [{ kind: "broadcast", path: "a", data: new Uint8Array(bytes) }],
+    });
+    // The encoder writes into what the largest so far needed, and hands out pieces of it.
+    encodeEvents([eventOf(1_000_000)]);
+    const pages = Array.from({ length: 10 }, () => {
+      const page = new Page(TXNID_ZERO, makeTxnid(1, 1), [eventOf(10)]);
+      return page.encodedBy(encodeEvents);
+    });
+    const kept = new Set(pages.map(({ buffer }) => buffer));
+    const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(bytes).toBeLessThan(10 * 100);
+    expect(pages[9]).toEqual(new Uint8Array(encodeEvents([eventOf(10)])));
+  });
+});
 
 describe("the feed of committed entries", () => {
   it("gives what lies below a prefix, in whole components", async () => {
@@ -117,6 +144,20 @@ describe("the feed of committed entries", () => {
     await setup.clock.pass(AHEAD_MS_MAX + 1000);
     expect(ahead.error).toBeNull();
     expect(lost.error).toMatchObject({ code: "ERR_ARG_TXNID", retryable: false });
+  });
+
+  it("does not say that there is no such txnid before its node has served, in-process either", async () => {
+    const setup = new FeedSetup();
+    setup.isServing = false;
+    const sink = setup.subscribeInProcess("", makeTxnid(1, 3));
+    await setup.clock.pass(5 * AHEAD_MS_MAX);
+    expect(sink.error).toBeNull();
+    setup.create("/a", "/b", "/c", "/d");
+    setup.isServing = true;
+    const lost = setup.subscribeInProcess("", makeTxnid(9, 3));
+    await setup.clock.pass(AHEAD_MS_MAX + 1000);
+    expect(sink.paths()).toEqual(["/d"]);
+    expect(lost.error).toMatchObject({ code: "ERR_ARG_TXNID" });
   });
 
   it("serves history without a leader for a while, and does not begin with now", async () => {

@@ -74,7 +74,16 @@ describe("a node's metrics", () => {
         ready: true,
         waitingFor: [],
       },
-      pressure: { pendingRequests: 4, oldestWriteMs: 1500 },
+      pressure: {
+        pendingRequests: 4,
+        oldestWriteMs: 1500,
+        peers: [
+          { peer: toNodeId(1), queueBytes: 100, lagEntries: 7 },
+          { peer: toNodeId(3), queueBytes: 30, lagEntries: null },
+          // Its newer connection, which has not joined yet.
+          { peer: toNodeId(1), queueBytes: 5, lagEntries: null },
+        ],
+      },
       connections: 9,
       feed: { subscriptionCount: 3, inFlightBytes: 2048 },
     });
@@ -88,10 +97,14 @@ describe("a node's metrics", () => {
       quorate_unapplied_entries: 4,
       quorate_pending_requests: 4,
       quorate_log_oldest_write_seconds: 1.5,
+      'quorate_peer_queue_bytes{peer="1"}': 105,
+      'quorate_peer_queue_bytes{peer="3"}': 30,
+      'quorate_follower_lag_entries{peer="1"}': 7,
       quorate_native_connections: 9,
       quorate_subscribers: 3,
       quorate_feed_in_flight_bytes: 2048,
     });
+    expect(got.has('quorate_follower_lag_entries{peer="3"}')).toBe(false);
     expect(got.get('quorate_event_loop_delay_seconds{quantile="0.99"}')).toBeGreaterThanOrEqual(0);
     expect(got.get("quorate_process_resident_memory_bytes")).toBeGreaterThan(1e6);
     await metrics.close();

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { Packr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { errorCodeOf, formatTxnid, OpCode } from "@quorate/protocol";
+import { encodeCaller, errorCodeOf, formatTxnid, OpCode } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_OP_PING, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { OUTSTANDING_MAX, OUTSTANDING_READS_MAX } from "../src/native/limits.js";
 import { openNativePort } from "../src/native/native-port.js";
@@ -51,6 +51,36 @@ describe("the native port", () => {
       { key: "/l", linearizable: true },
       { key: "/n", linearizable: false },
     ]);
+  });
+
+  it("says who asks before what is asked of the tree, and of nothing else", async () => {
+    await using setup = await openTestPort();
+    using client = await RawClient.connect(setup.url);
+    client.send({ id: 1, op: FakeOp.read, key: "/l", content: new Uint8Array([1, 2]) });
+    client.send({ id: 2, op: OpCode.broadcast, key: "/b", content: new Uint8Array([3]) });
+    await until(() => client.replies.length === 2);
+    const caller = encodeCaller({
+      session: null,
+      identities: [{ scheme: "ip", id: "127.0.0.1" }],
+    });
+    const answer = client.replies.find(({ id }) => id === 1);
+    expect(answer?.ok === true && new Uint8Array(answer.content)).toEqual(
+      new Uint8Array([...caller, 1, 2]),
+    );
+    expect(setup.server.submitted).toEqual([{ op: OpCode.broadcast, key: "/b", bytes: 1 }]);
+  });
+
+  it("takes nothing on that only a node may ask for", async () => {
+    await using setup = await openTestPort();
+    using client = await RawClient.connect(setup.url);
+    const { closeSession, createSession, deleteExpired, foundEnsemble, resumeSession } = OpCode;
+    const own = [closeSession, createSession, deleteExpired, foundEnsemble, resumeSession];
+    for (const op of own) client.send({ id: op, op });
+    await until(() => client.replies.length === own.length);
+    for (const reply of client.replies) {
+      expect(reply).toMatchObject({ ok: false, error: { code: "ERR_SERVER_UNSUPPORTED" } });
+    }
+    expect(setup.server.submitted).toEqual([]);
   });
 
   it("holds a read back until the writes before it are answered (Invariant 8)", async () => {
@@ -171,11 +201,11 @@ describe("a bad client of the native port", () => {
     other.send({ id: 1 });
     await until(() => other.replies.length === 1);
     expect(setup.server.stuckCount).toBe(OUTSTANDING_MAX);
-    while (client.replies.length < total) {
-      setup.server.release();
+    await until(() => {
       expect(setup.server.stuckCount).toBeLessThanOrEqual(OUTSTANDING_MAX);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+      setup.server.release();
+      return client.replies.length >= total;
+    });
     expect(new Set(client.replies.map((reply) => reply.id)).size).toBe(total);
   });
 

@@ -23,7 +23,12 @@ function begun(after: Txnid, head: Txnid): SubscriptionMachine<PageInfo> {
   return machine;
 }
 
-const tick = (now: number, isServing = true) => ({ kind: "tick" as const, now, isServing });
+const tick = (now: number, isServing = true) => ({
+  kind: "tick" as const,
+  now,
+  isServing,
+  staysUnserved: false,
+});
 
 describe("a subscription", () => {
   it("says where it starts, and asks for what lies above", () => {

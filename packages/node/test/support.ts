@@ -10,6 +10,7 @@ import {
   type Logger,
   type Txnid,
 } from "@quorate/protocol";
+import { vi } from "vitest";
 import { WebSocket } from "ws";
 import {
   decodeNativeReplies,
@@ -26,6 +27,9 @@ import { buildConfig, type NodeConfig } from "../src/config/config.js";
 import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
 import type { VitalsDocument } from "../src/vitals.js";
+
+/** No wait of these tests takes so long on the slowest of machines. */
+const UNTIL_MS_MAX = 20_000;
 
 export const realClock: Clock = {
   now: () => performance.now(),
@@ -116,7 +120,7 @@ export class FakeServer implements ServerHandle {
   }
 
   pressure() {
-    return { pendingRequests: this.#stuck.length, oldestWriteMs: 250 };
+    return { pendingRequests: this.#stuck.length, oldestWriteMs: 250, peers: [] };
   }
 
   stop(): Promise<void> {
@@ -216,9 +220,9 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   };
 }
 
-/** Resolves once `condition` holds; the test's own time limit bounds it. */
+/** Resolves once `condition` holds: a look each millisecond leaves the processor to the others. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  await vi.waitUntil(condition, { interval: 1, timeout: UNTIL_MS_MAX });
 }
 
 /** A bare client: sends what it is told, keeps what it hears. */

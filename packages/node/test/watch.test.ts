@@ -101,6 +101,7 @@ describe("a watch over HTTP", () => {
     ["?from=5", 400, "ERR_ARG_TXNID"],
     ["?prefix=/a/&from=e0:0", 400, "ERR_ARG_VALUE"],
     ["?path=/a", 400, "ERR_ARG_VALUE"],
+    ["?prefix=/a&prefix=/b&from=e0:4", 400, "ERR_ARG_VALUE"],
     ["?from=e0:3", 410, "ERR_CLIENT_COMPACTED"],
   ])("is refused for %s with %i", async (query, status, code) => {
     await using setup = await openTestPort();

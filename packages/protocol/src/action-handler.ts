@@ -76,8 +76,11 @@ export interface ActionHandler {
   notifyNewCurrentEpoch(epoch: Epoch): Ticket;
   truncateAfter(position: LogPosition): Ticket;
   stageSnapshot(info: SnapshotInfo): StagedSnapshot;
-  /** Makes the staged state the only one, durable and in memory, when the ticket completes. */
-  installSnapshot(staged: StagedSnapshot): Ticket;
+  /**
+   * Makes the staged state the only one, durable and in memory, when the ticket completes. What was
+   * staged behind the snapshot is then committed up to the mark.
+   */
+  installSnapshot(staged: StagedSnapshot, commitUpTo: Txnid): Ticket;
   discardStaged(staged: StagedSnapshot): void;
   /** At most one receiver; null detaches it (an old role hears nothing more). */
   attach(events: ActionEvents | null): void;

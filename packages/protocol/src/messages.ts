@@ -4,7 +4,7 @@ import type { Identity, NodeId, Standing } from "./ids.js";
 import type { Epoch, Txnid } from "./txnid.js";
 
 /** The version of the peer protocol. Every frame and datagram carries it. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export type PeerStatus = "electing" | "leading" | "following" | "watching";
 export type PeerRole = "leader" | "follower" | "watcher";
@@ -131,6 +131,8 @@ export interface StreamBeginMsg {
 export interface HistoryMsg {
   readonly kind: "history";
   readonly batch: EntryBatch;
+  /** Everything up to here is committed, as far as the sender knows; never above the batch. */
+  readonly committed: Txnid;
 }
 
 /** Leader → follower: the state at `position` follows as rows, then entries above it. */
@@ -326,7 +328,7 @@ export interface MsgFactory {
   createEpochAck(fields: Omit<EpochAckMsg, "kind">): EpochAckMsg;
   createNewLeader(epoch: Epoch, last: LogPosition): NewLeaderMsg;
   createNewLeaderAck(epoch: Epoch): NewLeaderAckMsg;
-  createLogEntry(batch: EntryBatch): HistoryMsg;
+  createLogEntry(batch: EntryBatch, committed: Txnid): HistoryMsg;
   createProposal(batch: EntryBatch): ProposalBatchMsg;
   createAccept(txnid: Txnid, fid: string): AcceptMsg;
   createCommit(txnid: Txnid): CommitMsg;
@@ -351,7 +353,7 @@ export const defaultMsgFactory: MsgFactory = {
   createEpochAck: (fields) => ({ kind: "epochAck", ...fields }),
   createNewLeader: (epoch, last) => ({ kind: "newLeader", epoch, last }),
   createNewLeaderAck: (epoch) => ({ kind: "newLeaderAck", epoch }),
-  createLogEntry: (batch) => ({ kind: "history", batch }),
+  createLogEntry: (batch, committed) => ({ kind: "history", batch, committed }),
   createProposal: (batch) => ({ kind: "proposal", batch }),
   createAccept: (txnid, fid) => ({ kind: "accept", txnid, fid }),
   createCommit: (txnid) => ({ kind: "commit", txnid }),

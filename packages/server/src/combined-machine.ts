@@ -47,20 +47,20 @@ export class CombinedMachine implements StateMachine {
     }
   }
 
-  get sessions(): SessionTable {
+  isWrite(op: number): boolean {
+    return this.#writes.has(op);
+  }
+
+  get sessions(): SessionTable | undefined {
     return this.#tree.sessions;
   }
 
-  expiredNodes(wallTimeMs: number, max: number): readonly string[] {
-    return this.#tree.expiredNodes(wallTimeMs, max);
-  }
-
   attach(listener: StateListener | null): void {
-    this.#tree.attach(listener);
+    this.#tree.attach?.(listener);
   }
 
-  isWrite(op: number): boolean {
-    return this.#writes.has(op);
+  expiredNodes(wallTimeMs: number, max: number): readonly string[] {
+    return this.#tree.expiredNodes?.(wallTimeMs, max) ?? [];
   }
 
   prepare(op: number, key: string, content: Uint8Array, context: PrepareContext): Prepared {

@@ -1,5 +1,6 @@
 import { Follower } from "@quorate/broadcast";
 import {
+  errorCodeOf,
   isErrorCode,
   PENDING_READS_MAX,
   QuorateError,
@@ -22,6 +23,7 @@ import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
 import { Relay } from "./relay.js";
 import type { TouchBuffer } from "./sessions/touch-buffer.js";
 import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
+import type { PeerPressure } from "./server.js";
 
 export interface FollowerServerOptions {
   readonly leader: NodeId;
@@ -169,6 +171,10 @@ export class FollowerServer implements Role {
     this.#end({ kind: "stopped" });
   }
 
+  peers(): readonly PeerPressure[] {
+    return this.#relay?.pressure() ?? [];
+  }
+
   resetConnections(): void {
     this.#relay?.reset();
     this.#pipe?.close(resetReason());
@@ -216,9 +222,10 @@ export class FollowerServer implements Role {
       this.#retryConnect();
       return;
     }
-    const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", "the leader cannot be reached", {
-      cause: error,
-    });
+    // The refusal's own code must reach the log: another version, secret or cluster (errors.md).
+    const why = errorCodeOf(error);
+    const text = `the leader cannot be reached${why === undefined ? "" : `: ${why}`}`;
+    const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", text, { cause: error });
     this.#end({ kind: "lost", error: reason, isPeerGone: true });
   }
 

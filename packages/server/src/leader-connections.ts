@@ -25,6 +25,7 @@ import type { Admissions } from "./admissions.js";
 import { effectiveStanding } from "./identity-record.js";
 import { judgeIntroduction } from "./introduction.js";
 import { isReset, resetReason, type RoleEnd, type RoleHandler } from "./role.js";
+import type { PeerPressure } from "./server.js";
 
 export interface LeaderConnectionsOptions {
   readonly timings: Timings;
@@ -286,6 +287,15 @@ export class LeaderConnections {
   joined(): readonly LeaderSyncProxy[] {
     const joined = [...this.#connections.values()].filter(({ hasJoined }) => hasJoined);
     return joined.map(({ proxy }) => proxy);
+  }
+
+  /** What waits for each. */
+  pressure(): readonly PeerPressure[] {
+    return [...this.#connections.values()].map(({ pipe, queue }) => ({
+      peer: pipe.peer,
+      queueBytes: pipe.queuedBytes + queue.byteLength,
+      lagEntries: this.#leader?.lagOf(pipe) ?? null,
+    }));
   }
 
   /** Closes who is silent; keeps who still synchronises from thinking the same of the leader. */

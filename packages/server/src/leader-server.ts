@@ -27,6 +27,7 @@ import { Admissions } from "./admissions.js";
 import { encodeIdentities } from "./identity-record.js";
 import { LeaderConnections } from "./leader-connections.js";
 import type { Role, RoleEnd, RoleHandler } from "./role.js";
+import type { PeerPressure } from "./server.js";
 import { LeaderSessions, type SessionState } from "./sessions/leader-sessions.js";
 
 export interface LeaderServerOptions {
@@ -193,6 +194,10 @@ export class LeaderServer implements Role {
   }
 
   /** Kills every connection without ending the term (the original's reset channel). */
+  peers(): readonly PeerPressure[] {
+    return this.#connections.pressure();
+  }
+
   resetConnections(): void {
     this.#connections.reset();
   }

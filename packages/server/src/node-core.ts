@@ -140,7 +140,8 @@ export class NodeCore {
 
   pressure(): ServerPressure {
     const oldestWriteMs = this.action.oldestAppendAgeMs();
-    return { pendingRequests: this.requests.pendingCount, oldestWriteMs };
+    const peers = this.#role?.peers() ?? [];
+    return { pendingRequests: this.requests.pendingCount, oldestWriteMs, peers };
   }
 
   submit(
@@ -236,7 +237,7 @@ export class NodeCore {
     const custom = createCustomState?.();
     const combined = custom === undefined ? null : new CombinedMachine(tree, custom);
     const machine = combined ?? tree;
-    machine.attach(this.inner.listener);
+    machine.attach?.(this.inner.listener);
     this.inner.stateLoading();
     const { identity, damage, lastLogged, currentEpoch } = store.recovered;
     if (damage !== null) logger.error("the history was found damaged; recovering", { damage });

@@ -28,6 +28,7 @@ import {
   type Introduction,
 } from "@quorate/sync";
 import { isReset, resetReason, type RoleHandler } from "./role.js";
+import type { PeerPressure } from "./server.js";
 
 export interface RelayOptions {
   /** Of the leader that this node synchronised with. */
@@ -141,6 +142,15 @@ export class Relay {
         downstream.pipe.send(factory.createHeartbeat(0, false));
       }
     }
+  }
+
+  /** What waits for each. Watchers say nothing of their disks. */
+  pressure(): readonly PeerPressure[] {
+    return [...this.#downstreams.values()].map(({ pipe, queue }) => ({
+      peer: pipe.peer,
+      queueBytes: pipe.queuedBytes + queue.byteLength,
+      lagEntries: null,
+    }));
   }
 
   reset(): void {

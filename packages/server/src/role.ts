@@ -1,4 +1,5 @@
 import { QuorateError, type ActionHandler, type Txnid } from "@quorate/protocol";
+import type { PeerPressure } from "./server.js";
 
 /** The host as the roles see it: any ActionHandler, and what an asynchronous one can add. */
 export interface RoleHandler extends ActionHandler {
@@ -41,6 +42,8 @@ export interface Role {
    * leader of a quorum, any other of its upstream. Bounded: a silent peer ends the role.
    */
   ping(done: (error: QuorateError | null) => void): void;
+  /** Who follows it, and what waits for them. */
+  peers(): readonly PeerPressure[];
   /** Closes its connections without an end of the leader's term. */
   resetConnections(): void;
   /** Ends it in order; a leader drains and hands over first. */

@@ -1,14 +1,12 @@
 import {
   advanceTxnid,
   assert,
-  entriesOf,
   fidOf,
   isInternalOpCode,
   LOG_START,
   makeTxnid,
   maxTxnid,
   minTxnid,
-  OpCode,
   QuorateError,
 } from "@quorate/protocol";
 import type {
@@ -36,7 +34,7 @@ import type {
 } from "@quorate/protocol";
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
-import { decodeIdentities, isSameTable } from "./identity-record.js";
+import { MemberTables } from "./member-tables.js";
 import type { NodeState } from "./node-state.js";
 import { Replica } from "./replica.js";
 import type { ServerActionDeps, ServerActionOptions } from "./server-action-options.js";
@@ -59,6 +57,7 @@ export class ServerAction implements NodeState {
   readonly #ledger: TicketLedger;
   readonly #checkpointer: Checkpointer;
   readonly #replica: Replica;
+  readonly #members: MemberTables;
   readonly #staged: StagedHistory;
   readonly #emptyDigest: bigint;
   #events: ActionEvents | null = null;
@@ -71,10 +70,6 @@ export class ServerAction implements NodeState {
   #lastLogged: LogPosition;
   #accepted: AcceptedEpoch;
   #currentEpoch: Epoch;
-  // In memory, persisted in the store's order.
-  #members: IdentityTable;
-  /** The table as of the applied state: what a checkpoint of that state says (seed 1). */
-  #appliedMembers: IdentityTable = new Map();
 
   private constructor(options: ServerActionOptions, deps: ServerActionDeps) {
     this.#options = options;
@@ -84,7 +79,6 @@ export class ServerAction implements NodeState {
     this.#lastLogged = recovered.lastLogged;
     this.#accepted = recovered.acceptedEpoch;
     this.#currentEpoch = recovered.currentEpoch;
-    this.#members = recovered.members;
     deps.stateMachine.reset();
     this.#emptyDigest = deps.stateMachine.digest();
     this.#checkpointer = new Checkpointer(options.checkpointBytes, {
@@ -93,7 +87,7 @@ export class ServerAction implements NodeState {
       describe: () => ({
         position: this.#replica.applied,
         digest: deps.stateMachine.digest(),
-        members: [...this.#appliedMembers].sort(([a], [b]) => a - b),
+        members: [...this.#members.applied].sort(([a], [b]) => a - b),
       }),
       lastLogged: () => this.#lastLogged.txnid,
       onOverdue: (error) => {
@@ -113,14 +107,17 @@ export class ServerAction implements NodeState {
       },
     });
     this.#staged = new StagedHistory(deps.store, this.#ledger);
+    this.#members = new MemberTables(recovered.members, (table) => {
+      this.#ledger.open(deps.store.setIdentityTable(table));
+    });
     this.#replica = new Replica({
       stateMachine: deps.stateMachine,
       onApplied: (entry, answer) => this.#applied(entry, answer),
       onFounded: (members) => {
-        this.#appliedMembers = members;
+        this.#members.founded(members);
       },
       onAdmitted: (voter, identity) => {
-        this.#appliedMembers = new Map([...this.#appliedMembers, [voter, identity]]);
+        this.#members.admitted(voter, identity);
         this.#events?.onVoterAdmitted(voter, identity);
       },
       onLoading: () => {
@@ -148,14 +145,11 @@ export class ServerAction implements NodeState {
         action.#fail(error);
       },
     });
-    // The table is persisted before any commit mark that covers its records: what the disk has is
-    // the newest, and the records in the log below that mark are older ones. Unless it is still the
-    // checkpoint's: a snapshot is installed with its table below a mark that was known before.
-    action.#appliedMembers = new Map(checkpoint?.members ?? []);
-    const isCheckpoints = isSameTable(action.#members, action.#appliedMembers);
-    await action.#replica.load(store, checkpoint, lastLogged, commitMark);
-    if (isCheckpoints) action.#settleMembers();
+    await action.#members.restore(checkpoint?.members ?? [], () =>
+      action.#replica.load(store, checkpoint, lastLogged, commitMark),
+    );
     action.#noteUnappliedFounding();
+    action.#members.opened();
     return action;
   }
 
@@ -195,14 +189,15 @@ export class ServerAction implements NodeState {
   }
 
   getStanding(): Standing {
-    if (this.#members.get(this.#options.nodeId) === this.getIdentity()) return "member";
+    const members = this.#members.current;
+    if (members.get(this.#options.nodeId) === this.getIdentity()) return "member";
     if (this.#options.trustEmpty) return "member";
-    const isEmpty = this.#members.size === 0 && this.#deps.store.recovered.damage === null;
+    const isEmpty = members.size === 0 && this.#deps.store.recovered.damage === null;
     return isEmpty ? "empty" : "recovering";
   }
 
   getIdentityTable(): IdentityTable {
-    return this.#members;
+    return this.#members.current;
   }
 
   // ---- durable values ----
@@ -306,8 +301,7 @@ export class ServerAction implements NodeState {
   truncateAfter(position: LogPosition): Ticket {
     this.#replica.truncateAfter(position);
     const ticket = this.#ledger.open(this.#deps.store.truncateAfter(position));
-    // The founding entry is the first of all: without any entry there was no founding.
-    if (position.txnid === LOG_START.txnid) this.#setMembers(new Map());
+    if (position.txnid === LOG_START.txnid) this.#members.clear();
     return ticket;
   }
 
@@ -315,21 +309,21 @@ export class ServerAction implements NodeState {
     return this.#staged.begin(info);
   }
 
-  installSnapshot(tracked: StagedSnapshot): Ticket {
+  installSnapshot(tracked: StagedSnapshot, commitUpTo: Txnid): Ticket {
     const { inner: staged, end: logEnd } = this.#staged.take(tracked);
     this.#checkpointer.cancel();
     this.#isInstalling = true;
     const ticket = this.#deps.store.installSnapshot(staged);
     this.#replica.replaced(logEnd);
-    this.#members = new Map(tracked.info.members);
-    this.#appliedMembers = this.#members;
+    this.#members.replaced(tracked.info.members);
     // Nothing behind it is answered until memory, too, is what was installed.
     return this.#ledger.open(ticket, undefined, async () => {
       const { store, onLoad } = this.#deps;
       onLoad?.("begun");
-      const mark = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
-      await this.#replica.load(store, tracked.info, logEnd, minTxnid(mark, logEnd.txnid));
-      this.#settleMembers();
+      const known = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
+      const mark = minTxnid(maxTxnid(known, commitUpTo), logEnd.txnid);
+      await this.#replica.load(store, tracked.info, logEnd, mark);
+      this.#members.settle();
       this.#noteUnappliedFounding();
       this.#isInstalling = false;
       onLoad?.("done");
@@ -363,10 +357,9 @@ export class ServerAction implements NodeState {
   }
 
   commit(upTo: Txnid): void {
-    const before = this.#appliedMembers;
     this.#replica.commit(upTo);
-    // Once for all that was applied: a history that is gone through again names old ones first.
-    if (this.#appliedMembers !== before) this.#settleMembers();
+    // Once for all that was applied.
+    this.#members.settleNews();
     this.#considerCheckpoint();
   }
 
@@ -443,7 +436,7 @@ export class ServerAction implements NodeState {
 
   #logged(batch: EntryBatch, ticket: Ticket): Ticket {
     this.#ledger.open(ticket);
-    if (this.#members.size === 0) this.#noteFounding(batch);
+    this.#members.logged(batch);
     return ticket;
   }
 
@@ -456,29 +449,10 @@ export class ServerAction implements NodeState {
     });
   }
 
-  /**
-   * A founding table counts as soon as it is logged: whoever holds it was empty before and has
-   * promised nothing that it could have forgotten. Later admissions count once committed.
-   */
-  #noteFounding(batch: EntryBatch): void {
-    const entry = entriesOf(batch)[0];
-    if (entry?.op === OpCode.foundEnsemble) this.#setMembers(decodeIdentities(entry.content));
-  }
-
   /** The founding entry may have become durable without the table that it carries. */
   #noteUnappliedFounding(): void {
     const first = this.#replica.firstUnapplied;
-    if (this.#members.size === 0 && first !== undefined) this.#noteFounding(first);
-  }
-
-  #settleMembers(): void {
-    if (isSameTable(this.#members, this.#appliedMembers)) return;
-    this.#setMembers(this.#appliedMembers);
-  }
-
-  #setMembers(members: IdentityTable): void {
-    this.#members = members;
-    this.#ledger.open(this.#deps.store.setIdentityTable(members));
+    if (first !== undefined) this.#members.logged(first);
   }
 
   #considerCheckpoint(): void {

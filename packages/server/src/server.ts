@@ -122,12 +122,23 @@ export interface NodeStatus {
   readonly waitingFor: readonly NodeId[];
 }
 
+/** What waits for one peer that follows this node. */
+export interface PeerPressure {
+  readonly peer: NodeId;
+  /** Queued towards it and not taken by the network, with what waits for the end of its sync. */
+  readonly queueBytes: number;
+  /** Of a leader's joined follower: entries of the log that it has not said to be durable there. */
+  readonly lagEntries: number | null;
+}
+
 /** What waits. */
 export interface ServerPressure {
   /** Requests of this node's clients that wait for their outcome. */
   readonly pendingRequests: number;
   /** How long the oldest write has waited for the disk; 0 when none does. */
   readonly oldestWriteMs: number;
+  /** Everybody who follows this node now: a leader's peers, the watchers that follow this one. */
+  readonly peers: readonly PeerPressure[];
 }
 
 export interface ReadOptions {

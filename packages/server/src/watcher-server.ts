@@ -10,6 +10,7 @@ import {
 import { FollowerServer } from "./follower-server.js";
 import { pause } from "./pause.js";
 import type { Role, RoleEnd } from "./role.js";
+import type { PeerPressure } from "./server.js";
 import type { TouchBuffer } from "./sessions/touch-buffer.js";
 import type { RunFollowerDeps, RunFollowerOptions } from "./run-servers.js";
 
@@ -80,6 +81,10 @@ export class WatcherServer implements Role {
   accept(pipe: PeerPipe): void {
     if (this.#follower === null) pipe.close(notConnected());
     else this.#follower.accept(pipe);
+  }
+
+  peers(): readonly PeerPressure[] {
+    return this.#follower?.peers() ?? [];
   }
 
   resetConnections(): void {

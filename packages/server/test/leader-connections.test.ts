@@ -71,6 +71,7 @@ test("G27: a voter admitted while it synchronises anew counts as soon as it join
   const leader: Partial<Leader> = {
     addObserver: () => undefined,
     addFollower: (follower) => void joined.push(follower),
+    lagOf: (of) => (of === pipe && joined.length > 0 ? 3 : null),
   };
   connections.established(leader as Leader);
   connections.epochReady(EPOCH);
@@ -79,6 +80,7 @@ test("G27: a voter admitted while it synchronises anew counts as soon as it join
   const pipe: PeerPipe = {
     peer: id(3),
     pipeId: 1,
+    queuedBytes: 12,
     attach: (to) => void (events = to),
     send: ({ kind }) => void sent.push(kind),
     close: (reason) => expect.fail(reason.message),
@@ -99,9 +101,11 @@ test("G27: a voter admitted while it synchronises anew counts as soon as it join
     defaultMsgFactory.createEpochAck({ lastLogged: LOG_START, currentEpoch, uncounted: false }),
   );
   while (!sent.includes("newLeader")) await new Promise((resolve) => setImmediate(resolve));
+  expect(connections.pressure()).toEqual([{ peer: id(3), queueBytes: 12, lagEntries: null }]);
   // Proposed when it had joined over an earlier pipe, and committed only now.
   table.set(id(1), toIdentity("1".repeat(32)));
   table.set(id(3), identity);
   receive(defaultMsgFactory.createNewLeaderAck(EPOCH));
   expect(joined).toMatchObject([{ identity, isCounted: true }]);
+  expect(connections.pressure()).toEqual([{ peer: id(3), queueBytes: 12, lagEntries: 3 }]);
 });

@@ -206,6 +206,7 @@ function relayOf() {
     const pipe: PeerPipe = {
       peer: id(peer),
       pipeId: pipes,
+      queuedBytes: 0,
       attach: (to) => void (events = to),
       send: (message) => void sent.push(message),
       close: ({ code }) => void closed.push(code),

@@ -1,4 +1,4 @@
-import { DEFAULT_TIMINGS, type RequestOutcome } from "@quorate/protocol";
+import { DEFAULT_TIMINGS, QuorateError, type RequestOutcome } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { runWatcherServer, runWatcherServerWithRequest, WatcherServer } from "../src/index.js";
 import { worldOf } from "./plain-host.js";
@@ -78,6 +78,22 @@ describe("servers over a host with blocking methods", () => {
     await clock.pass(1);
     expect(end).toMatchObject({ kind: "lost", isPeerGone: true });
     expect(new Set(closed)).toEqual(new Set(["ERR_PROTOCOL_HANDSHAKE"]));
+  });
+
+  test("a leader that refuses for good is told by its refusal's code", async () => {
+    const { clock, host, common, watchOptions } = worldOf();
+    const { requests: _unused, ...deps } = common(host(9));
+    const refusal = new QuorateError("ERR_PROTOCOL_VERSION", "another protocol version");
+    let end: unknown = null;
+    void runWatcherServer(watchOptions(new AbortController().signal), {
+      ...deps,
+      connector: { connect: () => Promise.reject(refusal) },
+    }).then((reason) => (end = reason));
+    await clock.until(() => end !== null);
+    expect(end).toMatchObject({
+      kind: "lost",
+      error: { message: expect.stringContaining("ERR_PROTOCOL_VERSION") as unknown },
+    });
   });
 
   test("a WatcherServer finds the leader again after it was lost", async () => {

@@ -66,6 +66,19 @@ describe("a session expires", () => {
     }
   });
 
+  test("after another round when it was heard of in the first and fell silent again", () => {
+    const { create, touch, until, round, tick } = trackerOf();
+    create(1n, 1000);
+    expect(until(15)).toEqual([ROUND]);
+    touch(1n);
+    // The round takes until its new deadline is over, of which it says nothing.
+    expect(until(20)).toEqual([]);
+    round();
+    expect(tick()).toEqual([ROUND]);
+    round();
+    expect(tick()).toEqual([close(1n)]);
+  });
+
   test("not by a clock that jumped: nobody could be heard meanwhile", () => {
     const { create, tick, until } = trackerOf();
     create(1n, 1000);

@@ -101,6 +101,7 @@ export class VirtualClock implements Clock {
 
 class MemoryPipe implements PeerPipe {
   readonly pipeId: number;
+  readonly queuedBytes = 0;
   other: MemoryPipe | null = null;
   static #lastId = 0;
   #events: PipeEvents | null = null;

@@ -29,6 +29,7 @@ export const regressions: readonly Regression[] = [
     seed: 1,
     broke: "an admission that was committed late prolonged the lease of a leader that was cut off",
     holds: "an admitted voter counts for the lease as of what it has answered",
+    mutant: "lease prolonged by an admission",
   },
   {
     seed: 19,
@@ -61,7 +62,8 @@ export const regressions: readonly Regression[] = [
     broke:
       "a voter whose log was damaged behind an accept that was on its way passed for one that " +
       "had never held the entry",
-    holds: "an answer stands that was durable when it left, whatever happens to the disk after it",
+    holds:
+      "an answer that reached a leader stands for its epoch, whatever happens to the disk after it",
   },
   {
     seed: 826,

@@ -3,7 +3,9 @@ import {
   followsPosition,
   formatTxnid,
   HISTORY_CHUNKS_IN_FLIGHT_MAX,
+  maxTxnid,
   QuorateError,
+  TXNID_ZERO,
 } from "@quorate/protocol";
 import type {
   EntryBatch,
@@ -67,7 +69,10 @@ export type FollowerSyncEffect =
   | { readonly kind: "append"; readonly batch: EntryBatch; readonly staged: boolean }
   | { readonly kind: "stageSnapshot"; readonly info: SnapshotInfo }
   | { readonly kind: "stageRows"; readonly rows: readonly StateRow[] }
-  | { readonly kind: "installStaged" }
+  /** The staged state becomes the only one, committed up to there. */
+  | { readonly kind: "installStaged"; readonly upTo: Txnid }
+  /** Everything up to here is committed, and durable here. */
+  | { readonly kind: "commit"; readonly upTo: Txnid }
   | { readonly kind: "persistCurrentEpoch"; readonly epoch: Epoch }
   /** A watcher's end: no epoch to persist, only the history handed to the store to wait for. */
   | { readonly kind: "awaitHistory" }
@@ -85,6 +90,16 @@ export type FollowerSyncEffect =
  * FIFO gives the order; this machine gives the acknowledgements.
  * Owns the refusal to lose what is committed: nothing at or below the own commit mark is ever
  * removed or replaced by a shorter history (ERR_SYNC_DIVERGED).
+ * Owns what is applied before NewLeaderAck: history up to the mark that came with it, once it is
+ * durable here, so that a long one need not be held in memory until its end (ADR 0014).
+ * Why that is safe, also for a voter that has only given its promise: the mark is no claim of
+ * this leader about its own epoch but what it has applied, so a quorum has accepted it in an epoch
+ * whose leader was established. Every later leader has it (Invariant 5), whether or not this one
+ * is ever established, so it is never taken back. It is part of no acknowledgement: epochs,
+ * NewLeaderAck and gates stay what they were, and clients are served only after the first commit
+ * behind the last gate. Durable first, although a follower need not wait for that (ADR 0008): a
+ * role that ends half-way leaves nothing in memory that its log lacks, and the disk paces it all.
+ * A snapshot and what is behind it are applied when they are current, not before (G26).
  * Paper: Zab phases 1 and 2, follower.
  */
 export class FollowerSyncMachine {
@@ -101,6 +116,14 @@ export class FollowerSyncMachine {
   #awaitsSnapshot = false;
   #staged: { rowCount: number; nextIndex: number; complete: boolean } | null = null;
   #streaming = false;
+  /**
+   * Handed to the store and not durable yet, in order: up to where each is committed; null for rows
+   * and for what is staged. Bounded by the leader's window.
+   */
+  #unpersisted: (Txnid | null)[] = [];
+  #persisted = 0;
+  /** The greatest mark that came with what is staged. */
+  #stagedMark: Txnid = TXNID_ZERO;
   #failed = false;
 
   constructor(start: FollowerSyncStart) {
@@ -126,8 +149,7 @@ export class FollowerSyncMachine {
       case "acceptedEpochPersisted":
         return this.#acknowledgeEpoch(false);
       case "historyPersisted":
-        // Flow control by the disk: the leader sends on only as fast as this node keeps up.
-        return [{ kind: "sendSyncProgress", received: event.count }];
+        return this.#historyPersisted(event.count);
       case "currentEpochPersisted":
       case "historyComplete":
         return this.#completed();
@@ -150,7 +172,7 @@ export class FollowerSyncMachine {
       case "streamBegin":
         return this.#streamBegin(message.after);
       case "history":
-        return this.#history(message.batch);
+        return this.#history(message.batch, message.committed);
       case "snapshotBegin":
         return this.#snapshotBegin(message.snapshot);
       case "snapshotChunk":
@@ -248,7 +270,7 @@ export class FollowerSyncMachine {
     return [{ kind: "sendSnapshotRequest" }];
   }
 
-  #history(batch: EntryBatch): FollowerSyncEffect[] {
+  #history(batch: EntryBatch, committed: Txnid): FollowerSyncEffect[] {
     if (this.#awaitsSnapshot) return [];
     if (this.#stage !== "syncReceive" || !this.#streaming) {
       return this.#fail("ERR_PROTOCOL_ORDER", "history outside a stream");
@@ -259,8 +281,27 @@ export class FollowerSyncMachine {
         `${formatTxnid(batch.first)} does not continue ${formatTxnid(this.#received.txnid)}`,
       );
     }
+    if (committed > batch.last) {
+      return this.#fail("ERR_PROTOCOL_ORDER", "history is committed beyond its batch");
+    }
     this.#received = { txnid: batch.last, chain: batch.chain };
-    return [{ kind: "append", batch, staged: this.#staged !== null }];
+    const staged = this.#staged !== null;
+    if (staged) this.#stagedMark = maxTxnid(this.#stagedMark, committed);
+    this.#unpersisted.push(staged ? null : committed);
+    return [{ kind: "append", batch, staged }];
+  }
+
+  #historyPersisted(count: number): FollowerSyncEffect[] {
+    const effects: FollowerSyncEffect[] = [];
+    let upTo = TXNID_ZERO;
+    for (const mark of this.#unpersisted.splice(0, count - this.#persisted)) {
+      if (mark !== null) upTo = maxTxnid(upTo, mark);
+    }
+    this.#persisted = count;
+    if (upTo > this.#start.commitMark) effects.push({ kind: "commit", upTo });
+    // Flow control by the disk: the leader sends on only as fast as this node keeps up.
+    effects.push({ kind: "sendSyncProgress", received: count });
+    return effects;
   }
 
   #snapshotBegin(info: SnapshotInfo): FollowerSyncEffect[] {
@@ -280,6 +321,7 @@ export class FollowerSyncMachine {
     }
     staged.nextIndex += 1;
     staged.rowCount += rows.length;
+    this.#unpersisted.push(null);
     return [{ kind: "stageRows", rows }];
   }
 
@@ -310,7 +352,7 @@ export class FollowerSyncMachine {
     this.#stage = "receiveUpdateCurrentEpoch";
     const effects: FollowerSyncEffect[] = [];
     // G26: the switch comes only now that the staged history reaches the leader's.
-    if (this.#staged !== null) effects.push({ kind: "installStaged" });
+    if (this.#staged !== null) effects.push({ kind: "installStaged", upTo: this.#stagedMark });
     effects.push(
       this.#start.voting ? { kind: "persistCurrentEpoch", epoch } : { kind: "awaitHistory" },
     );

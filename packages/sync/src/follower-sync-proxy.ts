@@ -165,6 +165,9 @@ export class FollowerSyncProxy {
       case "installStaged":
         this.#store(effect);
         return;
+      case "commit":
+        handler.commit(effect.upTo);
+        return;
       case "awaitHistory":
         this.#awaitsHistory = true;
         this.#completeHistory();
@@ -211,7 +214,7 @@ export class FollowerSyncProxy {
         this.#historyWritten(this.#stagedSnapshot().writeRows(effect.rows));
         return;
       case "installStaged":
-        this.#lastHistoryTicket = handler.installSnapshot(this.#stagedSnapshot());
+        this.#lastHistoryTicket = handler.installSnapshot(this.#stagedSnapshot(), effect.upTo);
         this.#staged = null;
         return;
       default:

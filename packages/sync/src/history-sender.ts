@@ -2,6 +2,7 @@ import {
   assert,
   HISTORY_CHUNK_BYTES_MAX,
   HISTORY_CHUNKS_IN_FLIGHT_MAX,
+  minTxnid,
   OBSERVER_QUEUE_LAG_BYTES,
   QuorateError,
 } from "@quorate/protocol";
@@ -108,7 +109,11 @@ export class HistorySender {
     const signal = this.#abort.signal;
     for await (const batches of handler.getCommittedEntries(after, upTo, { signal })) {
       for (const batch of batches) {
-        if (!(await this.#sendWithinWindow(factory.createLogEntry(batch)))) return undefined;
+        // What is applied here is committed, whether or not this leader is established: see
+        // FollowerSyncMachine.
+        const committed = minTxnid(handler.getCommittedPosition().txnid, batch.last);
+        const message = factory.createLogEntry(batch, committed);
+        if (!(await this.#sendWithinWindow(message))) return undefined;
         bytes += batch.bytes.length;
       }
     }

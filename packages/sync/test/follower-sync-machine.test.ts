@@ -1,9 +1,13 @@
 import {
+  advanceTxnid,
   HISTORY_CHUNKS_IN_FLIGHT_MAX,
   LOG_START,
   positionOf,
+  TXNID_ZERO,
+  type EntryBatch,
   type PeerMsg,
   type SnapshotInfo,
+  type Txnid,
 } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { FollowerSyncMachine, type FollowerSyncStart } from "../src/follower-sync-machine.js";
@@ -42,6 +46,11 @@ function readyForHistory(start: Partial<FollowerSyncStart> = {}) {
 const failure = (code: string) => [
   { kind: "fail", error: expect.objectContaining({ code }) as unknown },
 ];
+const history = (batch: EntryBatch, committed: Txnid = TXNID_ZERO): PeerMsg => ({
+  kind: "history",
+  batch,
+  committed,
+});
 const begin = (after = endOf(log)): PeerMsg => ({ kind: "streamBegin", after });
 const newLeader = (last = endOf(log), of = 5): PeerMsg => ({
   kind: "newLeader",
@@ -102,7 +111,7 @@ describe("promising an epoch", () => {
 describe("receiving history", () => {
   test("ZOOKEEPER-3023, 3911, 4643, 4646, 4685: history, then the epoch, then NewLeaderAck", () => {
     const { machine, receive } = readyForHistory();
-    const effects = receive(begin(), { kind: "history", batch: next }, newLeader(positionOf(next)));
+    const effects = receive(begin(), history(next), newLeader(positionOf(next)));
     expect(effects).toEqual([
       { kind: "append", batch: next, staged: false },
       { kind: "persistCurrentEpoch", epoch: 5 },
@@ -123,7 +132,7 @@ describe("receiving history", () => {
       { kind: "snapshotChunk", index: 0, rows: [{ key: new Uint8Array(1), value: null }] },
       { kind: "snapshotEnd", rowCount: 1 },
       begin(),
-      { kind: "history", batch: next },
+      history(next),
     );
     expect(before.map(({ kind }) => kind)).toEqual(["stageSnapshot", "stageRows", "append"]);
     expect(before[2]).toMatchObject({ staged: true });
@@ -131,6 +140,48 @@ describe("receiving history", () => {
       "installStaged",
       "persistCurrentEpoch",
     ]);
+  });
+
+  test("ZOOKEEPER-4394: commits history up to the mark with it, once it is durable here", () => {
+    const { machine, receive } = readyForHistory();
+    const after = batchAfter(positionOf(next), 2, 2);
+    const last = batchAfter(positionOf(after), 2, 3);
+    receive(
+      begin(),
+      history(next, next.last),
+      history(after, after.last),
+      history(last, next.last),
+    );
+    expect(machine.step({ kind: "historyPersisted", count: 1 })).toEqual([
+      { kind: "commit", upTo: next.last },
+      { kind: "sendSyncProgress", received: 1 },
+    ]);
+    // Several answers of the disk at a time; the last batch is not committed yet.
+    expect(machine.step({ kind: "historyPersisted", count: 3 })).toEqual([
+      { kind: "commit", upTo: after.last },
+      { kind: "sendSyncProgress", received: 3 },
+    ]);
+    expect(receive(newLeader(positionOf(last)))).toEqual([
+      { kind: "persistCurrentEpoch", epoch: 5 },
+    ]);
+  });
+
+  test("G26: nothing that is staged is committed before it is current, then up to its mark", () => {
+    const { machine, receive } = readyForHistory({ lastLogged: LOG_START, commitMark: TXNID_ZERO });
+    receive(
+      { kind: "snapshotBegin", snapshot: info },
+      { kind: "snapshotChunk", index: 0, rows: [{ key: new Uint8Array(1), value: null }] },
+      { kind: "snapshotEnd", rowCount: 1 },
+      begin(),
+      history(next, next.last),
+    );
+    expect(machine.step({ kind: "historyPersisted", count: 2 })).toEqual([
+      { kind: "sendSyncProgress", received: 2 },
+    ]);
+    expect(receive(newLeader(positionOf(next)))[0]).toEqual({
+      kind: "installStaged",
+      upTo: next.last,
+    });
   });
 
   test("G29: a tail that the leader lacks is removed down to what is held", () => {
@@ -154,7 +205,7 @@ describe("receiving history", () => {
       { kind: "sendSnapshotRequest" },
     ]);
     // What the old plan still sends is void, its end too.
-    expect(kinds({ kind: "history", batch: next }, newLeader(positionOf(next)))).toEqual([]);
+    expect(kinds(history(next), newLeader(positionOf(next)))).toEqual([]);
     expect(kinds({ kind: "snapshotBegin", snapshot: info })).toEqual(["stageSnapshot"]);
   });
 
@@ -183,7 +234,7 @@ describe("receiving history", () => {
     const { receive } = readyForHistory();
     receive({ kind: "truncate", after: endOf(log.slice(0, 2)) });
     const effects = Array.from({ length: HISTORY_CHUNKS_IN_FLIGHT_MAX + 3 }, () =>
-      receive({ kind: "history", batch: next }),
+      receive(history(next)),
     );
     expect(effects.at(-2)).toEqual([]);
     expect(effects.at(-1)).toEqual(failure("ERR_PROTOCOL_OVERFLOW"));
@@ -194,9 +245,11 @@ describe("a leader that breaks the order", () => {
   const order = failure("ERR_PROTOCOL_ORDER");
   const row = { key: new Uint8Array(1), value: null };
   const snapshot: PeerMsg = { kind: "snapshotBegin", snapshot: info };
+  const beyond = advanceTxnid(next.last, 1);
   const cases: readonly (readonly [string, readonly PeerMsg[]])[] = [
     ["a second epoch", [{ kind: "leaderInfo", epoch: epoch(6) }]],
-    ["history outside a stream", [{ kind: "history", batch: next }]],
+    ["history outside a stream", [history(next)]],
+    ["history that is committed beyond itself", [begin(), history(next, beyond)]],
     ["a second stream", [begin(), begin()]],
     ["a truncation within a stream", [begin(), { kind: "truncate", after: endOf(log) }]],
     ["a truncation of a snapshot", [snapshot, { kind: "truncate", after: endOf(log) }]],
@@ -224,8 +277,8 @@ describe("a leader that breaks the order", () => {
     ["an end without a stream", [newLeader()]],
     ["an end of another epoch", [begin(), newLeader(endOf(log), 6)]],
     ["an end beyond the stream", [begin(), newLeader(positionOf(next))]],
-    ["ZOOKEEPER-4925: a hole", [begin(), { kind: "history", batch: batchAfter(endOf(log), 2, 2) }]],
-    ["history after its end", [begin(), newLeader(), { kind: "history", batch: next }]],
+    ["ZOOKEEPER-4925: a hole", [begin(), history(batchAfter(endOf(log), 2, 2))]],
+    ["history after its end", [begin(), newLeader(), history(next)]],
     ["a second end", [begin(), newLeader(), newLeader()]],
     ["a proposal", [{ kind: "proposal", batch: next }]],
     ["a commit", [{ kind: "commit", txnid: next.last }]],

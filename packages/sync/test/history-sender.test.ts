@@ -64,6 +64,16 @@ describe("sending history", () => {
     expect(histories()).toBe(4);
   });
 
+  test("says with each batch what is committed, and never more than the batch", async () => {
+    const host = new FakeHost();
+    host.log = logOf([1, 3]);
+    host.committed = host.log[1]?.last ?? 0n;
+    const { sender, pipe } = senderOf(host);
+    await sender.send({ kind: "diff", after: endOf([]) });
+    const marks = pipe.sent.flatMap((m) => (m.kind === "history" ? [m.committed & 0xffffn] : []));
+    expect(marks).toEqual([1n, 2n, 2n]);
+  });
+
   test("names the cut to truncate to before the stream", async () => {
     const host = new FakeHost();
     host.log = logOf([1, 3]);

@@ -38,11 +38,12 @@ describe("a follower's proxy", () => {
     proxy.onPersisted(1);
     expect(pipe.kinds).toEqual(["followerInfo", "epochAck"]);
     proxy.onMessage({ kind: "streamBegin", after: start });
-    proxy.onMessage({ kind: "history", batch });
+    proxy.onMessage({ kind: "history", batch, committed: batch.last });
     proxy.onMessage({ kind: "newLeader", epoch: epoch(3), last: positionOf(batch) });
     expect(host.calls).toEqual(["acceptedEpoch 3 2", "append 1", "currentEpoch 3"]);
     // The history is durable, the epoch is not: no acknowledgement may leave.
     proxy.onPersisted(2);
+    expect(host.calls.slice(3)).toEqual(["commit 1"]);
     expect(pipe.kinds.slice(2)).toEqual(["syncProgress"]);
     expect(outcomes).toEqual([]);
     proxy.onPersisted(3);
@@ -58,11 +59,12 @@ describe("a follower's proxy", () => {
     const batch = batchAfter(start, 2, 1);
     proxy.onMessage({ kind: "leaderInfo", epoch: epoch(3) });
     proxy.onMessage({ kind: "streamBegin", after: start });
-    proxy.onMessage({ kind: "history", batch });
+    proxy.onMessage({ kind: "history", batch, committed: batch.last });
     proxy.onMessage({ kind: "newLeader", epoch: epoch(3), last: positionOf(batch) });
     expect(host.calls).toEqual(["append 1"]);
     expect(outcomes).toEqual([]);
     proxy.onPersisted(1);
+    expect(host.calls).toEqual(["append 1", "commit 1"]);
     expect(pipe.kinds).toEqual(["followerInfo", "epochAck", "syncProgress", "newLeaderAck"]);
     expect(outcomes).toMatchObject([{ kind: "synced" }]);
   });

@@ -70,6 +70,7 @@ export class FakePipe implements PeerPipe {
   readonly sent: PeerMsg[] = [];
   readonly pipeId: number;
   readonly peer: NodeId;
+  readonly queuedBytes = 0;
   closed: QuorateError | null = null;
   static #lastId = 0;
 
@@ -129,6 +130,7 @@ export class FakeHost {
       this.log.push(batch);
       return this.#write(`append ${String(batch.last & 0xffffn)}`);
     },
+    commit: (upTo: bigint) => void this.calls.push(`commit ${String(upTo & 0xffffn)}`),
     notifyNewAcceptedEpoch: (value: number, leader: number) =>
       this.#write(`acceptedEpoch ${value} ${leader}`),
     notifyNewCurrentEpoch: (value: number) => this.#write(`currentEpoch ${value}`),

@@ -75,6 +75,10 @@ export class WebSocketPipe implements PeerPipe {
     });
   }
 
+  get queuedBytes(): number {
+    return this.#queuedBytes + this.#socket.bufferedAmount;
+  }
+
   attach(events: PipeEvents): void {
     this.#events = events;
     this.#drainLater();
@@ -84,7 +88,7 @@ export class WebSocketPipe implements PeerPipe {
     if (this.#reason !== null) return;
     this.#queue.push(message);
     this.#queuedBytes += frameBytesOf(message);
-    if (this.#queuedBytes + this.#socket.bufferedAmount > PIPE_QUEUE_BYTES_MAX) {
+    if (this.queuedBytes > PIPE_QUEUE_BYTES_MAX) {
       this.#deps.meter.count("peer_pipe_overflows");
       this.#cut(new QuorateError("ERR_PROTOCOL_OVERFLOW", "the peer does not keep up"));
       return;

@@ -177,7 +177,8 @@ class UdpMessenger implements BoundPeerMessenger {
       datagram = isLeaseDatagram(body) ? decodeLeaseDatagram(body) : decodeDatagram(body);
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
-      this.#reject(error.code === "ERR_PROTOCOL_VERSION" ? "other_version" : "garbage", from);
+      if (error.code === "ERR_PROTOCOL_VERSION") this.#rejectVersion(error, from);
+      else this.#reject("garbage", from);
       return;
     }
     if (datagram.cluster !== this.#options.cluster) {
@@ -229,6 +230,19 @@ class UdpMessenger implements BoundPeerMessenger {
   #reject(why: string, from: RemoteInfo): void {
     this.#drop(why);
     this.#warnings.warn("dropped a ballot datagram", { why, host: from.address, port: from.port });
+  }
+
+  /** A sentence of its own: it calls for an operator, and must not be lost among other drops. */
+  #rejectVersion({ code, details }: QuorateError, from: RemoteInfo): void {
+    const { own, peer } = details;
+    this.#drop("other_version");
+    this.#warnings.warn("a peer speaks another protocol version: its ballots are not heard", {
+      code,
+      own,
+      peer,
+      host: from.address,
+      port: from.port,
+    });
   }
 
   #drop(why: string): void {

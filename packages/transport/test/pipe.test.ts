@@ -3,6 +3,7 @@ import {
   CONTENT_BYTES_MAX,
   FRAME_MESSAGES_MAX,
   makeTxnid,
+  PIPE_QUEUE_BYTES_MAX,
   QuorateError,
   type PeerMsg,
   type PeerPipe,
@@ -78,12 +79,18 @@ describe("a pipe over a socket", () => {
     let reason: QuorateError | undefined;
     near.attach({ onMessages: () => undefined, onClose: (error) => (reason = error) });
     let sent = 0;
+    let queuedBytesMax = 0;
+    expect(near.queuedBytes).toBe(0);
     await until(() => {
+      queuedBytesMax = Math.max(queuedBytesMax, near.queuedBytes);
       near.send(request(sent, CONTENT_BYTES_MAX));
       sent += 1;
       return reason !== undefined;
     });
     expect(reason?.code).toBe("ERR_PROTOCOL_OVERFLOW");
+    // It is told how much waits, up to the bound.
+    expect(queuedBytesMax).toBeGreaterThan(PIPE_QUEUE_BYTES_MAX / 2);
+    expect(queuedBytesMax).toBeLessThanOrEqual(PIPE_QUEUE_BYTES_MAX);
     // The far end was never attached: it holds a bounded part, sees a prefix, then the end.
     const received: bigint[] = [];
     let isEnded = false;

@@ -2,11 +2,13 @@ import { createSocket } from "node:dgram";
 import { afterEach, describe, expect, test } from "vitest";
 import { encodeDatagram, encodeLeaseDatagram } from "@quorate/codec";
 import {
+  PROTOCOL_VERSION,
   silentLogger,
   toEpoch,
   toNodeId,
   type BallotDatagram,
   type LeaseDatagram,
+  type LogData,
   type Logger,
   type NodeId,
 } from "@quorate/protocol";
@@ -232,6 +234,21 @@ describe("ballots over UDP", () => {
     for (let i = 0; i < 50; i += 1) inject(new Uint8Array(10));
     await until(() => meter.of("ballot_dropped_garbage") === 50);
     expect(lines).toHaveLength(1);
+  });
+
+  test("another version's ballot is told as that, also amid other bad datagrams", async () => {
+    const warned: LogData[] = [];
+    const warn: Logger["warn"] = (_message, data) => void warned.push(data ?? {});
+    const { meter, inject } = await setUp({}, { ...silentLogger, warn });
+    inject(new Uint8Array(10));
+    inject(otherVersion);
+    await until(() => meter.of("ballot_dropped_other_version") === 1);
+    expect(warned.at(-1)).toMatchObject({
+      code: "ERR_PROTOCOL_VERSION",
+      own: PROTOCOL_VERSION,
+      peer: 9,
+      host: "127.0.0.1",
+    });
   });
 
   test("a port in use is ERR_SERVER_PORT_IN_USE, a public address without secret refused", async () => {

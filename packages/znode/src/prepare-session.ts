@@ -29,8 +29,7 @@ export function prepareCreateSession(
   if (int32At(content, 8) <= 0) {
     return refuse("ERR_ZNODE_BAD_ARGUMENTS", "a session has a timeout above 0");
   }
-  // One that is being closed has its number still: its nodes go before another's can come.
-  if (judge.overlay.session(id) !== undefined || judge.sessions.get(id) !== undefined) {
+  if (judge.isOpen(id)) {
     return refuse("ERR_SESSION_EXISTS", "there is a session with this id");
   }
   if (judge.sessions.count >= SESSIONS_MAX) {

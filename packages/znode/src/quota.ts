@@ -64,13 +64,14 @@ const text = new TextDecoder();
 const encoder = new TextEncoder();
 const PAIRS = /[,;]+/;
 
-/** `count=5,bytes=-1=;byteHardLimit=10`: what cannot be read is absent. */
+/**
+ * `count=5,bytes=-1=;byteHardLimit=10`. What is no number is absent; ZooKeeper's server ends there.
+ */
 function pairsOf(data: Uint8Array): Map<string, number> {
   const pairs = new Map<string, number>();
   for (const pair of text.decode(data).split(PAIRS)) {
     const [name = "", value = ""] = pair.split("=");
-    const number = /^[+-]?[0-9]{1,19}$/.test(value) ? Number(value) : -1;
-    if (name !== "") pairs.set(name, number);
+    if (name !== "" && /^[+-]?[0-9]{1,19}$/.test(value)) pairs.set(name, Number(value));
   }
   return pairs;
 }

@@ -14,6 +14,7 @@ export interface Stat {
   /** Creates and deletes of children, int32, wraps. */
   readonly cversion: number;
   readonly aversion: number;
+  /** A session, the sign of a container or of a time to live (see ownerKind), or 0; u64. */
   readonly ephemeralOwner: bigint;
   readonly dataLength: number;
   readonly numChildren: number;
@@ -66,7 +67,7 @@ export function statAt(content: Uint8Array): Stat {
     version: view.getInt32(32),
     cversion: view.getInt32(36),
     aversion: view.getInt32(40),
-    ephemeralOwner: view.getBigInt64(44),
+    ephemeralOwner: view.getBigUint64(44),
     dataLength: view.getInt32(52),
     numChildren: view.getInt32(56),
     pzxid: view.getBigUint64(60) as Txnid,

@@ -1,17 +1,28 @@
-import { makeTxnid, type LogEntryMsg, type StateRow } from "@quorate/protocol";
+import { encodeCaller, makeTxnid, type LogEntryMsg, type StateRow } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import {
   decodeChildren,
   decodeCreateResult,
   decodeGetResult,
   decodeStat,
+  CreateMode,
+  encodeCloseSession,
   encodeCreate,
+  encodeCreateSession,
   encodeDelete,
+  encodeDeleteExpired,
+  encodeMulti,
+  encodeResumeSession,
   encodeSet,
+  encodeSetAcl,
+  OPEN_ACL,
+  READ_ACL,
+  withCaller,
   ZnodeMachine,
   ZnodeOp,
 } from "../src/index.js";
-import { bytes, Driver, READ } from "./harness.js";
+import { Asking, ONE } from "./asking.js";
+import { bytes, Driver, READ, rowsOf as allRows } from "./harness.js";
 
 const NOTHING = new Uint8Array(0);
 
@@ -33,6 +44,22 @@ function scripted(): Driver {
   return driver;
 }
 
+/** What scripted() leaves out. */
+function everything(): Asking {
+  const asking = new Asking();
+  asking.open(ONE);
+  asking.as(ONE).create("/e", { mode: CreateMode.ephemeral, acl: READ_ACL });
+  asking.create("/t", { mode: CreateMode.ttl, ttlMs: 5, data: bytes("hi") });
+  asking.setAcl("/t", [{ perms: 31, scheme: "digest", id: "u:h" }, ...READ_ACL]);
+  asking.as(ONE, { scheme: "digest", id: "u:h" }).setAcl("/t", OPEN_ACL);
+  asking.multi(
+    { kind: "create", path: "/n", data: bytes("x") },
+    { kind: "check", path: "/n" },
+    { kind: "delete", path: "/n" },
+  );
+  return asking;
+}
+
 function rowsOf(machine: ZnodeMachine): readonly StateRow[] {
   return machine.beginChanges({ full: true }).next(2 ** 20);
 }
@@ -48,6 +75,116 @@ describe("golden values", () => {
     );
     expect(hex(encodeSet({ data: bytes("hi") }))).toMatchInlineSnapshot(`"ffffffff6869"`);
     expect(hex(encodeDelete())).toMatchInlineSnapshot(`"ffffffff"`);
+  });
+
+  test("requests of the rest", () => {
+    const acl = [{ perms: 1, scheme: "ip", id: "::1" }];
+    const { ttl } = CreateMode;
+    const all = [
+      encodeCreate({ data: bytes("hi"), mode: ttl, ttlMs: 5, acl }),
+      encodeSetAcl({ acl, version: 3 }),
+      encodeSetAcl({ acl: OPEN_ACL }),
+      encodeSetAcl({ acl: [] }),
+      encodeMulti([
+        { kind: "set", path: "/a", data: bytes("hi") },
+        { kind: "check", path: "/b", version: 1 },
+      ]),
+      encodeCreateSession({ id: ONE, timeoutMs: 4000, password: new Uint8Array(16).fill(7) }),
+      encodeCloseSession(ONE),
+      encodeResumeSession(ONE, new Uint8Array(16).fill(7)),
+      encodeDeleteExpired(),
+      withCaller(encodeCaller({ session: ONE, identities: [] }), encodeDelete()),
+    ];
+    expect(all.map(hex)).toMatchInlineSnapshot(`
+      [
+        "050000000000000005000c0000000102697000033a3a316869",
+        "00000003000c0000000102697000033a3a31",
+        "ffffffff0000",
+        "ffffffff000700000000000000",
+        "000000020200022f6100000006ffffffff68690f00022f620000000400000001",
+        "010000000000000100000fa007070707070707070707070707070707",
+        "0100000000000001",
+        "010000000000000107070707070707070707070707070707",
+        "00000000",
+        "01010000000000000100ffffffff",
+      ]
+    `);
+  });
+
+  test("transactions, rows, answers and digest of the rest", () => {
+    const asking = everything();
+    expect(asking.applied.map(({ op, content }) => [op, hex(content)])).toMatchInlineSnapshot(`
+      [
+        [
+          12,
+          "01000000010000000000000100000fa007070707070707070707070707070707",
+        ],
+        [
+          1,
+          "01010012000000010000018bcfe5680101000000000000010000000105776f726c640006616e796f6e65",
+        ],
+        [
+          1,
+          "01010000000000020000018bcfe56802ff000000000000056869",
+        ],
+        [
+          10,
+          "01000022000000010000001f066469676573740003753a680000000105776f726c640006616e796f6e65",
+        ],
+        [
+          10,
+          "0100000000000002",
+        ],
+        [
+          11,
+          "01000000000000030100022f6e0000001101000000000000030000018bcfe56805780f00022f6e000000000300022f6e0000000401000000",
+        ],
+      ]
+    `);
+    const rows = allRows(asking.machine.beginChanges({ full: true }));
+    const own = rows.filter(({ key }) => key[0] === 1 || [0x65, 0x74].includes(key[1] ?? 0));
+    expect(own.map(({ key, value }) => [hex(key), hex(value)])).toMatchInlineSnapshot(`
+      [
+        [
+          "010100000000000001",
+          "0100000fa007070707070707070707070707070707",
+        ],
+        [
+          "2f65",
+          "010000120000000100000002000000010000000200000001000000020000018bcfe568010000018bcfe5680100000000000000000000000001000000000000010000000105776f726c640006616e796f6e65",
+        ],
+        [
+          "2f74",
+          "010000000000000100000003000000010000000300000001000000030000018bcfe568020000018bcfe56802000000000000000000000002ff000000000000056869",
+        ],
+      ]
+    `);
+    const answers = [ZnodeOp.getAcl, ZnodeOp.getEphemerals, ZnodeOp.countAllChildren].map((op) => {
+      const answer = asking.read(op, op === ZnodeOp.getAcl ? "/e" : "/");
+      return typeof answer === "string" ? answer : hex(answer);
+    });
+    expect(answers).toMatchInlineSnapshot(`
+      [
+        "000000010000000200000001000000020000018bcfe568010000018bcfe568010000000000000000000000000100000000000001000000000000000000000001000000020000000105776f726c640006616e796f6e65",
+        "00000001000000022f65",
+        "00000005",
+      ]
+    `);
+    const multi = asking.multi(
+      { kind: "check", path: "/" },
+      { kind: "set", path: "/t", data: NOTHING },
+    );
+    const digest = asking.machine.digest().toString(16);
+    asking.close(ONE);
+    const closed = hex(asking.applied.at(-1)?.content ?? null);
+    const last = { multi: typeof multi === "string" ? multi : hex(multi), digest, closed };
+    expect(last).toMatchInlineSnapshot(`
+      {
+        "closed": "0100000001000000000000010000000100022f65",
+        "digest": "3dde876dd0816f3a",
+        "multi": "000000020f000000000200000044000000010000000300000001000000070000018bcfe568020000018bcfe56806000000010000000000000002ff0000000000000500000000000000000000000100000003",
+      }
+    `);
   });
 
   test("transactions", () => {
@@ -176,6 +313,20 @@ describe("entries and rows that cannot be", () => {
       { op: ZnodeOp.delete, key: "/zookeeper", content: deletion },
       { op: ZnodeOp.delete, key: "/", content: deletion },
       { op: ZnodeOp.delete, key: "/a", content: NOTHING },
+      { op: ZnodeOp.check },
+      { content: fromHex("0100000100000001000000000000000a") },
+      { content: fromHex("0101000000000001000000000000000a") },
+      { content: fromHex("0101000000000001000000000000000a0100000000000009") },
+      { content: fromHex("0100000100000001000000000000000a09") },
+      { op: ZnodeOp.setAcl, key: "/none", content: fromHex("0100000000000001") },
+      { op: ZnodeOp.setAcl, key: "/a", content: fromHex("010000010000000109") },
+      { op: ZnodeOp.setAcl, key: "/a", content: fromHex("01000000000000") },
+      { op: ZnodeOp.createSession, content: NOTHING },
+      { op: ZnodeOp.closeSession, content: fromHex("01000000010000000000000900000000") },
+      { op: ZnodeOp.closeSession, content: fromHex("01000000010000000000000900000001") },
+      { op: ZnodeOp.multi, content: NOTHING },
+      { op: ZnodeOp.multi, content: fromHex("0100000000000001") },
+      { op: ZnodeOp.multi, content: fromHex("010000000000000104000000000000") },
     ];
     for (const fields of impossible) {
       expect(() => machine.apply(entry(fields)), JSON.stringify(fields)).toThrow(/invariant/);
@@ -192,12 +343,22 @@ describe("entries and rows that cannot be", () => {
     if (value === null) throw new Error("no row");
     const newer = value.slice();
     newer[0] = 2;
+    const aclTooLong = value.slice();
+    aclTooLong[3] = 1;
+    const aclUnread = new Uint8Array([...aclTooLong, 9]);
+    const sessionKey = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0, 9]);
     const cases: readonly (readonly [Uint8Array, Uint8Array | null, string])[] = [
       [bytes("/a"), null, "ERR_STORE_DAMAGED"],
       [bytes("/a"), value.subarray(0, 63), "ERR_STORE_DAMAGED"],
       [bytes("a"), value, "ERR_STORE_DAMAGED"],
       [fromHex("2fff"), value, "ERR_STORE_DAMAGED"],
       [bytes("/a"), newer, "ERR_STORE_SCHEMA"],
+      [bytes("/a"), aclTooLong, "ERR_STORE_DAMAGED"],
+      [bytes("/a"), aclUnread, "ERR_STORE_DAMAGED"],
+      [new Uint8Array([1, 2]), value, "ERR_STORE_DAMAGED"],
+      [sessionKey, null, "ERR_STORE_DAMAGED"],
+      [sessionKey, new Uint8Array([1, 2]), "ERR_STORE_DAMAGED"],
+      [sessionKey, new Uint8Array(21), "ERR_STORE_SCHEMA"],
     ];
     for (const [key, row, code] of cases) {
       expect(() => new ZnodeMachine().restore([{ key, value: row }])).toThrow(

@@ -6,9 +6,12 @@ import {
   type Caller,
   type LogEntryMsg,
   type Prepared,
+  type StateChanges,
+  type StateRow,
   type Txnid,
 } from "@quorate/protocol";
 import { hasCaller, withCaller, ZnodeMachine } from "../src/index.js";
+import { requestOf, type Ask } from "./asks.js";
 
 export const T0_MS = 1_700_000_000_000;
 
@@ -80,6 +83,26 @@ function entryOf(prepared: Prepared & { readonly ok: true }): {
   content: Uint8Array;
 } {
   return { op: prepared.op, key: prepared.key, content: prepared.content };
+}
+
+export function prepareAsk(driver: Driver, ask: Ask): Prepared {
+  const { op, key, content } = requestOf(ask);
+  driver.caller = ask.caller;
+  return driver.prepare(op, key, content);
+}
+
+/** Prepares and applies one request; the error code if it is refused. */
+export function runAsk(driver: Driver, ask: Ask): Uint8Array | string {
+  const { op, key, content } = requestOf(ask);
+  driver.caller = ask.caller;
+  return driver.run(op, key, content);
+}
+
+/** All rows of an image, slice by slice. */
+export function rowsOf(image: StateChanges): StateRow[] {
+  const rows: StateRow[] = [];
+  for (let some = image.next(500); some.length > 0; some = image.next(500)) rows.push(...some);
+  return rows;
 }
 
 export function bytes(text: string): Uint8Array {

@@ -2,8 +2,8 @@ import type { StateChanges, StateRow } from "@quorate/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ZnodeMachine } from "../src/index.js";
-import { Driver } from "./harness.js";
-import { asks, contentOf, type Ask } from "./model.js";
+import { Driver, rowsOf, runAsk } from "./harness.js";
+import { anyAsk, askLists, type Ask } from "./asks.js";
 
 /** What a store keeps of images: the newest row of each key. */
 class RowStore {
@@ -29,7 +29,7 @@ type Step =
   | { readonly kind: "abandon" };
 
 const steps: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant("ask" as const), ask: asks }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant("ask" as const), ask: anyAsk }) },
   {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant("begin" as const), isFull: fc.boolean() }),
@@ -121,7 +121,7 @@ describe("images", () => {
         const checkpointer = new Checkpointer(driver);
         for (const step of sequence) {
           if (step.kind === "ask") {
-            driver.run(step.ask.op, step.ask.path, contentOf(step.ask));
+            runAsk(driver, step.ask);
           } else if (step.kind === "begin") checkpointer.begin(step.isFull);
           else if (step.kind === "read") checkpointer.read(step.bytesMax);
           else checkpointer.abandon();
@@ -137,18 +137,15 @@ describe("images", () => {
   });
 
   test("a restored machine goes on like the one that made the image", () => {
-    const lists = fc.tuple(
-      fc.array(asks, { maxLength: 40, size: "max" }),
-      fc.array(asks, { maxLength: 40, size: "max" }),
-    );
+    const lists = fc.tuple(askLists(40), askLists(40));
     fc.assert(
       fc.property(lists, ([before, after]) => {
         const first = new Driver();
-        for (const ask of before) first.run(ask.op, ask.path, contentOf(ask));
+        for (const ask of before) runAsk(first, ask);
         const second = new ZnodeMachine();
-        second.restore(first.machine.beginChanges({ full: true }).next(2 ** 20));
+        second.restore(rowsOf(first.machine.beginChanges({ full: true })));
         const seen = first.applied.length;
-        for (const ask of after) first.run(ask.op, ask.path, contentOf(ask));
+        for (const ask of after) runAsk(first, ask);
         for (const entry of first.applied.slice(seen)) second.apply(entry);
         expect(second.digest()).toBe(first.machine.digest());
       }),

@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { InvariantError, makeTxnid, OpCode } from "@quorate/protocol";
-import { encodeCreate, encodeDelete, encodeSet, operationsOf, ZnodeOp } from "../src/index.js";
+import {
+  CreateMode,
+  encodeCreate,
+  encodeDelete,
+  encodeSet,
+  operationsOf,
+  READ_ACL,
+  ZnodeOp,
+} from "../src/index.js";
+import { Asking, ONE } from "./asking.js";
 import { Driver, T0_MS } from "./harness.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -19,6 +28,37 @@ describe("what a committed entry did", () => {
       { kind: "set", path: "/a", data: bytes("three"), version: 2, timeMs: T0_MS + 2 },
       { kind: "broadcast", path: "topic", data: bytes("said") },
       { kind: "delete", path: "/a" },
+    ]);
+  });
+
+  it("is several things of a multi, the deletes of a closed session, and ACLs", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    asking.as(ONE).create("/e", { mode: CreateMode.ephemeral, data: bytes("x") });
+    asking.create("/d", { mode: CreateMode.ephemeral });
+    asking.multi(
+      { kind: "check", path: "/" },
+      { kind: "set", path: "/e", data: bytes("y") },
+      { kind: "create", path: "/f", data: bytes("z") },
+      { kind: "delete", path: "/f" },
+    );
+    asking.setAcl("/e", READ_ACL);
+    asking.close(ONE);
+    const all = asking.applied.map(operationsOf);
+    expect(all).toEqual([
+      [],
+      [{ kind: "create", path: "/e", data: bytes("x"), timeMs: T0_MS + 1 }],
+      [{ kind: "create", path: "/d", data: bytes(""), timeMs: T0_MS + 2 }],
+      [
+        { kind: "set", path: "/e", data: bytes("y"), version: 1, timeMs: T0_MS + 3 },
+        { kind: "create", path: "/f", data: bytes("z"), timeMs: T0_MS + 3 },
+        { kind: "delete", path: "/f" },
+      ],
+      [{ kind: "setAcl", path: "/e", version: 1 }],
+      [
+        { kind: "delete", path: "/d" },
+        { kind: "delete", path: "/e" },
+      ],
     ]);
   });
 

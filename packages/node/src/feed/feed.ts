@@ -166,7 +166,6 @@ export class Feed {
   #turn(): void {
     const { clock, log } = this.#deps;
     this.#turnIsDue = false;
-    const endAt = clock.now() + TURN_MS;
     const starting = this.#starting;
     this.#starting = [];
     for (const one of starting) {
@@ -178,6 +177,8 @@ export class Feed {
       for (const one of this.#subscriptions)
         this.#act(one, one.machine.step({ kind: "head", head }));
     }
+    // From here on, so that each turn brings somebody further, however many begin.
+    const endAt = clock.now() + TURN_MS;
     for (const one of this.#wanting) {
       if (clock.now() >= endAt) {
         this.#turnSoon();
@@ -301,8 +302,8 @@ export class Feed {
       const now = this.#deps.clock.now();
       const isServing = this.#deps.isServing();
       for (const one of [...this.#subscriptions]) {
-        const event = { kind: "tick", now, isServing: isServing || one.staysUnserved } as const;
-        this.#act(one, one.machine.step(event));
+        const { staysUnserved } = one;
+        this.#act(one, one.machine.step({ kind: "tick", now, isServing, staysUnserved }));
       }
       if (this.#subscriptions.size > 0) this.#tickSoon();
     });

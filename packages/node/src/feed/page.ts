@@ -37,7 +37,10 @@ export class Page implements PageInfo {
   encodedBy(encoder: PageEncoder): Uint8Array {
     const known = this.#encoded.get(encoder);
     if (known !== undefined) return known;
-    const bytes = encoder(this.events);
+    const encoded = encoder(this.events);
+    // A piece of a larger memory would keep all of it, for as long as the page is kept.
+    const isPiece = encoded.buffer.byteLength > 2 * encoded.length;
+    const bytes = isPiece ? new Uint8Array(encoded) : encoded;
     this.#encoded.set(encoder, bytes);
     return bytes;
   }

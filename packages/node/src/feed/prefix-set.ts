@@ -25,6 +25,8 @@ export function checkPrefix(prefix: string): void {
  */
 export class PrefixSet {
   readonly #counts = new Map<string, number>();
+  /** Distinct prefixes of each length. */
+  readonly #byLength = new Map<number, number>();
   #lengths: readonly number[] = [];
   #version = 0;
 
@@ -40,7 +42,7 @@ export class PrefixSet {
   add(prefix: string): void {
     const count = this.#counts.get(prefix) ?? 0;
     this.#counts.set(prefix, count + 1);
-    if (count === 0) this.#changed();
+    if (count === 0) this.#changed(prefix.length, 1);
   }
 
   remove(prefix: string): void {
@@ -50,7 +52,7 @@ export class PrefixSet {
       return;
     }
     this.#counts.delete(prefix);
-    this.#changed();
+    this.#changed(prefix.length, -1);
   }
 
   covering(key: string): string[] {
@@ -69,9 +71,14 @@ export class PrefixSet {
     return found;
   }
 
-  #changed(): void {
+  /** Costs next to nothing unless a length is new or gone: clients may come and go as they like. */
+  #changed(length: number, by: 1 | -1): void {
     this.#version += 1;
-    const lengths = new Set([...this.#counts.keys()].map((prefix) => prefix.length));
-    this.#lengths = [...lengths].sort((a, b) => a - b);
+    const before = this.#byLength.get(length) ?? 0;
+    const after = before + by;
+    if (after > 0) this.#byLength.set(length, after);
+    else this.#byLength.delete(length);
+    if (before > 0 && after > 0) return;
+    this.#lengths = [...this.#byLength.keys()].sort((a, b) => a - b);
   }
 }

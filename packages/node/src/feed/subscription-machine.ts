@@ -26,7 +26,13 @@ export type SubscriptionEvent<P extends PageInfo> =
   | { readonly kind: "unreadable"; readonly reason: "compacted" | "unreadable" }
   /** The subscriber has taken everything up to here. */
   | { readonly kind: "taken"; readonly upTo: Txnid; readonly now: number }
-  | { readonly kind: "tick"; readonly now: number; readonly isServing: boolean }
+  | {
+      readonly kind: "tick";
+      readonly now: number;
+      readonly isServing: boolean;
+      /** It stays with this node while nobody leads. */
+      readonly staysUnserved: boolean;
+    }
   /** All subscribers together hold too much, and this one is the slowest. */
   | { readonly kind: "cutOff" };
 
@@ -116,7 +122,7 @@ export class SubscriptionMachine<P extends PageInfo> {
       case "taken":
         return this.#onTaken(event.upTo, event.now);
       case "tick":
-        return this.#onTick(event.now, event.isServing);
+        return this.#onTick(event.now, event.isServing, event.staysUnserved);
       case "cutOff":
         return this.#end("tooSlow");
     }
@@ -148,12 +154,12 @@ export class SubscriptionMachine<P extends PageInfo> {
     return [...released, ...this.#want()];
   }
 
-  #onTick(now: number, isServing: boolean): SubscriptionEffect<P>[] {
+  #onTick(now: number, isServing: boolean, staysUnserved: boolean): SubscriptionEffect<P>[] {
     this.#isStarved = false;
     // A node that does not serve may be far behind; that has a bound of its own.
     if (this.#cursor <= this.#head || !isServing) this.#aheadSince = now;
     if (now - this.#aheadSince >= AHEAD_MS_MAX) return this.#end("ahead");
-    if (isServing) this.#unservedSince = null;
+    if (isServing || staysUnserved) this.#unservedSince = null;
     else this.#unservedSince ??= now;
     if (this.#unservedSince !== null && now - this.#unservedSince >= UNSERVED_MS_MAX) {
       return this.#end("notServing");

@@ -36,6 +36,8 @@ export const HELP: Readonly<Record<string, string>> = {
   feed_subscribers_cut_off: "Subscriptions ended because they took nothing.",
   feed_subscriptions: "Subscriptions that were begun.",
   feed_subscriptions_ended: "Subscriptions that the node ended.",
+  follower_lag_entries:
+    "Entries of the leader's log that a follower has not said to be durable there; on the leader.",
   heap_used_bytes: "JavaScript heap in use.",
   leader: "1 for the node that leads as far as this one knows; no series while nobody does.",
   log_commit_seconds: "Transactions of the log with their sync, as its thread measured them.",
@@ -53,6 +55,8 @@ export const HELP: Readonly<Record<string, string>> = {
   peer_connect_failures: "Attempts to reach a peer that failed.",
   peer_handshakes_refused: "Peers refused by their handshake.",
   peer_pipe_overflows: "Pipes closed because the peer did not read.",
+  peer_queue_bytes:
+    "Bytes queued towards a peer that follows this node, and not taken by the network.",
   peer_received_bytes: "Bytes received over the pipe, by peer.",
   peer_refused_socket_errors: "Errors of sockets that were being refused.",
   peer_sent_bytes: "Bytes sent over the pipe, by peer.",
@@ -64,6 +68,7 @@ export const HELP: Readonly<Record<string, string>> = {
   process_resident_memory_bytes: "Resident memory.",
   ready: "1 when the node is synchronised and serves.",
   role: "1 for the role that the node has.",
+  sessions_expired: "Sessions that this leader ended because nobody heard of them.",
   store_failures: "Failures of the store.",
   subscribers: "Subscriptions to committed entries, in-process ones included.",
   sync_plan: "Histories sent to followers, by kind.",

@@ -1,6 +1,9 @@
 import { counterOf, epochOf, type Txnid } from "@quorate/protocol";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
 
+type Pressure = ReturnType<ServerHandle["pressure"]>;
+type PeerPressure = Pressure["peers"][number];
+
 /** A number as of now. */
 export interface Level {
   readonly family: string;
@@ -12,7 +15,7 @@ export interface Level {
 /** Where levels are read when somebody asks. Null: it is not there yet. */
 export interface LevelSources {
   readonly status: NodeStatus | null;
-  readonly pressure: ReturnType<ServerHandle["pressure"]> | null;
+  readonly pressure: Pressure | null;
   readonly connections: number;
   readonly feed: { readonly subscriptionCount: number; readonly inFlightBytes: number } | null;
 }
@@ -54,10 +57,29 @@ export function levelsOf({ status, pressure, connections, feed }: LevelSources):
   if (pressure !== null) {
     levels.push(gauge("pending_requests", pressure.pendingRequests));
     levels.push(gauge("log_oldest_write_seconds", pressure.oldestWriteMs / 1000));
+    for (const { peer, queueBytes, lagEntries } of onePerPeer(pressure.peers)) {
+      const labels = { peer: String(peer) };
+      levels.push(gauge("peer_queue_bytes", queueBytes, labels));
+      if (lagEntries !== null) levels.push(gauge("follower_lag_entries", lagEntries, labels));
+    }
   }
   if (feed !== null) {
     levels.push(gauge("subscribers", feed.subscriptionCount));
     levels.push(gauge("feed_in_flight_bytes", feed.inFlightBytes));
   }
   return levels;
+}
+
+/** A peer that is replacing its connection has two for a moment; a series has one value. */
+function onePerPeer(peers: readonly PeerPressure[]): Iterable<PeerPressure> {
+  const byPeer = new Map<number, PeerPressure>();
+  for (const one of peers) {
+    const { queueBytes = 0, lagEntries = null } = byPeer.get(one.peer) ?? {};
+    byPeer.set(one.peer, {
+      peer: one.peer,
+      queueBytes: queueBytes + one.queueBytes,
+      lagEntries: one.lagEntries ?? lagEntries,
+    });
+  }
+  return byPeer.values();
 }

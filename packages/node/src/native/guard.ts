@@ -21,11 +21,25 @@ export function refusalOf(headers: IncomingHttpHeaders, options: GuardOptions): 
   if (origin !== undefined && !options.allowedOrigins.includes(origin)) {
     return "this Origin is not allowed; see allowedOrigins";
   }
+  if (origin === undefined && isForeignPage(headers)) {
+    return "a page of another site asks, without its Origin";
+  }
   return null;
 }
 
+/**
+ * A page's script, image or no-cors fetch carries no Origin. It is shown no answer, but it can hold
+ * watches open. Browsers say from where it comes; a link that a person follows is no such thing.
+ */
+function isForeignPage(headers: IncomingHttpHeaders): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site === undefined || site === "none" || site === "same-origin") return false;
+  return headers["sec-fetch-mode"] !== "navigate" || headers["sec-fetch-dest"] !== "document";
+}
+
 function isAllowedHost(hostname: string, allowed: readonly string[]): boolean {
-  return hostname === "localhost" || isIP(hostname) !== 0 || allowed.includes(hostname);
+  if (hostname === "localhost" || isIP(hostname) !== 0) return true;
+  return allowed.some((name) => name.toLowerCase() === hostname);
 }
 
 function hostnameOf(host: string): string {

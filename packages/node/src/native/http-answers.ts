@@ -39,6 +39,7 @@ export class HttpAnswers {
       response.setHeader("Vary", "Origin");
     }
     if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("Allow", "GET, HEAD");
       send(response, 405, { error: "GET only" });
       return;
     }
@@ -68,8 +69,10 @@ export class HttpAnswers {
         return;
       case "/watch":
         // A stream without an end has no head alone.
-        if (request.method === "HEAD") send(response, 405, { error: "GET only" });
-        else this.#watch(request, response);
+        if (request.method === "HEAD") {
+          response.setHeader("Allow", "GET");
+          send(response, 405, { error: "GET only" });
+        } else this.#watch(request, response);
         return;
       default:
         send(response, 404, { error: "there are /status, /healthz, /readyz, /metrics and /watch" });
@@ -83,7 +86,11 @@ export class HttpAnswers {
   #metrics(response: ServerResponse): void {
     this.#deps.metrics().then(
       ({ type, text }) => {
-        response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store" });
+        response.writeHead(200, {
+          "Content-Type": type,
+          "Cache-Control": "no-store",
+          "X-Content-Type-Options": "nosniff",
+        });
         response.end(text);
       },
       (error: unknown) => {
@@ -95,9 +102,9 @@ export class HttpAnswers {
 
   #watch(request: IncomingMessage, response: ServerResponse): void {
     try {
-      if (this.#watches.size >= WATCHES_MAX) {
-        throw new QuorateError("ERR_SERVER_BUSY", "too many watches", { retryable: true });
-      }
+      // An answer that waits behind another one is not told that its connection has gone.
+      if (response.socket === null) throw busy("this connection is still being answered");
+      if (this.#watches.size >= WATCHES_MAX) throw busy("too many watches");
       const watch = openWatch(watchRequestOf(request), response, this.#deps);
       this.#watches.add(watch);
       response.once("close", () => this.#watches.delete(watch));
@@ -109,6 +116,10 @@ export class HttpAnswers {
       send(response, statusOf(error), { error: { code, message, ...details } });
     }
   }
+}
+
+function busy(message: string): QuorateError {
+  return new QuorateError("ERR_SERVER_BUSY", message, { retryable: true });
 }
 
 function statusOf({ code, retryable }: QuorateError): number {

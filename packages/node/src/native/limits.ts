@@ -23,6 +23,12 @@ export const STALLED_SWEEPS_MAX = 2;
 export const SWEEP_MS = 5000;
 /** For a whole HTTP request to arrive. */
 export const HTTP_REQUEST_MS = 5000;
+/** Pieces in which one frame may come: each may keep the whole read that it came with, 64 KiB, in
+ * memory. A further one closes the connection. Browsers cut a large frame into some dozens. */
+export const FRAME_FRAGMENTS_MAX = 128;
+/** Reads of the socket that may wait for the rest of a frame: a byte in each costs 200. Beyond it
+ * the connection is closed; the largest frame in the smallest segments of common networks fits. */
+export const FRAME_READS_MAX = 8192;
 /** For a connection to close politely. */
 export const CLOSE_MS = 200;
 /** Bytes of the headers of an HTTP request. */

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, ServerResponse, type IncomingMessage, type Server } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import {
@@ -19,7 +20,14 @@ import type { VitalsDocument } from "../vitals.js";
 import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
-import { CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_MS, SWEEP_MS } from "./limits.js";
+import {
+  CONNECTIONS_MAX,
+  FRAME_FRAGMENTS_MAX,
+  FRAME_READS_MAX,
+  HTTP_HEADER_BYTES_MAX,
+  HTTP_REQUEST_MS,
+  SWEEP_MS,
+} from "./limits.js";
 
 export interface NativePortDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> &
@@ -77,7 +85,8 @@ export async function openNativePort(
   http.on("request", (request, response) => answers.answer(request, response));
   const acceptor = createAcceptor(connections, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    acceptUpgrade(acceptor, { request, socket, head }, config, deps);
+    if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
+    else answerAnyway(answers, request, socket);
   });
   const bound = await listen(http, config.host.request);
   const sweeper = startSweeping(deps.clock, () => {
@@ -102,6 +111,8 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
   const acceptor = new WebSocketServer({
     noServer: true,
     maxPayload: NATIVE_FRAME_BYTES_MAX,
+    maxFragments: FRAME_FRAGMENTS_MAX,
+    maxBufferedChunks: FRAME_READS_MAX,
     perMessageDeflate: false,
     clientTracking: false,
     handleProtocols: () => NATIVE_SUBPROTOCOL,
@@ -121,6 +132,27 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
     });
   });
   return acceptor;
+}
+
+function isForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/**
+ * Java's client and `curl --http2` offer HTTP/2 with their first request, which a server need not
+ * take up. Node has detached the socket by then, so the answer is its last.
+ */
+function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Duplex): void {
+  socket.on("error", () => socket.destroy());
+  // Nobody reads it any more, and unread it would not say that its client has gone.
+  socket.once("end", () => socket.destroy());
+  socket.resume();
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  // What an HTTP server hands over in `upgrade` is the connection that it accepted.
+  response.assignSocket(socket as Socket);
+  response.once("finish", () => socket.end(() => socket.destroy()));
+  answers.answer(request, response);
 }
 
 /** Known by the address alone. One of the old kind within the new is told as what it is. */
@@ -157,6 +189,8 @@ function acceptUpgrade(
     return;
   }
   deps.logger.warn("refused a client connection", { reason });
+  // Half closed it would stay for as long as the client likes, also when the port closes.
+  socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
       `Content-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,

@@ -24,8 +24,8 @@ export function watchRequestOf(
 ): SubscriptionRequest {
   const query = new URLSearchParams((request.url ?? "").split("?").slice(1).join("?"));
   for (const name of query.keys()) {
-    if (PARAMETERS.has(name)) continue;
-    throw new QuorateError("ERR_ARG_VALUE", "a watch has the parameters prefix and from", {
+    if (PARAMETERS.has(name) && query.getAll(name).length === 1) continue;
+    throw new QuorateError("ERR_ARG_VALUE", "a watch has the parameters prefix and from, once", {
       details: { parameter: name.slice(0, 100) },
     });
   }

@@ -42,6 +42,8 @@ export interface PeerPipe {
   readonly peer: NodeId;
   /** Unique per process; tells apart two pipes of one peer. */
   readonly pipeId: number;
+  /** Bytes sent that the network has not taken yet; at most about PIPE_QUEUE_BYTES_MAX. */
+  readonly queuedBytes: number;
   /** Messages that arrive before `attach` are kept (bounded) and delivered after it, not in it. */
   attach(events: PipeEvents): void;
   /**

@@ -78,15 +78,16 @@ export interface StateMachine {
   /** Loads rows of a checkpoint into an empty state, in any number of calls. */
   restore(rows: readonly StateRow[]): void;
 
-  readonly sessions: SessionTable;
+  /** Default: it has none. */
+  readonly sessions?: SessionTable | undefined;
   /**
    * Paths of at most `max` applied nodes that the leader may ask to have deleted
    * (`OpCode.deleteExpired`): containers that children have left, nodes whose time to live is over.
    */
-  expiredNodes(wallTimeMs: number, max: number): readonly string[];
+  expiredNodes?(wallTimeMs: number, max: number): readonly string[];
   /**
    * At most one; null detaches it. It is told after each transaction is wholly applied, and of
    * nothing that is restored. It must not throw.
    */
-  attach(listener: StateListener | null): void;
+  attach?(listener: StateListener | null): void;
 }

@@ -72,7 +72,7 @@ export class NodeService implements Service {
   }
 
   get sessionCount(): number {
-    return this.#machine?.sessions.count ?? 0;
+    return this.#machine?.sessions?.count ?? 0;
   }
 
   attach(listener: ServiceListener): () => void {
@@ -100,7 +100,7 @@ export class NodeService implements Service {
   }
 
   session(id: bigint): SessionInfo | undefined {
-    return this.#machine?.sessions.get(id);
+    return this.#machine?.sessions?.get(id);
   }
 
   touch(session: bigint): void {
@@ -114,15 +114,16 @@ export class NodeService implements Service {
     return this.#events;
   }
 
-  /** For a term of leadership; undefined over a host of its own. */
+  /** For a term of leadership; undefined over a state without sessions. */
   get sessionState(): SessionState | undefined {
     const machine = this.#machine;
-    if (machine === null) return undefined;
+    const sessions = machine?.sessions;
+    if (machine === null || sessions === undefined) return undefined;
     return {
-      sessions: machine.sessions,
+      sessions,
       touches: this.touches,
       listen: (listener) => this.#events.listenWithin(listener),
-      expiredNodes: (wallTimeMs, max) => machine.expiredNodes(wallTimeMs, max),
+      expiredNodes: (wallTimeMs, max) => machine.expiredNodes?.(wallTimeMs, max) ?? [],
     };
   }
 

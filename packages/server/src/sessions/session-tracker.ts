@@ -39,6 +39,8 @@ interface Tracked {
   readonly id: bigint;
   readonly timeoutMs: number;
   deadline: number;
+  /** The deadline that a round has proven to be over. */
+  provenDeadline: number;
   phase: Phase;
   /** The node that its client is connected to; null until it is heard of. */
   owner: string | null;
@@ -69,6 +71,7 @@ export class SessionTracker {
   /** Over their deadlines: before a round, in it, and behind it. */
   #suspects: Tracked[] = [];
   #inRound: Tracked[] | null = null;
+  #roundBeganAt = 0;
   #expired: Tracked[] = [];
   /** Proposed to be closed, in order, and until when they are waited for. */
   readonly #closing = new Map<bigint, number>();
@@ -123,7 +126,7 @@ export class SessionTracker {
         return this.#tick(event.now);
       case "roundCompleted":
         // Looked at again at the next tick: what lay unread in this process is heard until then.
-        this.#expired.push(...this.#stillSilent(this.#inRound ?? []));
+        this.#expired.push(...this.#provenSilent(this.#inRound ?? [], this.#roundBeganAt));
         this.#inRound = null;
         return [];
       default:
@@ -140,7 +143,14 @@ export class SessionTracker {
   }
 
   #add(id: bigint, timeoutMs: number): void {
-    const session: Tracked = { id, timeoutMs, deadline: 0, phase: "alive", owner: null };
+    const session: Tracked = {
+      id,
+      timeoutMs,
+      deadline: 0,
+      provenDeadline: 0,
+      phase: "alive",
+      owner: null,
+    };
     this.#sessions.set(id, session);
     this.#touch(session);
     this.#putOff(session);
@@ -179,6 +189,20 @@ export class SessionTracker {
     return silent;
   }
 
+  /**
+   * Those whose deadline was over before the round began. One that was heard of since and fell
+   * silent again needs another round: this one says nothing about its new deadline.
+   */
+  #provenSilent(sessions: readonly Tracked[], roundBeganAt: number): Tracked[] {
+    const proven: Tracked[] = [];
+    for (const session of this.#stillSilent(sessions)) {
+      if (session.deadline <= roundBeganAt) proven.push(session);
+      else this.#suspects.push(session);
+    }
+    for (const session of proven) session.provenDeadline = session.deadline;
+    return proven;
+  }
+
   #tick(now: number): readonly SessionEffect[] {
     const { tickMs, stepMsMax } = this.#options;
     this.#now += Math.min(Math.max(now - (this.#lastTick ?? now), 0), stepMsMax);
@@ -194,6 +218,7 @@ export class SessionTracker {
     const effects: SessionEffect[] = [...this.#proposeMore()];
     if (this.#inRound === null && this.#suspects.length > 0) {
       this.#inRound = this.#suspects;
+      this.#roundBeganAt = this.#now;
       this.#suspects = [];
       effects.push({ kind: "beginRound" });
     }
@@ -215,7 +240,7 @@ export class SessionTracker {
     while (effects.length < free) {
       const next = this.#expired.pop();
       if (next === undefined) break;
-      const [session] = this.#stillSilent([next]);
+      const [session] = this.#provenSilent([next], next.provenDeadline);
       if (session === undefined) continue;
       session.phase = "closing";
       this.#closing.set(session.id, this.#now + EXPIRY_RETRY_MS);

@@ -1,7 +1,9 @@
 import {
   formatTxnid,
   LOG_START,
+  maxTxnid,
   positionOf,
+  TXNID_ZERO,
   type Chain,
   type Epoch,
   type LogPosition,
@@ -23,6 +25,8 @@ export class CommitChecker {
   readonly #violations: Violations;
   readonly #leaders = new Map<Epoch, NodeId>();
   readonly #committed = new Map<Txnid, Chain>();
+  /** What leaders were told of: by epoch and voter, the greatest txnid that it said to hold. */
+  readonly #heard = new Map<Epoch, Map<NodeId, Txnid>>();
   /** As the committed entries of the ensemble itself say. */
   readonly #members = new Map<NodeId, string>();
   /** The end of what was committed in each epoch, epochs ascending as they committed. */
@@ -60,6 +64,13 @@ export class CommitChecker {
   /** Whether just this position is part of the committed sequence. */
   includes({ txnid, chain }: LogPosition): boolean {
     return this.#committed.get(txnid) === chain;
+  }
+
+  /** A leader of the epoch was told that everything up to there is durable on this voter. */
+  heard(voter: NodeId, epoch: Epoch, upTo: Txnid): void {
+    const voters = this.#heard.get(epoch) ?? new Map<NodeId, Txnid>();
+    this.#heard.set(epoch, voters);
+    voters.set(voter, maxTxnid(voters.get(voter) ?? upTo, upTo));
   }
 
   /** A node acts as the established leader of an epoch. */
@@ -172,9 +183,12 @@ export class CommitChecker {
   #checkQuorum(node: NodeId, epoch: Epoch, txnid: Txnid): void {
     const holders = [...this.#disks.holdersOf(txnid)].filter((id) => {
       const image = this.#disks.image(id);
-      // Wiped or damaged since it answered: its answer stands, what is there now says nothing of
-      // it (seed 412). What it holds as one that forgot does not make it a holder.
-      if (image === null || this.#disks.isForgetful(id)) return true;
+      // Wiped or damaged since it held it: what is there now says nothing of it, but its answer
+      // stands if it had given one in this epoch (seed 412). What it holds as one that forgot does
+      // not make it a holder, and what it never told has not been counted.
+      if (image === null || this.#disks.isForgetful(id)) {
+        return (this.#heard.get(epoch)?.get(id) ?? TXNID_ZERO) >= txnid;
+      }
       return image.currentEpoch >= epoch && this.#isMember(id, image.identity);
     });
     this.#violations.expect(

@@ -15,6 +15,8 @@ import type { Violations } from "./violations.js";
 interface PipeState {
   /** What the leader at the other end said last in `newLeader`. */
   newLeader: { readonly epoch: Epoch; readonly last: LogPosition } | null;
+  /** The end of the history that this end has sent. */
+  sentEnd: Txnid | null;
   hasAckedNewLeader: boolean;
   offeredEpoch: Epoch | null;
   standing: string;
@@ -48,6 +50,9 @@ export class MessageChecker {
       case "epochAck":
         this.#epochAck(from, to, pipeId, message);
         return;
+      case "newLeader":
+        this.#pipe(pipeId).sentEnd = message.last.txnid;
+        return;
       case "newLeaderAck":
         this.#newLeaderAck(from, pipeId, message.epoch);
         return;
@@ -56,6 +61,9 @@ export class MessageChecker {
         return;
       case "commit":
         this.#commit(from, message.txnid);
+        return;
+      case "history":
+        this.#history(from, message.committed);
         return;
       case "proposal":
         // The live stream of a new leader may begin with entries of older epochs.
@@ -67,9 +75,27 @@ export class MessageChecker {
     }
   }
 
-  received(pipeId: number, message: PeerMsg): void {
-    if (message.kind === "newLeader") this.#pipe(pipeId).newLeader = message;
-    else if (message.kind === "leaderInfo") this.#pipe(pipeId).offeredEpoch = message.epoch;
+  /** `pipeId` is that of the receiver's end. */
+  received(to: NodeId, from: NodeId, pipeId: number, message: PeerMsg): void {
+    switch (message.kind) {
+      case "newLeader":
+        this.#pipe(pipeId).newLeader = message;
+        return;
+      case "leaderInfo":
+        this.#pipe(pipeId).offeredEpoch = message.epoch;
+        return;
+      case "newLeaderAck": {
+        const upTo = this.#pipe(pipeId).sentEnd;
+        if (upTo !== null) this.#commits.heard(from, message.epoch, upTo);
+        return;
+      }
+      case "accept": {
+        const image = this.#disks.image(to);
+        if (image !== null) this.#commits.heard(from, image.currentEpoch, message.txnid);
+        return;
+      }
+      default:
+    }
   }
 
   vote(from: NodeId, vote: VoteMsg): void {
@@ -155,6 +181,12 @@ export class MessageChecker {
     );
   }
 
+  /** To name a mark is to say that it is committed, established or not. */
+  #history(from: NodeId, committed: Txnid): void {
+    const image = this.#disks.image(from);
+    if (image !== null) this.#commits.commit(from, image.currentEpoch, committed);
+  }
+
   #commit(from: NodeId, txnid: Txnid): void {
     const image = this.#disks.image(from);
     if (image === null) return;
@@ -165,7 +197,13 @@ export class MessageChecker {
   #pipe(pipeId: number): PipeState {
     let state = this.#pipes.get(pipeId);
     if (state === undefined) {
-      state = { newLeader: null, hasAckedNewLeader: false, offeredEpoch: null, standing: "member" };
+      state = {
+        newLeader: null,
+        sentEnd: null,
+        hasAckedNewLeader: false,
+        offeredEpoch: null,
+        standing: "member",
+      };
       this.#pipes.set(pipeId, state);
     }
     return state;

@@ -7,6 +7,7 @@ import { clockActions } from "./clock-actions.js";
 import { directedActions } from "./directed-actions.js";
 import { directedDiskActions } from "./directed-disk-actions.js";
 import { diskActions } from "./disk-actions.js";
+import { lateAdmission } from "./late-admission.js";
 import { wipeAtFounding } from "./founding-actions.js";
 import { networkActions } from "./network-actions.js";
 import { processActions } from "./process-actions.js";
@@ -48,6 +49,7 @@ export class Nemesis {
       ...clockActions,
       ...directedActions,
       ...directedDiskActions,
+      lateAdmission,
     ];
     this.#actions = all.filter(({ kind }) => kind === "planned restart" || swarm.enabled.has(kind));
   }

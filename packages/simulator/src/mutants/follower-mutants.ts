@@ -149,7 +149,9 @@ export const followerMutants: readonly Mutant[] = [
       {
         file: SYNC,
         find: "staged.complete = true;\n    return [];",
-        replace: 'this.#staged = null;\n    return [{ kind: "installStaged" }];',
+        replace:
+          "this.#staged = null;\n" +
+          '    return [{ kind: "installStaged", upTo: this.#stagedMark }];',
       },
     ],
   },

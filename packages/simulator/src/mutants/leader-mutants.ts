@@ -58,6 +58,17 @@ export const leaderMutants: readonly Mutant[] = [
     ],
   },
   {
+    // ZOOKEEPER-4394, from the other end: a leader takes its whole log for committed.
+    name: "history called committed that is not",
+    edits: [
+      {
+        file: "packages/sync/src/history-sender.ts",
+        find: "minTxnid(handler.getCommittedPosition().txnid, batch.last)",
+        replace: "minTxnid(handler.getLogEnd().txnid, batch.last)",
+      },
+    ],
+  },
+  {
     // G28
     name: "connection counted instead of voter",
     edits: [
@@ -96,11 +107,23 @@ export const leaderMutants: readonly Mutant[] = [
     name: "refusal answered before the commit it rests on",
     edits: [
       {
-        file: LEADER,
-        find: "this.readIndex((proof) => {\n      if (typeof proof",
+        file: "packages/broadcast/src/answers.ts",
+        find: "this.#deps.readIndex((proof) => {\n      if (typeof proof",
         replace:
-          "this.#refuse(fid, request, error); return;\n" +
-          "    this.readIndex((proof) => {\n      if (typeof proof",
+          "this.refuse(fid, reqId, error); return;\n" +
+          "    this.#deps.readIndex((proof) => {\n      if (typeof proof",
+      },
+    ],
+  },
+  {
+    // G15
+    name: "lease prolonged by an admission",
+    edits: [
+      {
+        file: "packages/broadcast/src/voter-roll.ts",
+        find: "this.#deps.rounds.count(voter);",
+        replace: `this.#deps.rounds.addVoter(voter, this.#deps.clock.now());
+    this.#deps.rounds.count(voter);`,
       },
     ],
   },

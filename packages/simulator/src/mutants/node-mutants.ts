@@ -102,6 +102,12 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "replayed admission overwrites the table",
-    edits: [{ file: ACTION, find: "if (isCheckpoints) action", replace: "action" }],
+    edits: [
+      {
+        file: "packages/server/src/member-tables.ts",
+        find: "if (isCheckpoints) this",
+        replace: "this",
+      },
+    ],
   },
 ];

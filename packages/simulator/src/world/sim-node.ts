@@ -24,6 +24,8 @@ export class SimNode {
   #isHeldDown = false;
   /** F31: added to each fsync, up to this. */
   extraFsyncMs = 0;
+  /** F31, with an aim: each takes just this long. */
+  fsyncMs: number | null = null;
 
   constructor(world: World, host: NodeHost, random: RandomStream) {
     this.id = host.id;
@@ -119,6 +121,7 @@ export class SimNode {
   heal(): void {
     this.setTrap(null);
     this.extraFsyncMs = 0;
+    this.fsyncMs = null;
     this.disk.takeFailure();
     this.host.killAtPortCall(Number.POSITIVE_INFINITY);
     this.host.clock.set({ rate: 1, wallOffsetMs: 0, timerLateMs: 0 });
@@ -132,7 +135,8 @@ export class SimNode {
       clock: this.host.clock.port(),
       random: this.#random.split(`store ${incarnation} ${this.disk.commitCount}`),
       chainHash: this.#world.composition.chainHash,
-      latencyMs: () => this.#random.between(...FSYNC_MS) + this.#random.next() * this.extraFsyncMs,
+      latencyMs: () =>
+        this.fsyncMs ?? this.#random.between(...FSYNC_MS) + this.#random.next() * this.extraFsyncMs,
       // Most turns become one transaction, some do not; none where a trap lies between two writes.
       takeWrites: (waiting) => {
         if (this.#trap?.when === "between") return 1;

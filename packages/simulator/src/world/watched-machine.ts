@@ -11,6 +11,11 @@ export function watchMachine(
 ): StateMachine {
   checker.reset(node);
   return {
+    get sessions() {
+      return inner.sessions;
+    },
+    attach: (listener) => inner.attach?.(listener),
+    expiredNodes: (wallTimeMs, max) => inner.expiredNodes?.(wallTimeMs, max) ?? [],
     prepare: (op, key, content, context) => inner.prepare(op, key, content, context),
     discardPrepared: () => inner.discardPrepared(),
     apply: (entry) => {
@@ -25,9 +30,6 @@ export function watchMachine(
       inner.reset();
       if (isCurrent()) checker.reset(node);
     },
-    sessions: inner.sessions,
-    expiredNodes: (wallTimeMs, max) => inner.expiredNodes(wallTimeMs, max),
-    attach: (listener) => inner.attach(listener),
     restore: (rows) => {
       inner.restore(rows);
       if (isCurrent()) checker.restored(node, inner.digest());

@@ -198,7 +198,7 @@ export class World {
       onMessagesReceived: (pipe, messages) => {
         levels.received(pipe, messages);
         for (const message of messages) {
-          this.messages.received(pipe.pipeId, message);
+          this.messages.received(pipe.host.id, pipe.peer, pipe.pipeId, message);
           if (message.kind === "newLeaderAck") this.leases.acknowledged(pipe.host);
         }
       },

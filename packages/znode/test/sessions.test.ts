@@ -1,0 +1,200 @@
+import type { SessionInfo, StateListener } from "@quorate/protocol";
+import { describe, expect, test } from "vitest";
+import {
+  CONTAINER_OWNER,
+  CreateMode,
+  decodeCount,
+  decodePaths,
+  decodeResumeSession,
+  encodeCloseSession,
+  encodeCreate,
+  encodeResumeSession,
+  ttlOwner,
+  ZnodeMachine,
+  ZnodeOp,
+} from "../src/index.js";
+import { Asking, ONE, TWO } from "./asking.js";
+import { bytes, rowsOf } from "./harness.js";
+
+const ephemeral = { mode: CreateMode.ephemeral };
+
+/** What a listener is told, a line each. */
+function told(asking: Asking): string[] {
+  const lines: string[] = [];
+  const listener: StateListener = {
+    onNodeChange: (kind, path, txnid) => lines.push(`${kind} ${path} ${txnid & 0xffn}`),
+    onSessionCreated: ({ id }: SessionInfo) => lines.push(`opened ${id & 0xffn}`),
+    onSessionClosed: (id) => lines.push(`closed ${id & 0xffn}`),
+  };
+  asking.machine.attach(listener);
+  return lines;
+}
+
+describe("a session", () => {
+  test("is there once applied, with its timeout and password, and once only", () => {
+    const asking = new Asking();
+    expect(asking.open(ONE, 6000)).toHaveLength(0);
+    const { sessions } = asking.machine;
+    const password = new Uint8Array(16).fill(7);
+    expect(sessions.get(ONE)).toMatchObject({ id: ONE, timeoutMs: 6000, password });
+    expect(asking.open(ONE)).toBe("ERR_SESSION_EXISTS");
+    expect([sessions.count, sessions.get(TWO)]).toEqual([1, undefined]);
+  });
+
+  test("has an id that reads as no other owner, and a timeout", () => {
+    const asking = new Asking();
+    for (const id of [0n, CONTAINER_OWNER, ttlOwner(5)]) {
+      expect(asking.open(id)).toBe("ERR_ZNODE_BAD_ARGUMENTS");
+    }
+    expect(asking.open(ONE, 0)).toBe("ERR_ZNODE_BAD_ARGUMENTS");
+    expect(asking.run(ZnodeOp.createSession, "", bytes("short"))).toBe("ERR_ZNODE_BAD_ARGUMENTS");
+    expect(asking.run(ZnodeOp.closeSession, "", bytes("short"))).toBe("ERR_ZNODE_BAD_ARGUMENTS");
+  });
+
+  test("that is being closed asks for nothing more", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    asking.as(ONE).create("/e", ephemeral);
+    const { sessions } = asking.machine;
+    expect(sessions.isClosing(ONE)).toBe(false);
+    expect(asking.prepare(ZnodeOp.closeSession, "", encodeCloseSession(ONE)).ok).toBe(true);
+    expect(sessions.isClosing(ONE)).toBe(true);
+    const refused = { code: "ERR_SESSION_EXPIRED" };
+    const create = encodeCreate({ data: bytes("") });
+    expect(asking.prepare(ZnodeOp.create, "/x", create)).toMatchObject(refused);
+    expect(asking.prepare(ZnodeOp.closeSession, "", encodeCloseSession(ONE))).toMatchObject(
+      refused,
+    );
+    // It is still there to be read, with what it owns.
+    expect(asking.machine.ephemeralsOf(ONE)).toEqual(["/e"]);
+    asking.applyAll();
+    expect([sessions.isClosing(ONE), sessions.count]).toEqual([false, 0]);
+    expect(asking.set("/")).toBe("ERR_SESSION_EXPIRED");
+    expect(asking.remove("/x")).toBe("ERR_SESSION_EXPIRED");
+    expect(asking.setAcl("/", [])).toBe("ERR_SESSION_EXPIRED");
+    expect(asking.multi({ kind: "check", path: "/" })).toBe("ERR_SESSION_EXPIRED");
+  });
+
+  test("takes its ephemerals with it, in the order of their paths, those prepared included", () => {
+    const asking = new Asking();
+    asking.create("/p");
+    asking.open(ONE);
+    asking.open(TWO);
+    asking.as(ONE);
+    for (const name of ["b", "c", "a"]) asking.create(`/p/${name}`, ephemeral);
+    asking.as(TWO).create("/p/mine", ephemeral);
+    asking.as(ONE);
+    const lines = told(asking);
+    const create = encodeCreate({ data: bytes(""), ...ephemeral });
+    asking.prepare(ZnodeOp.create, "/p/aa", create);
+    asking.prepare(ZnodeOp.delete, "/p/c", new Uint8Array(4).fill(0xff));
+    asking.prepare(ZnodeOp.closeSession, "", encodeCloseSession(ONE));
+    // Judged by what will be: the parent still has the other session's child.
+    asking.applyAll();
+    expect(lines.slice(4)).toEqual([
+      "deleted /p/a 10",
+      "childrenChanged /p 10",
+      "deleted /p/aa 10",
+      "childrenChanged /p 10",
+      "deleted /p/b 10",
+      "childrenChanged /p 10",
+      "closed 1",
+    ]);
+    expect(asking.stat("/p")).toMatchObject({ numChildren: 1, cversion: 9 });
+  });
+
+  test("survives in a checkpoint with its ephemerals, whichever rows come first", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    asking.as(ONE).create("/e", ephemeral);
+    const rows = rowsOf(asking.machine.beginChanges({ full: true }));
+    for (const order of [rows, [...rows].reverse()]) {
+      const copy = new Asking(new ZnodeMachine());
+      copy.machine.restore(order);
+      expect(copy.machine.digest()).toBe(asking.machine.digest());
+      expect(copy.machine.ephemeralsOf(ONE)).toEqual(["/e"]);
+      expect(copy.machine.sessions.get(ONE)?.timeoutMs).toBe(4000);
+      expect(copy.close(ONE)).toHaveLength(0);
+      expect(copy.machine.nodeCount).toBe(4);
+    }
+    const orphaned = new ZnodeMachine();
+    orphaned.restore(rows.filter(({ key }) => key[0] !== 1));
+    expect(() => orphaned.digest()).toThrow(/invariant/);
+  });
+
+  test("leaves a tombstone in the image of changes behind the one that held it", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    rowsOf(asking.machine.beginChanges({ full: true }));
+    asking.open(TWO);
+    asking.close(TWO);
+    asking.close(ONE);
+    const rows = rowsOf(asking.machine.beginChanges({ full: false }));
+    expect(rows.map(({ key, value }) => [key[0], value])).toEqual([[1, null]]);
+  });
+
+  test("is resumed by a request that the node reads by itself", () => {
+    const password = new Uint8Array(16).fill(9);
+    expect(decodeResumeSession(encodeResumeSession(TWO, password))).toEqual({ id: TWO, password });
+    expect(decodeResumeSession(new Uint8Array(23))).toBeNull();
+  });
+});
+
+describe("a listener", () => {
+  test("hears nothing of what is refused, restored or told to nobody", () => {
+    const asking = new Asking();
+    asking.create("/a");
+    const lines = told(asking);
+    asking.create("/a");
+    asking.machine.restore([]);
+    expect(lines).toEqual([]);
+    asking.set("/a");
+    asking.setAcl("/a", [{ perms: 1, scheme: "world", id: "anyone" }]);
+    expect(lines).toEqual(["dataChanged /a 2"]);
+    asking.machine.attach(null);
+    asking.remove("/a");
+    expect(lines).toHaveLength(1);
+  });
+
+  test("reads the state after the whole transaction", () => {
+    const asking = new Asking();
+    const counts: number[] = [];
+    const count = (): void => void counts.push(asking.machine.nodeCount);
+    const listener = { onNodeChange: count, onSessionCreated: count, onSessionClosed: count };
+    asking.machine.attach(listener);
+    asking.multi(
+      { kind: "create", path: "/a", data: bytes("") },
+      { kind: "create", path: "/a/b", data: bytes("") },
+    );
+    expect(counts).toEqual([6, 6, 6, 6]);
+  });
+});
+
+describe("reads of what there is", () => {
+  test("getEphemerals: of the caller's session, below a prefix", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    asking.as(ONE);
+    for (const path of ["/b", "/ab", "/aa"]) asking.create(path, ephemeral);
+    const paths = (prefix: string): unknown => {
+      const answer = asking.read(ZnodeOp.getEphemerals, prefix);
+      return typeof answer === "string" ? answer : decodePaths(answer);
+    };
+    expect(paths("/")).toEqual(["/aa", "/ab", "/b"]);
+    expect(paths("")).toEqual(["/aa", "/ab", "/b"]);
+    expect(paths("/a")).toEqual(["/aa", "/ab"]);
+    asking.as(null);
+    expect(paths("/")).toEqual([]);
+  });
+
+  test("countAllChildren: everything below, at any depth", () => {
+    const asking = new Asking();
+    for (const path of ["/a", "/a/b", "/a/b/c", "/ab"]) asking.create(path);
+    const count = (path: string): unknown => {
+      const answer = asking.read(ZnodeOp.countAllChildren, path);
+      return typeof answer === "string" ? answer : decodeCount(answer);
+    };
+    expect([count("/a"), count("/ab"), count("/")]).toEqual([2, 0, 7]);
+    expect(count("/none")).toBe("ERR_ZNODE_NO_NODE");
+  });
+});
