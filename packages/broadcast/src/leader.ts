@@ -215,10 +215,7 @@ export class Leader {
     }
   }
 
-  /**
-   * Takes an operation of the leader's own into the order; nobody waits for its outcome. False when
-   * it cannot now.
-   */
+  /** An operation of the leader's own, whose outcome nobody awaits. False when it cannot now. */
   proposeOwn(op: number, key: string, content: Uint8Array): boolean {
     if (this.#isTerminated || this.#isDraining) return false;
     const request = { kind: "request", reqId: 0n, op, key, content } as const;
