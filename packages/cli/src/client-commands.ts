@@ -1,6 +1,7 @@
 import { createClient, printableData, type QuorateClient } from "@quorate/client";
 import { formatTxnid, QuorateError } from "@quorate/protocol";
 import type { Io } from "./io.js";
+import { usageError } from "./report.js";
 import { parseVersion } from "./strict-arguments.js";
 
 export interface ClientArgs {
@@ -52,6 +53,8 @@ export async function get(args: ReadArgs, io: Io): Promise<void> {
   const { data, stat } = await withClient(args, (client) => client.get(args.path, args));
   if (!args.json) {
     io.out(data);
+    // At a terminal the prompt would stand behind it; anywhere else the data is all there is.
+    if (io.isTerminal && data.length > 0 && data.at(-1) !== 0x0a) io.out("\n");
     return;
   }
   printJson(io, { path: args.path, ...printableData(data), stat: printableStat(stat) });
@@ -122,6 +125,7 @@ function printableStat(found: Stat): Record<string, string | number> {
 
 async function dataOf(args: DataArgs, io: Io): Promise<Uint8Array> {
   if (!args.stdin) return new TextEncoder().encode(args.data ?? "");
+  if (args.data !== undefined) throw usageError("give the data or --stdin, not both");
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of io.stdin as AsyncIterable<Uint8Array>) {

@@ -7,7 +7,7 @@ import type { Io } from "./io.js";
 import { reportError, usageError } from "./report.js";
 import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
-import { refuseLooseArguments } from "./strict-arguments.js";
+import { checkSpelling, dataOf, refuseLooseArguments } from "./strict-arguments.js";
 
 /** The servers that `quorate start` runs. */
 const DEFAULT_SERVERS = ["127.0.0.1:4181", "127.0.0.1:4182", "127.0.0.1:4183"];
@@ -24,6 +24,8 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
     .usage("$0 <command>\n\nA coordination service with ZooKeeper's guarantees.")
     .epilogue(EXIT_CODES_HELP)
     .strict()
+    // Each option has one spelling: --no-config and --timeout.a are mistakes, and told as such.
+    .parserConfiguration({ "boolean-negation": false, "dot-notation": false, "populate--": true })
     .demandCommand(1, "a command is needed")
     .version("0.1.0")
     .wrap(100)
@@ -40,6 +42,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<E
   refuseLooseArguments(parser, command);
   try {
     await refuseUnknown(args[0], commands);
+    checkSpelling(args, command);
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") io.out(`${output}\n`);
     });
@@ -198,7 +201,7 @@ function addWriteCommands(parser: Argv, io: Io, done: Done): void {
           .positional("data", { type: "string", describe: "Its data, as text" })
           .example('$0 create /greeting "hello"', "With data")
           .example("$0 create /blob --stdin < blob.bin", "With bytes"),
-      (argv) => done(client.create({ ...argv, data: argv.data }, io)),
+      (argv) => done(client.create({ ...argv, data: dataOf(argv) }, io)),
     )
     .command(
       "set <path> [data]",
@@ -211,7 +214,7 @@ function addWriteCommands(parser: Argv, io: Io, done: Done): void {
           .positional("data", { type: "string", describe: "Its new data, as text" })
           .example('$0 set /greeting "hello again"', "Whatever its version")
           .example('$0 set /greeting "x" --if-version 3', "Only if nobody else did"),
-      (argv) => done(client.set({ ...argv, data: argv.data, ifVersion: argv.ifVersion }, io)),
+      (argv) => done(client.set({ ...argv, data: dataOf(argv), ifVersion: argv.ifVersion }, io)),
     )
     .command(
       "delete <path>",

@@ -27,6 +27,15 @@ export interface ElectArgs {
   readonly json: boolean;
 }
 
+/** In the words of `quorate status`; how a lead ended is no role, and stands in its place. */
+const ROLES = {
+  electing: "electing",
+  leading: "leader",
+  following: "follower",
+  lost: "lost",
+  closed: "closed",
+} as const satisfies Readonly<Record<CandidateState["status"] | "lost", string>>;
+
 /** `quorate elect`: one candidate in the foreground, or who leads. */
 export async function electCommand(args: ElectArgs, io: Io): Promise<ExitCode> {
   const common: MembersOptions = {
@@ -126,12 +135,13 @@ class Session {
   ): void {
     const time = new Date().toISOString();
     const node = this.#candidate.nodeId;
+    const { status, ...details } = state;
+    const role = ROLES[status];
     if (this.#args.json) {
-      this.#io.out(`${JSON.stringify({ time, node, ...state })}\n`);
+      this.#io.out(`${JSON.stringify({ time, node, role, ...details })}\n`);
       return;
     }
-    const status = state.status.padEnd(9);
-    this.#io.out(`${time.slice(11, 23)}  node ${node}  ${status}${detailsOf(state)}\n`);
+    this.#io.out(`${time.slice(11, 23)}  node ${node}  ${role.padEnd(9)}${detailsOf(state)}\n`);
   }
 }
 
@@ -142,7 +152,7 @@ function detailsOf(
     case "leading":
       return `  term ${state.term}`;
     case "following":
-      return `  node ${state.leader}, term ${state.term}`;
+      return `  of node ${state.leader}, term ${state.term}`;
     case "lost":
       return `  term ${state.term} (${state.reason})`;
     case "electing":

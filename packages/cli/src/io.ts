@@ -19,10 +19,17 @@ export interface Io {
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export function processIo(): Io {
+  const stopping = new Set<() => void>();
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     // Whoever read our output has enough, as `head` has after its lines: then so have we.
-    if (error.code === "EPIPE") process.exit(ExitCode.done);
-    throw error;
+    // A command that others depend on ends in order, as by Ctrl-C.
+    if (error.code !== "EPIPE") throw error;
+    if (stopping.size === 0) process.exit(ExitCode.done);
+    for (const stop of stopping) stop();
+  });
+  // Nobody reads what goes wrong either; then it goes wrong in silence.
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
   });
   return {
     stdin: process.stdin,
@@ -39,7 +46,9 @@ export function processIo(): Io {
         callback();
       };
       for (const signal of STOP_SIGNALS) process.on(signal, listener);
+      stopping.add(listener);
       return () => {
+        stopping.delete(listener);
         for (const signal of STOP_SIGNALS) process.off(signal, listener);
       };
     },

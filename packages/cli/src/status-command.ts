@@ -15,6 +15,7 @@ export interface StatusArgs extends ClientArgs {
 const INTERVAL_MS_MIN = 100;
 
 export async function statusCommand(args: StatusArgs, io: Io): Promise<ExitCode> {
+  if (args.server.length === 0) throw usageError("QUORATE_SERVER names no server");
   if (args.follow) return followStatus(args, io);
   const nodes = await gatherStatus(args.server, args.timeout);
   if (args.json) printJson(io, { nodes });
@@ -30,7 +31,7 @@ async function followStatus(args: StatusArgs, io: Io): Promise<ExitCode> {
   }
   const stop = new AbortController();
   const stopListening = io.onStopSignal(() => stop.abort());
-  const show = args.json ? showJson : io.isTerminal ? createScreen() : showLines;
+  const show = args.json ? showJson : canDraw(io) ? createScreen() : showLines;
   try {
     while (!stop.signal.aborted) {
       const from = performance.now();
@@ -46,6 +47,11 @@ async function followStatus(args: StatusArgs, io: Io): Promise<ExitCode> {
     if (show !== showJson && show !== showLines) io.out(WRAP);
   }
   return ExitCode.done;
+}
+
+/** A terminal that can go back a line, and an output that is one. */
+function canDraw({ isTerminal, env }: Io): boolean {
+  return isTerminal && env["TERM"] !== "dumb";
 }
 
 type Show = (nodes: readonly StatusRow[], io: Io) => void;

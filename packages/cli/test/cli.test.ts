@@ -107,7 +107,7 @@ describe("a failure", () => {
     [["set", "/a", "x", "--if-version", "1", "--if-version", "2"], /--if-version is given twice/],
     [["watch", "/a", "--from"], /--from needs a value/],
     [["watch", "/a", "--timeout", "x"], /--timeout is a number/],
-    [["get", "/a", "--timeout", "-1"], /timeoutMs is 0 to/],
+    [["get", "/a", "--timeout", "-1"], /--timeout is an integer in 1/],
     [["elect", "--once", "--members", "1=127.0.0.1:2", "--timeout", "x"], /--timeout is a number/],
     [["elect", "--members", "1=h:1", "--members", "2=h:2"], /--members is given twice/],
     [["start", "--data-dir", "a", "--data-dir", "b"], /--data-dir is given twice/],

@@ -27,6 +27,8 @@ export interface CommitLogOptions {
   readonly walBytesMax?: number;
   /** How long `close` waits for the disk. Default 5000. */
   readonly diskTimeoutMs?: number;
+  /** How long one step of opening may take, such as verifying the log. Default 120 000. */
+  readonly openTimeoutMs?: number;
 }
 
 /** By directory: threads of a closed store that hang in a disk and still hold its files. */
@@ -36,12 +38,14 @@ const MIB = 1024 * 1024;
 const RETAINED_TAIL_BYTES = 32 * MIB;
 const WAL_BYTES_MAX = 4 * MIB;
 const DISK_TIMEOUT_MS = 5000;
+/** A log within its bound is verified in seconds; what takes so much longer hangs. */
+const OPEN_TIMEOUT_MS = 120_000;
 
 /**
  * Opens the durable store of a directory: locked, synced and verified before this resolves.
  * @throws (rejects) ERR_STORE_LOCKED when another process has it, ERR_STORE_SCHEMA when a newer
  *   release wrote it, ERR_STORE_FULL or ERR_STORE_IO when the disk fails meanwhile,
- *   ERR_STORE_TIMEOUT while a store that this process has closed hangs in the disk.
+ *   ERR_STORE_TIMEOUT when it hangs in the disk, or a store that this process has closed does.
  */
 export async function openCommitLog(options: CommitLogOptions): Promise<DurableStore> {
   const sample = Uint8Array.of(1, 2, 3);
@@ -63,7 +67,9 @@ export async function openCommitLog(options: CommitLogOptions): Promise<DurableS
     });
   } catch (error) {
     const closed = new QuorateError("ERR_STORE_CLOSED", "the store did not open", { cause: error });
-    await Promise.all([log.terminate(), state.terminate(closed)]);
+    const ended = Promise.all([log.terminate(), state.terminate(closed)]);
+    // A thread that hangs in a disk cannot be ended; whoever opens must not hang with it.
+    if ((await withDeadline(ended, diskTimeoutMs)) === "late") abandoned.set(directory, ended);
     throw error;
   }
 }
@@ -88,29 +94,57 @@ async function openAndRepair(
 ): Promise<OpenedLog> {
   const { directory, logger } = options;
   const walBytesMax = options.walBytesMax ?? WAL_BYTES_MAX;
-  const opened = await ask(log, {
-    kind: "open",
-    directory,
-    retainedTailBytes: options.retainedTailBytes ?? RETAINED_TAIL_BYTES,
-    walBytesMax,
-  });
-  const rowsProblem = await state.request<"open">({
-    op: "open",
-    directory,
-    rows: opened.checkpoint,
-    walBytesMax,
-  });
+  const opened = await inTime(
+    "the log",
+    ask(log, {
+      kind: "open",
+      directory,
+      retainedTailBytes: options.retainedTailBytes ?? RETAINED_TAIL_BYTES,
+      walBytesMax,
+    }),
+    options,
+  );
+  const rowsProblem = await inTime(
+    "the checkpoint",
+    state.request<"open">({ op: "open", directory, rows: opened.checkpoint, walBytesMax }),
+    options,
+  );
   const problems = [...opened.problems, ...(rowsProblem === null ? [] : [rowsProblem])];
   if (problems.length === 0) return opened;
   const isCheckpointLost = rowsProblem !== null;
-  const repaired = await ask(log, { kind: "repair", problems, isCheckpointLost });
-  if (isCheckpointLost) await state.request<"reset">({ op: "reset" });
+  const repairing = ask(log, { kind: "repair", problems, isCheckpointLost });
+  const repaired = await inTime("the repair of the log", repairing, options);
+  if (isCheckpointLost) {
+    await inTime("the new checkpoint file", state.request<"reset">({ op: "reset" }), options);
+  }
   logger.error("the store is damaged and has a new identity", {
     problems,
     identity: repaired.identity,
     before: opened.identity,
   });
   return repaired;
+}
+
+/** @throws (rejects) ERR_STORE_TIMEOUT; what the step comes to afterwards is nobody's business. */
+async function inTime<T>(what: string, step: Promise<T>, options: CommitLogOptions): Promise<T> {
+  const { directory, logger, diskTimeoutMs = DISK_TIMEOUT_MS } = options;
+  const { openTimeoutMs = OPEN_TIMEOUT_MS } = options;
+  const warning = setTimeout(() => {
+    logger.warn("the store is still being opened: it is large, or its disk hangs", {
+      what,
+      directory,
+    });
+  }, diskTimeoutMs);
+  try {
+    const outcome = await withDeadline(step, openTimeoutMs);
+    if (outcome !== "late") return outcome;
+  } finally {
+    clearTimeout(warning);
+  }
+  // Its threads are ended next, which may refuse it.
+  step.catch(() => undefined);
+  const text = `the disk did not give ${what} of ${directory} within ${openTimeoutMs} ms`;
+  throw new QuorateError("ERR_STORE_TIMEOUT", text, { retryable: true, details: { directory } });
 }
 
 function ask(log: LogLink, message: ToLogWorker): Promise<OpenedLog> {

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { sha256Chain, verifyCommitLog, openCommitLog } from "../src/index.js";
 import { silentLogger, silentMeter } from "@quorate/protocol";
 import { Expectation, reopen } from "./crash/reopen.js";
@@ -235,6 +235,31 @@ describe.skipIf(!canShim)("a real store on a disk that fails", () => {
     expect(await second.ended).toBe(0);
     expect(linesOf(first.journal).at(-1)).toBe("not opened ERR_STORE_FULL");
   });
+
+  for (const file of ["log.db", "state.db"]) {
+    test(`F31: opening a ${file} that hangs in the disk is given up`, async () => {
+      const first = start(`hung-${file}`, "checkpoints");
+      await first.noted("checkpoint", 1);
+      first.child.kill("SIGKILL");
+      await first.ended;
+      writeFileSync(first.control, `read ${file} 0 hang\n`);
+      const second = runUnderShim(library, join(first.directory, ".."), {
+        script: "open-once.ts",
+        kind: "hung",
+        withImages: false,
+      });
+      onTestFinished(() => void second.child.kill("SIGKILL"));
+      await vi.waitUntil(
+        () => lastNote(linesOf(first.journal)) === "not opened ERR_STORE_TIMEOUT",
+        {
+          timeout: 10_000,
+        },
+      );
+      // Let go of, its threads end, and with them the process.
+      rmSync(first.control);
+      expect(await second.ended).toBe(0);
+    });
+  }
 
   test("F31: a close does not wait for a disk that hangs, nor is the directory opened twice", async () => {
     const run = start("hanging", "closed");

@@ -75,6 +75,9 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
+/** For ports and their connections, and again for the logger, at the end: then they are left. */
+const CLOSE_MS_MAX = 2000;
+
 /**
  * Runs one node: binds its three ports, verifies its store and takes part in its ensemble.
  * @throws (rejects) ERR_SERVER_PORT_IN_USE, ERR_CONFIG_VALUE, ERR_CONFIG_INSECURE for an address;
@@ -91,10 +94,10 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
-  // A state that is made only to be asked for its codes.
-  const customReads = new Set(parts.createCustomState?.().reads ?? []);
-  const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
   try {
+    // A state that is made only to be asked for its codes.
+    const customReads = new Set(parts.createCustomState?.().reads ?? []);
+    const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
@@ -129,12 +132,17 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     });
     late.attach(server, feed);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const rest = { scope, logger, opened, feed, call: localCall(server, isRead, clock) };
+    const rest = { scope, logger, clock, opened, feed, call: localCall(server, isRead, clock) };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
-    await closeInOrder(opened);
-    await logger.close();
+    try {
+      await closeInOrder(opened, clock);
+    } catch (closing) {
+      // Why it did not start is what the caller must hear.
+      scope.error("what was opened did not close", {}, closing);
+    }
+    await closeLogger(logger, clock);
     throw error;
   }
 }
@@ -160,6 +168,7 @@ interface Closable {
 interface Rest {
   readonly scope: Logger;
   readonly logger: ClosableLogger;
+  readonly clock: Clock;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
   readonly call: TreeCall;
@@ -169,15 +178,19 @@ function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, opened, feed, call }: Rest,
+  { scope, logger, clock, opened, feed, call }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
-    await closeInOrder(opened);
-    scope.info("stopped");
-    await logger.close();
+    try {
+      await closeInOrder(opened, clock);
+      scope.info("stopped");
+    } catch (error) {
+      scope.error("what was opened did not close", {}, error);
+    }
+    await closeLogger(logger, clock);
     return reason;
   });
   return {
@@ -238,11 +251,30 @@ async function openPeerPorts(
   return { messenger, listener, connector };
 }
 
-/** One that fails to close must not keep the others open. */
-async function closeInOrder(opened: readonly Closable[]): Promise<void> {
-  const results = await Promise.allSettled(opened.map((closable) => closable.close()));
+/** One that fails to close, or never does, must not keep the others open, nor whoever waits. */
+async function closeInOrder(opened: readonly Closable[], clock: Clock): Promise<void> {
+  const closing = Promise.allSettled(opened.map((closable) => closable.close()));
+  const results = await withinCloseMs(closing, clock);
+  if (results === "late") {
+    throw new QuorateError("ERR_SERVER_INTERNAL", `not closed within ${CLOSE_MS_MAX} ms`);
+  }
   const failures = results.filter((result) => result.status === "rejected");
   if (failures.length > 0) throw new AggregateError(failures.map(({ reason }) => reason as Error));
+}
+
+/** Its stream may be a pipe that nobody reads, and nothing can be told of what goes wrong here. */
+async function closeLogger(logger: ClosableLogger, clock: Clock): Promise<void> {
+  await withinCloseMs(
+    logger.close().catch(() => undefined),
+    clock,
+  );
+}
+
+function withinCloseMs<T>(work: Promise<T>, clock: Clock): Promise<T | "late"> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(CLOSE_MS_MAX, () => resolve("late"));
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
 }
 
 /** Stands before a server whose store is still being verified: status is told, work refused. */

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import {
+  embed,
   embedEnsemble,
   syncActionHandler,
   type HostContext,
@@ -131,3 +132,35 @@ it("a program's own ActionHandler takes the place of store and tree", async () =
     rmSync(dataDir, { recursive: true, force: true });
   }
 });
+
+it.each([
+  ["commit", "ERR_SERVER_CUSTOM_STATE", "the host's commit threw"],
+  ["logProposal", "ERR_STORE_IO", "the host's write failed"],
+] as const)(
+  "a host that throws in %s ends its node, and closes in time",
+  async (method, code, text) => {
+    const dataDir = mkdtempSync(join(tmpdir(), "quorate-host-"));
+    try {
+      const node = await embed(
+        { dataDir, timings: { diskTimeoutMs: 300 } },
+        {
+          openHost: (context) => {
+            const diary = new DiaryHost(context);
+            diary[method] = () => {
+              throw new Error("not today");
+            };
+            // And it never closes.
+            const close = (): Promise<void> => new Promise(() => undefined);
+            return Promise.resolve({ ...diary.open(), close });
+          },
+        },
+      );
+      const reason = await node.done;
+      expect(reason).toMatchObject({ kind: "failed", error: { code } });
+      expect(String(reason.kind === "failed" ? reason.error : "")).toContain(text);
+      await node.close();
+    } finally {
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  },
+);

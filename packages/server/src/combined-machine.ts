@@ -14,6 +14,7 @@ import {
   type StateMachine,
   type StateRow,
 } from "@quorate/protocol";
+import { changeOfHost, isBytes, readOfHost } from "./host-code.js";
 
 /** No path of the tree begins with it. */
 const ROW_KEY = new Uint8Array([0]);
@@ -79,19 +80,29 @@ export class CombinedMachine implements StateMachine {
     if (!this.#writes.has(entry.op)) return this.#tree.apply(entry);
     this.#hash = hashOf(this.#hash, entry);
     this.#isChanged = true;
-    return this.#custom.apply(entry);
+    // A view of the batch that is logged and sent on: the host gets a copy, whatever it does to it.
+    const own = { ...entry, content: entry.content.slice() };
+    const answer = changeOfHost(`applying operation ${entry.op}`, () => this.#custom.apply(own));
+    // And gives one. What is no answer at all is told to whoever asked (`wrongAnswer`).
+    return isBytes(answer) ? answer.slice() : answer;
   }
 
   read(op: number, key: string, content: Uint8Array): ReadResult {
     if (!this.#reads.has(op)) return this.#tree.read(op, key, content);
-    return this.#custom.read?.(op, key, content) ?? { ok: true, content: NO_CONTENT };
+    return readOfHost(
+      op,
+      () => this.#custom.read?.(op, key, content.slice()) ?? { ok: true, content: NO_CONTENT },
+    );
   }
 
   digest(): bigint {
     return this.#tree.digest() ^ this.#hash;
   }
 
-  /** @throws ERR_ARG_TOO_LARGE when the host saves too much: then there is no checkpoint. */
+  /**
+   * @throws ERR_ARG_TOO_LARGE when the host saves too much, ERR_SERVER_CUSTOM_FAILED when it saves
+   * what is no bytes, and what its `save` throws: then there is no checkpoint.
+   */
   beginChanges(options: { readonly full: boolean }): StateChanges {
     const row = options.full || this.#isChanged ? this.#row() : null;
     const changes = this.#tree.beginChanges(options);
@@ -115,7 +126,7 @@ export class CombinedMachine implements StateMachine {
     this.#tree.reset();
     this.#hash = 0n;
     this.#isChanged = false;
-    this.#custom.load(null);
+    changeOfHost("loading the empty state", () => this.#custom.load(null));
   }
 
   restore(rows: readonly StateRow[]): void {
@@ -124,7 +135,10 @@ export class CombinedMachine implements StateMachine {
   }
 
   #row(): StateRow {
-    const saved = this.#custom.save();
+    const saved: unknown = this.#custom.save();
+    if (!isBytes(saved)) {
+      throw new QuorateError("ERR_SERVER_CUSTOM_FAILED", "save must return a Uint8Array");
+    }
     if (saved.length > CUSTOM_STATE_BYTES_MAX) {
       throw new QuorateError("ERR_ARG_TOO_LARGE", "the custom state is too large to be saved");
     }
@@ -143,7 +157,7 @@ export class CombinedMachine implements StateMachine {
     }
     const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
     this.#hash = view.getBigUint64(1);
-    this.#custom.load(value.slice(HEADER_BYTES));
+    changeOfHost("loading what was saved", () => this.#custom.load(value.slice(HEADER_BYTES)));
     return true;
   }
 }

@@ -4,6 +4,7 @@ import {
   type PeerStatus,
   type QuorumVerifier,
   type Service,
+  type Timer,
   type Txnid,
 } from "@quorate/protocol";
 import { AppliedFeed } from "./applied-feed.js";
@@ -20,6 +21,7 @@ import { ServerAction } from "./server-action.js";
 import type {
   ExitReason,
   NodeStatus,
+  OpenedHost,
   ReadOptions,
   ServerDeps,
   ServerOptions,
@@ -223,21 +225,41 @@ export class NodeCore {
     }
     const host = await openHost({ nodeId, quorum, clock, requests: this.requests });
     this.#action = nodeStateOf(host.handler, host, this.committed);
-    this.#closeStore = async () => host.close?.();
+    this.#closeStore = () => this.#closeHost(host);
+  }
+
+  /** A stranger: what it does not close in time, or fails to, keeps nobody from ending. */
+  async #closeHost(host: OpenedHost): Promise<void> {
+    const { clock, logger } = this.#deps;
+    const closing = Promise.resolve(host.close?.()).then(() => "closed" as const);
+    const ms = this.#options.timings.diskTimeoutMs;
+    let timer: Timer | null = null;
+    const late = new Promise<"late">((resolve) => {
+      timer = clock.setTimer(ms, () => resolve("late"));
+    });
+    try {
+      const outcome = await Promise.race([closing, late]);
+      if (outcome === "late") logger.error("the host did not close in time", { ms });
+    } catch (error) {
+      logger.error("the host failed to close", {}, error);
+    } finally {
+      (timer as Timer | null)?.cancel();
+    }
   }
 
   async #openStore(): Promise<void> {
     const { openStore, createCustomState, createStateMachine, clock, logger } = this.#deps;
     const { nodeId, quorum, trustEmpty, checkpointBytes, role, timings } = this.#options;
-    const opened = await openStore();
-    const { diskTimeoutMs } = timings;
-    const lazy = role === "watcher" ? new LazyStore(opened, { clock, diskTimeoutMs }) : null;
-    const store = lazy ?? opened;
+    // Before the store: what the host brings may be refused, and nothing is to be closed then.
     const tree = createStateMachine();
     const custom = createCustomState?.();
     const combined = custom === undefined ? null : new CombinedMachine(tree, custom);
     const machine = combined ?? tree;
+    const opened = await openStore();
     machine.attach?.(this.inner.listener);
+    const { diskTimeoutMs } = timings;
+    const lazy = role === "watcher" ? new LazyStore(opened, { clock, diskTimeoutMs }) : null;
+    const store = lazy ?? opened;
     this.inner.stateLoading();
     const { identity, damage, lastLogged, currentEpoch } = store.recovered;
     if (damage !== null) logger.error("the history was found damaged; recovering", { damage });
@@ -282,8 +304,19 @@ export class NodeCore {
   }
 
   /** As `ServerAction.shortenLog`; a disk that does not answer keeps nobody from ending. */
-  shortenLog(): Promise<QuorateError | null> {
-    return Promise.race([this.action.shortenLog(this.signal), this.#aborted]);
+  async shortenLog(): Promise<QuorateError | null> {
+    const { clock, logger } = this.#deps;
+    const ms = this.#options.timings.diskTimeoutMs;
+    const warning = clock.setTimer(ms, () => {
+      logger.error("a checkpoint does not end; this node stays out of elections until then", {
+        ms,
+      });
+    });
+    try {
+      return await Promise.race([this.action.shortenLog(this.signal), this.#aborted]);
+    } finally {
+      warning.cancel();
+    }
   }
 
   /**
@@ -295,7 +328,8 @@ export class NodeCore {
   async storeFailed(error: QuorateError): Promise<ExitReason | undefined> {
     const { logger } = this.#deps;
     if (error.code !== "ERR_STORE_FULL") {
-      logger.error("the store failed; its outcome is unknown", { code: error.code }, error);
+      const what = error.code === "ERR_SERVER_CUSTOM_STATE" ? "the host's own state" : "the store";
+      logger.error(`${what} failed; its outcome is unknown`, { code: error.code }, error);
       return { kind: "failed", error };
     }
     logger.error("the disk is full; this node is not ready", {}, error);

@@ -9,6 +9,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import type { AppliedFeed } from "./applied-feed.js";
+import { readOfHost } from "./host-code.js";
 import type { RoleHandler } from "./role.js";
 
 /** What a node's life runs over: Quorate's own store and tree, or a host of someone else's. */
@@ -64,7 +65,11 @@ class HostState {
   #idleWaiters: (() => void)[] = [];
   #readers: { readonly mark: Txnid; readonly done: (isApplied: boolean) => void }[] = [];
 
-  constructor(handler: ActionHandler, read: HostReads["read"] | null, feed: AppliedFeed) {
+  constructor(
+    handler: ActionHandler,
+    read: NonNullable<HostReads["read"]> | null,
+    feed: AppliedFeed,
+  ) {
     this.#handler = handler;
     handler.attach({
       onPersisted: (upTo, lastLogged) => {
@@ -93,7 +98,7 @@ class HostState {
   }
 
   #lifeMethods(
-    read: HostReads["read"] | null,
+    read: NonNullable<HostReads["read"]> | null,
   ): Omit<NodeState, keyof ActionHandler> & Pick<ActionHandler, "attach"> {
     const position = (): Txnid => this.#handler.getCommittedPosition().txnid;
     return {
@@ -103,11 +108,13 @@ class HostState {
       },
       setStatus: () => undefined,
       read: (op, key, content) =>
-        read?.(op, key, content) ?? {
-          ok: false,
-          code: "ERR_SERVER_UNSUPPORTED",
-          message: "this host answers no reads",
-        },
+        read === null
+          ? {
+              ok: false,
+              code: "ERR_SERVER_UNSUPPORTED",
+              message: "this host answers no reads",
+            }
+          : readOfHost(op, () => read(op, key, content)),
       whenApplied: (mark, done) => {
         if (position() >= mark) done(true);
         else this.#readers.push({ mark, done });

@@ -34,6 +34,7 @@ import type {
 } from "@quorate/protocol";
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
+import { outcomeOf } from "./host-code.js";
 import { MemberTables } from "./member-tables.js";
 import type { NodeState } from "./node-state.js";
 import { Replica } from "./replica.js";
@@ -63,6 +64,8 @@ export class ServerAction implements NodeState {
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
   #failure: QuorateError | null = null;
+  /** Applying an entry failed: what follows must not be applied to that. */
+  #isHalfApplied = false;
   /** Memory is not what the store will hold: no checkpoint may be taken of it. */
   #isInstalling = false;
 
@@ -102,9 +105,7 @@ export class ServerAction implements NodeState {
         this.#events?.onPersisted(upTo, lastLogged);
         this.#considerCheckpoint();
       },
-      onBarrierFailed: (error) => {
-        this.#fail(asStoreError(error));
-      },
+      onBarrierFailed: (error) => this.#fail(error),
     });
     this.#staged = new StagedHistory(deps.store, this.#ledger);
     this.#members = new MemberTables(recovered.members, (table) => {
@@ -357,7 +358,14 @@ export class ServerAction implements NodeState {
   }
 
   commit(upTo: Txnid): void {
-    this.#replica.commit(upTo);
+    if (this.#isHalfApplied) return;
+    try {
+      this.#replica.commit(upTo);
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.#isHalfApplied = true;
+      return this.#fail(error);
+    }
     // Once for all that was applied.
     this.#members.settleNews();
     this.#considerCheckpoint();
@@ -442,11 +450,7 @@ export class ServerAction implements NodeState {
 
   #applied(entry: LogEntryMsg, answer: Uint8Array): void {
     if (entry.fid !== this.#fid || entry.reqId === 0n) return;
-    this.#deps.requests.completeRequest(entry.reqId, {
-      ok: true,
-      txnid: entry.txnid,
-      content: answer,
-    });
+    this.#deps.requests.completeRequest(entry.reqId, outcomeOf(entry, answer));
   }
 
   /** The founding entry may have become durable without the table that it carries. */
@@ -466,9 +470,4 @@ export class ServerAction implements NodeState {
     this.#ledger.fail();
     this.#events?.onStoreFailed(error);
   }
-}
-
-function asStoreError(error: unknown): QuorateError {
-  if (error instanceof QuorateError) return error;
-  return new QuorateError("ERR_STORE_IO", "the store could not be read", { cause: error });
 }

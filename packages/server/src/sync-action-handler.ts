@@ -20,6 +20,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { decodeIdentities } from "./identity-record.js";
+import { textOf } from "./host-code.js";
 import type { PlainActionHandler } from "./plain-host.js";
 
 export interface SyncActionOptions {
@@ -147,12 +148,25 @@ class SyncActionHandler {
         if (isInternalOpCode(op) || options.prepare === undefined) {
           return { ok: true, op, key, content };
         }
-        return options.prepare(request, txnid);
+        try {
+          return options.prepare({ ...request, content: content.slice() }, txnid);
+        } catch (error) {
+          // Nothing is logged yet: whoever asked is refused, and that is all.
+          return { ok: false, code: "ERR_SERVER_CUSTOM_FAILED", message: textOf(error) };
+        }
       },
       isReplicated: (op: number) => options.isReplicated?.(op) ?? false,
       discardPrepared: () => undefined,
       commit: (upTo: Txnid) => {
-        if (upTo > plain.getLastCommittedTxid()) plain.commit(upTo);
+        if (this.#failure !== null) return;
+        try {
+          if (upTo > plain.getLastCommittedTxid()) plain.commit(upTo);
+        } catch (error) {
+          const text = `the host's commit threw, so its state is unknown: ${textOf(error)}`;
+          this.#failure = new QuorateError("ERR_SERVER_CUSTOM_STATE", text, { cause: error });
+          this.#reportLater();
+          return;
+        }
         this.#noteCommitted(upTo);
       },
       abort: plain.abort.bind(plain),

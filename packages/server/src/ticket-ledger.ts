@@ -1,4 +1,4 @@
-import { assert } from "@quorate/protocol";
+import { assert, QuorateError } from "@quorate/protocol";
 import type { Clock, LogPosition, Ticket } from "@quorate/protocol";
 
 interface OpenTicket {
@@ -13,7 +13,7 @@ export interface TicketLedgerDeps {
   /** Every ticket up to this one is answered, and what hangs on each has run. */
   onAnswered(upTo: Ticket, lastLogged: LogPosition): void;
   /** A barrier's work failed: nothing behind it is ever answered. */
-  onBarrierFailed(error: unknown): void;
+  onBarrierFailed(error: QuorateError): void;
 }
 
 /**
@@ -124,8 +124,13 @@ export class TicketLedger {
         if (!this.#hasFailed) this.#run();
       },
       (error: unknown) => {
-        this.#deps.onBarrierFailed(error);
+        this.#deps.onBarrierFailed(asStoreError(error));
       },
     );
   }
+}
+
+function asStoreError(error: unknown): QuorateError {
+  if (error instanceof QuorateError) return error;
+  return new QuorateError("ERR_STORE_IO", "the store could not be read", { cause: error });
 }

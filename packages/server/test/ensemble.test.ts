@@ -148,7 +148,11 @@ describe("an ensemble", () => {
     const bytes = written * data.length;
     expect(bytes).toBeGreaterThan((checkpointBytes * LOG_INTERVALS_MAX) / 2);
     expect(bytes).toBeLessThan(checkpointBytes * (LOG_INTERVALS_MAX + 1));
+    const told = (): string[] => ensemble.lines.filter((line) => line.includes("does not end"));
+    expect(told()).toEqual([]);
     await ensemble.clock.pass(30_500);
+    expect(told()).toHaveLength(1);
+    expect(told()[0]).toContain("1 a checkpoint does not end; this node stays out of elections");
     expect(server.status().ready).toBe(false);
     const refused = ensemble.settle(server.submit(ZnodeOp.create, "/refused", create), 3000);
     await expect(refused).rejects.toMatchObject({ code: "ERR_SERVER_NOT_READY" });

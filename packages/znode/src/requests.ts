@@ -67,13 +67,22 @@ export function encodeCreate(request: CreateRequest): Uint8Array {
   return content;
 }
 
-/** `version` is the one the node must have, int32; any when absent. */
+/** What is no int32 would become one, and guard another version than the one that was meant. */
+function versionOf({ version = ANY_VERSION }: { readonly version?: number }): number {
+  if (Number.isInteger(version) && version === (version | 0)) return version;
+  throw new QuorateError("ERR_ARG_VALUE", `version: ${version} is not a 32-bit integer`);
+}
+
+/**
+ * `version` is the one the node must have, int32; any when absent.
+ * @throws ERR_ARG_VALUE.
+ */
 export function encodeSet(request: {
   readonly data: Uint8Array;
   readonly version?: number;
 }): Uint8Array {
   const content = new Uint8Array(SET_HEADER_BYTES + request.data.length);
-  viewOf(content).setInt32(0, request.version ?? ANY_VERSION);
+  viewOf(content).setInt32(0, versionOf(request));
   content.set(request.data, SET_HEADER_BYTES);
   return content;
 }
@@ -81,7 +90,7 @@ export function encodeSet(request: {
 /** Also of a check. `version` as in {@link encodeSet}. */
 export function encodeDelete(request: { readonly version?: number } = {}): Uint8Array {
   const content = new Uint8Array(DELETE_BYTES);
-  viewOf(content).setInt32(0, request.version ?? ANY_VERSION);
+  viewOf(content).setInt32(0, versionOf(request));
   return content;
 }
 
@@ -93,7 +102,7 @@ export function encodeSetAcl(request: {
   const entries = encodeAcl(request.acl);
   const content = new Uint8Array(SET_ACL_HEADER_BYTES + entries.length);
   const view = viewOf(content);
-  view.setInt32(0, request.version ?? ANY_VERSION);
+  view.setInt32(0, versionOf(request));
   view.setUint16(4, entries.length);
   content.set(entries, SET_ACL_HEADER_BYTES);
   return content;

@@ -7,6 +7,26 @@ import { expect, it } from "vitest";
 import { freePorts } from "@quorate/testkit/processes";
 import { COMMAND, others, quorate, startEnsemble } from "./support.js";
 
+/** Preloaded: a thread that hangs in the system as one does in a disk; nothing can end it. */
+const HUNG_THREAD = `data:text/javascript,import { Worker } from "node:worker_threads";
+  new Worker('require("node:child_process").execFileSync("sleep", ["15"])', { eval: true });`;
+
+it("a command that is done ends although a thread of it hangs", async () => {
+  const [node, main] = COMMAND;
+  const startedAt = performance.now();
+  const child = spawn(node, ["--import", HUNG_THREAD, main, "log", "verify", "/nowhere"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let err = "";
+  child.stderr.on("data", (chunk) => void (err += String(chunk)));
+  const end = await once(child, "exit");
+  expect(end).toEqual([null, "SIGKILL"]);
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  // Why it ended is told before, with the code that it should have had.
+  expect(err).toMatch(/^quorate: ERR_[A-Z_]+: .*\n/);
+  expect(err).toMatch(/killing this process instead of code \d+\n$/);
+});
+
 const DEAD = "127.0.0.1:2";
 
 it("the verbs write through every node and read at any, local or linearizable", async () => {

@@ -22,6 +22,14 @@ interface Line {
   readonly reason?: string;
 }
 
+/** The command's roles in the words of a candidate, which the example prints. */
+const STATUSES: Readonly<Record<string, string>> = { leader: "leading", follower: "following" };
+
+function lineOf(text: string): Line {
+  const { role, ...rest } = JSON.parse(text) as Line & { readonly role?: string };
+  return role === undefined ? rest : { ...rest, status: STATUSES[role] ?? role };
+}
+
 /** A process that prints JSON lines. */
 class Talker {
   readonly lines: Line[] = [];
@@ -43,7 +51,7 @@ class Talker {
       const parts = (rest + chunk.toString()).split("\n");
       rest = parts.pop() ?? "";
       for (const part of parts) {
-        if (part.startsWith("{")) this.lines.push(JSON.parse(part) as Line);
+        if (part.startsWith("{")) this.lines.push(lineOf(part));
       }
     });
     this.#child.stderr?.on("data", (chunk: Buffer) => (this.err += chunk.toString()));

@@ -4,13 +4,14 @@ import { errorCodeOf, silentLogger, silentMeter } from "@quorate/protocol";
 import { testHash } from "@quorate/testkit";
 import { openCommitLog } from "../../src/index.js";
 
-const [directory = "", journal = ""] = process.argv.slice(2);
+const [directory = "", journal = "", kind = ""] = process.argv.slice(2);
 try {
   const store = await openCommitLog({
     directory,
     chainHash: testHash,
     logger: silentLogger,
     meter: silentMeter,
+    ...(kind === "hung" ? { openTimeoutMs: 300, diskTimeoutMs: 200 } : {}),
   });
   appendFileSync(journal, `opened ${String(store.recovered.damage)}\n`);
   await store.close();

@@ -11,7 +11,14 @@ import { formatAddress } from "./address.js";
 import { checkSettings, placeOf, withPlace } from "./check.js";
 import { readLayers, type ConfigSources, type Layers } from "./layers.js";
 import { locateObject, type RawSettings } from "./located.js";
-import { membersOf, upstreamsOf, type Member, type MemberRole, type Members } from "./members.js";
+import {
+  hostSetting,
+  membersOf,
+  upstreamsOf,
+  type Member,
+  type MemberRole,
+  type Members,
+} from "./members.js";
 import type { ConfigInput } from "./schema.js";
 import { refuseInsecure, secretOf } from "./secret.js";
 
@@ -75,7 +82,8 @@ export function configOf(layers: Layers): NodeConfig {
   const nodeId = toNodeId(input.nodeId);
   const { host, peers, members } = withPlace(settings, () => membersOf(input, nodeId));
   const { secret, warnings } = withPlace(settings, () => secretOf(input));
-  refuseInsecure(host, secret, layers.isZooCfg);
+  const where = hostSetting(input, nodeId);
+  withPlace(settings, () => refuseInsecure(host, secret, { isZooCfg: layers.isZooCfg, where }));
   return deepFreeze({
     nodeId,
     role: host.role,

@@ -30,6 +30,9 @@ export const ENVIRONMENT_NAMES = Object.keys(ENVIRONMENT);
 /** Variables of that prefix which other commands read or set. */
 const FOREIGN = new Set(["QUORATE_SERVER", "QUORATE_TERM"]);
 
+/** Kubernetes sets them in every container beside a Service that is named quorate. */
+const OF_A_SERVICE = /^QUORATE_(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT(?:_\d+_(?:TCP|UDP).*)?)$/;
+
 /** @throws ERR_CONFIG_UNKNOWN_KEY, ERR_CONFIG_VALUE. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): LocatedObject {
   let settings: LocatedObject = {
@@ -39,7 +42,8 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   };
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith("QUORATE_") || FOREIGN.has(name) || text === undefined) continue;
-    const entry = ENVIRONMENT[name];
+    if (OF_A_SERVICE.test(name)) continue;
+    const entry = Object.hasOwn(ENVIRONMENT, name) ? ENVIRONMENT[name] : undefined;
     if (entry === undefined) throw unknownKey(name, ENVIRONMENT_NAMES, "environment variable");
     const [path, kind] = entry;
     settings = mergeLocated(settings, nest(path, convert(name, text, kind)));

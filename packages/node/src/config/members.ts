@@ -47,15 +47,23 @@ export function membersOf(input: ConfigInput, nodeId: NodeId): Members {
     });
   }
   const role = ownRole(input.role, named, nodeId);
-  const host = memberOf(nodeId, { ...own, role }, own === named ? `peers.${index}` : "host");
+  const host = memberOf(nodeId, { ...own, role }, hostSetting(input, nodeId));
   const peers = listed
     .map((peer, i) => memberOf(toNodeId(peer.id), peer, `peers.${i}`))
     .filter(({ id }) => id !== nodeId);
-  refuseSharedAddresses([host, ...peers]);
+  const settingOf = (id: NodeId): string =>
+    id === nodeId ? hostSetting(input, nodeId) : `peers.${ids.indexOf(id)}`;
+  refuseSharedAddresses([host, ...peers], settingOf);
   const self = named === undefined ? host : memberOf(nodeId, { ...named, role }, `peers.${index}`);
   const members = [self, ...peers].sort((a, b) => a.id - b.id);
   refuseVoterCount(members.filter((member) => member.role === "voter").length);
   return { host, peers, members };
+}
+
+/** Where the addresses that this node binds are given. */
+export function hostSetting(input: ConfigInput, nodeId: NodeId): string {
+  if (input.host !== undefined) return "host";
+  return `peers.${(input.peers ?? []).findIndex(({ id }) => id === nodeId)}`;
 }
 
 /** @throws ERR_CONFIG_RELATION. */
@@ -91,7 +99,9 @@ function ownRole(
 
 function refuseVoterCount(count: number): void {
   if (count > ENSEMBLE_SIZE_MAX) {
-    throw new QuorateError("ERR_CONFIG_VALUE", `an ensemble has 1..${ENSEMBLE_SIZE_MAX} voters`);
+    throw new QuorateError("ERR_CONFIG_VALUE", `an ensemble has 1..${ENSEMBLE_SIZE_MAX} voters`, {
+      details: { key: "peers" },
+    });
   }
   if (count === 0) {
     throw new QuorateError(
@@ -114,7 +124,10 @@ function memberOf(id: NodeId, raw: RawMember, where: string): Member {
   };
 }
 
-function refuseSharedAddresses(members: readonly Member[]): void {
+function refuseSharedAddresses(
+  members: readonly Member[],
+  settingOf: (id: NodeId) => string,
+): void {
   const seen = new Map<string, string>();
   for (const member of members) {
     // Election is UDP and does not collide with the TCP ports.
@@ -125,7 +138,9 @@ function refuseSharedAddresses(members: readonly Member[]): void {
       const name = `${kind}Addr of node ${member.id}`;
       const other = seen.get(`${protocol} ${address}`);
       if (other !== undefined) {
-        throw new QuorateError("ERR_CONFIG_RELATION", `${name} is also the ${other}: ${address}`);
+        throw new QuorateError("ERR_CONFIG_RELATION", `${name} is also the ${other}: ${address}`, {
+          details: { key: `${settingOf(member.id)}.${kind}Addr` },
+        });
       }
       seen.set(`${protocol} ${address}`, name);
     }

@@ -17,7 +17,9 @@ export interface Secret {
 /** @throws ERR_CONFIG_FILE, ERR_CONFIG_VALUE, ERR_CONFIG_RELATION. */
 export function secretOf(input: ConfigInput): Secret {
   if (input.secret !== undefined && input.secretFile !== undefined) {
-    throw new QuorateError("ERR_CONFIG_RELATION", "give secret or secretFile, not both");
+    throw new QuorateError("ERR_CONFIG_RELATION", "give secret or secretFile, not both", {
+      details: { key: "secretFile" },
+    });
   }
   if (input.secretFile === undefined) return { secret: input.secret ?? null, warnings: [] };
   const secret = readText("the secret file", input.secretFile).trim();
@@ -38,8 +40,15 @@ function publicWarning(file: string): string {
   return `every user of this machine may read or write the secret file ${file}; chmod it to 600`;
 }
 
-/** @throws ERR_CONFIG_INSECURE. */
-export function refuseInsecure(host: Member, secret: string | null, isZooCfg: boolean): void {
+/**
+ * @param where the setting that gives the host, for who is told its place.
+ * @throws ERR_CONFIG_INSECURE.
+ */
+export function refuseInsecure(
+  host: Member,
+  secret: string | null,
+  { isZooCfg, where }: { readonly isZooCfg: boolean; readonly where: string },
+): void {
   if (secret !== null) return;
   for (const kind of ["election", "message", "request"] as const) {
     if (isLoopback(host[kind].host)) continue;
@@ -48,7 +57,7 @@ export function refuseInsecure(host: Member, secret: string | null, isZooCfg: bo
       `${kind}Addr ${formatAddress(host[kind])} is reachable from other machines and no secret ` +
         "is set, so anyone there could vote or write; set a secret (secretFile, --secret-file, " +
         `QUORATE_SECRET_FILE or QUORATE_SECRET), or ${loopbackWay(host, kind, isZooCfg)}`,
-      { details: { address: formatAddress(host[kind]) } },
+      { details: { address: formatAddress(host[kind]), key: `${where}.${kind}Addr` } },
     );
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { QuorateError } from "@quorate/protocol";
 
 /** Bytes of a configuration file. */
@@ -18,7 +18,7 @@ export function fileError(what: string, path: string, why: string, cause?: unkno
 export function readText(what: string, path: string): string {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readStart(path, FILE_BYTES_MAX + 1);
   } catch (error) {
     throw fileError(what, path, reasonOf(error), error);
   }
@@ -27,6 +27,22 @@ export function readText(what: string, path: string): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     throw fileError(what, path, "it is not UTF-8", error);
+  }
+}
+
+/** Not all of it: what is no plain file, as /dev/zero, may have no end. */
+function readStart(path: string, bytesMax: number): Uint8Array {
+  const file = openSync(path, "r");
+  try {
+    const bytes = new Uint8Array(bytesMax);
+    let length = 0;
+    for (;;) {
+      const count = readSync(file, bytes, length, bytesMax - length, null);
+      length += count;
+      if (count === 0 || length === bytesMax) return bytes.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,7 +1,7 @@
 import { formatAddress } from "./address.js";
 import { locate, type Located, type Origin } from "./located.js";
 import { serverIdOf, type ZooEntries } from "./zoo-entries.js";
-import { isWildcard, parseZooServer, type ZooServer } from "./zoo-server-line.js";
+import { isHost, isWildcard, parseZooServer, type ZooServer } from "./zoo-server-line.js";
 
 export type ServerLine = ZooServer & { readonly id: number; readonly line: number };
 
@@ -107,6 +107,9 @@ function clientPortOf(entries: ZooEntries, server: ServerLine): number {
 }
 
 function clientHost(entries: ZooEntries, all: string): string {
-  const address = entries.get("clientPortAddress")?.value.replace(/^\[(.*)\]$/, "$1");
-  return address === undefined || isWildcard(address) ? all : address;
+  const entry = entries.get("clientPortAddress");
+  if (entry === undefined) return all;
+  const address = entry.value.replace(/^\[(.*)\]$/, "$1");
+  if (isHost(address)) return isWildcard(address) ? all : address;
+  throw entries.bad("clientPortAddress", "it must be one host or address", entry.line);
 }

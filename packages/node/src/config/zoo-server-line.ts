@@ -54,7 +54,7 @@ function hostFirst(text: string): string[] {
   return [host, ...(rest === undefined ? [] : rest.split(":"))];
 }
 
-function isHost(host: string): boolean {
+export function isHost(host: string): boolean {
   return isIP(host) !== 0 || /^[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_.])?$/.test(host);
 }
 

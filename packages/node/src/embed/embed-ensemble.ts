@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { errorCodeOf } from "@quorate/protocol";
+import { ENSEMBLE_SIZE_MAX, errorCodeOf, QuorateError } from "@quorate/protocol";
 import type { RawSettings } from "../config/located.js";
 import { embed, type EmbeddedNode, type EmbedParts } from "./embed.js";
 
@@ -20,6 +20,9 @@ export async function embedEnsemble(
   settings: RawSettings & { readonly dataDir: string },
   parts: (nodeId: number) => EmbedParts = () => ({}),
 ): Promise<EmbeddedNode[]> {
+  if (!Number.isInteger(count) || count < 1 || count > ENSEMBLE_SIZE_MAX) {
+    throw new QuorateError("ERR_CONFIG_VALUE", `count: an ensemble has 1..${ENSEMBLE_SIZE_MAX}`);
+  }
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await attemptEnsemble(count, settings, parts);
@@ -46,11 +49,14 @@ async function attemptEnsemble(
   }));
   const dataDir = (id: number): string => join(settings.dataDir, String(id));
   const starting = await Promise.allSettled(
-    ids.map((id) => embed({ ...settings, nodeId: id, dataDir: dataDir(id), peers }, parts(id))),
+    ids.map(async (id) =>
+      // Asynchronous as a whole: `parts` may throw, and those before it run by then.
+      embed({ ...settings, nodeId: id, dataDir: dataDir(id), peers }, parts(id)),
+    ),
   );
   const nodes = starting.filter((one) => one.status === "fulfilled").map(({ value }) => value);
   const failed = starting.find((one) => one.status === "rejected");
   if (failed === undefined) return nodes;
-  await Promise.all(nodes.map((node) => node.close()));
+  await Promise.allSettled(nodes.map((node) => node.close()));
   throw failed.reason;
 }

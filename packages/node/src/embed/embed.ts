@@ -66,11 +66,13 @@ const silent: ClosableLogger = { ...silentLogger, close: () => Promise.resolve()
 /**
  * Runs a whole server in this process.
  * @param settings what a configuration file may say; `dataDir` is all that must be given.
- * @throws (rejects) ERR_CONFIG_*, ERR_SERVER_PORT_IN_USE, ERR_STORE_* ; then nothing is left open.
+ * @throws (rejects) ERR_CONFIG_*, ERR_SERVER_PORT_IN_USE, ERR_STORE_*, ERR_SERVER_CUSTOM_STATE, and
+ * what the program's own parts throw; then nothing is left open.
  */
 export async function embed(settings: RawSettings, parts: EmbedParts = {}): Promise<EmbeddedNode> {
   const { signal } = parts;
   if (signal?.aborted === true) throw closedError();
+  requireObject(settings);
   const hasPeers = Array.isArray(settings["peers"]);
   const config = buildConfig(
     hasPeers ? { nodeId: DEFAULTS.nodeId, ...settings } : { ...DEFAULTS, ...settings },
@@ -79,6 +81,12 @@ export async function embed(settings: RawSettings, parts: EmbedParts = {}): Prom
   const embedded = handleOf(node);
   if (signal !== undefined) closeOnAbort(embedded, signal);
   return embedded;
+}
+
+/** A program without types may give anything. */
+function requireObject(settings: unknown): void {
+  if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return;
+  throw new QuorateError("ERR_CONFIG_VALUE", "the settings must be an object, as { dataDir }");
 }
 
 function nodeParts(parts: EmbedParts): NodeParts {
@@ -91,9 +99,28 @@ function nodeParts(parts: EmbedParts): NodeParts {
     ...(meter === undefined ? {} : { meter }),
     ...(parts.createCustomState === undefined
       ? {}
-      : { createCustomState: parts.createCustomState.bind(parts) }),
+      : { createCustomState: () => customStateOf(parts, handlers ?? {}) }),
     ...(parts.openHost === undefined ? {} : { openHost: parts.openHost.bind(parts) }),
   };
+}
+
+/** @throws ERR_CONFIG_VALUE when it is none, or one of its codes has a handler as well. */
+function customStateOf(parts: EmbedParts, handlers: CustomHandlers): CustomState {
+  const state: Partial<CustomState> | undefined | null = parts.createCustomState?.();
+  if (!isCustomState(state)) {
+    const text = "createCustomState must give a state: writes, apply, save, load";
+    throw new QuorateError("ERR_CONFIG_VALUE", text);
+  }
+  const twice = [...state.writes, ...(state.reads ?? [])].find((op) => handlers[op] !== undefined);
+  if (twice === undefined) return state;
+  const text = `operation ${twice} has a handler and is one of the custom state's`;
+  throw new QuorateError("ERR_CONFIG_VALUE", text);
+}
+
+function isCustomState(state: Partial<CustomState> | undefined | null): state is CustomState {
+  if (typeof state !== "object" || state === null) return false;
+  const methods = [state.apply, state.save, state.load];
+  return Array.isArray(state.writes) && methods.every((method) => typeof method === "function");
 }
 
 function handleOf(node: RunningNode): EmbeddedNode {
