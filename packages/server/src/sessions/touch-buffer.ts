@@ -46,8 +46,8 @@ export class TouchBuffer {
 }
 
 /**
- * With all sessions heard of since the last answer: what a heartbeat cannot carry goes before it, as
- * answers to no round, so that the answer counts when all were told.
+ * With all sessions heard of since the last answer. What a heartbeat cannot carry goes before it,
+ * as answers to no round, so that the answer counts when all were told.
  */
 export function answerHeartbeat(
   pipe: Pick<PeerPipe, "send">,
