@@ -21,7 +21,13 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
-import { isZnodeRead, operationsOf, ZnodeMachine, type TreeCall } from "@quorate/znode";
+import {
+  isZnodeRead,
+  operationsOf,
+  ZnodeMachine,
+  type QuotaExcess,
+  type TreeCall,
+} from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
@@ -118,7 +124,8 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
-      createStateMachine: () => new ZnodeMachine(),
+      createStateMachine: () =>
+        new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
       chainHash,
       ...hostParts(parts),
     });
@@ -159,6 +166,16 @@ function hostParts(
       : { createCustomState: parts.createCustomState.bind(parts) }),
     ...(parts.openHost === undefined ? {} : { openHost: parts.openHost.bind(parts) }),
   };
+}
+
+/** Of an enforced quota, the client is told as well. Repeats of a line are held back by the log. */
+function tellExcess(
+  { path, kind, limit, value, isHard }: QuotaExcess,
+  logger: Logger,
+  meter: Meter,
+) {
+  meter.count("quota_exceeded");
+  logger.warn("a quota is exceeded", { path, kind, limit, value, enforced: isHard });
 }
 
 interface Closable {

@@ -25,9 +25,9 @@ export class AnswerWriter {
   }
 
   data(node: Znode): Uint8Array {
-    const at = this.#begin(node, node.data.length);
+    const at = this.#begin(node, node.dataLength);
     this.#slab.bytes.set(node.data, at + STAT_BYTES);
-    return this.#finish(at, STAT_BYTES + node.data.length);
+    return this.#finish(at, STAT_BYTES + node.dataLength);
   }
 
   acl(node: Znode, entries: readonly AclEntry[]): Uint8Array {

@@ -1,8 +1,7 @@
 import { KEY_BYTES_MAX } from "@quorate/protocol";
 import { Hash64 } from "./hash.js";
 import { UNHASHED_BYTES_MAX, UNHASHED_NODES_MAX } from "./limits.js";
-import { ROW_HEADER_BYTES, writeRowHeader } from "./row.js";
-import type { Znode } from "./znode.js";
+import { HEADER_BYTES, type Znode } from "./znode.js";
 
 const TWO_32 = 2 ** 32;
 const encoder = new TextEncoder();
@@ -15,7 +14,7 @@ interface Hashed {
 
 /**
  * Invariant 7: the digest of the state, the sum modulo 2^64 of one {@link Hash64} per node over the
- * parts path (UTF-8), row header, ACL (unless it is open) and data, and one per session over its
+ * parts path (UTF-8), header, ACL (unless it is open) and data, and one per session over its
  * row's key and value. A sum, so neither order nor history matters.
  *
  * Nodes are hashed when the digest is asked for, or when many wait: a node that is written often
@@ -23,8 +22,6 @@ interface Hashed {
  */
 export class TreeDigest {
   readonly #hash = new Hash64();
-  readonly #header = new Uint8Array(ROW_HEADER_BYTES);
-  readonly #headerView = new DataView(this.#header.buffer);
   readonly #path = new Uint8Array(KEY_BYTES_MAX);
   readonly #unhashed = new Set<Znode>();
   #unhashedBytes = 0;
@@ -85,10 +82,9 @@ export class TreeDigest {
     const acl = node.acl.bytes;
     hash.start();
     hash.part(this.#path, encoder.encodeInto(node.path, this.#path).written);
-    writeRowHeader(node, this.#headerView);
-    hash.part(this.#header, ROW_HEADER_BYTES);
+    hash.part(node.bytes, HEADER_BYTES, node.headerAt);
     if (acl.length > 0) hash.part(acl, acl.length);
-    hash.part(node.data, node.data.length);
+    hash.part(node.bytes, node.dataLength, node.headerAt + HEADER_BYTES);
     this.#add(node);
     node.isHashed = true;
   }

@@ -15,12 +15,13 @@ export class Hash64 {
     this.low = 0x85a308d3 | 0;
   }
 
-  part(bytes: Uint8Array, length: number): void {
+  part(bytes: Uint8Array, length: number, from = 0): void {
     let a = this.high;
     let b = this.low;
-    const whole = length & ~3;
+    const end = from + length;
+    const whole = from + (length & ~3);
     let word = length | 0;
-    let at = 0;
+    let at = from;
     for (;;) {
       const ka = Math.imul(word, 0xcc9e2d51);
       a ^= Math.imul((ka << 15) | (ka >>> 17), 0x1b873593);
@@ -35,9 +36,9 @@ export class Hash64 {
           ((bytes[at + 2] ?? 0) << 16) |
           ((bytes[at + 3] ?? 0) << 24);
         at += 4;
-      } else if (at < length) {
+      } else if (at < end) {
         word = 0;
-        for (let shift = 0; at < length; at += 1, shift += 8) word |= (bytes[at] ?? 0) << shift;
+        for (let shift = 0; at < end; at += 1, shift += 8) word |= (bytes[at] ?? 0) << shift;
       } else {
         break;
       }

@@ -35,7 +35,6 @@ export {
 export {
   CHILDREN_BYTES_MAX,
   EPHEMERAL_BYTES_MAX,
-  MULTI_OPERATIONS_MAX,
   SESSIONS_MAX,
   ZNODE_DATA_BYTES_MAX,
 } from "./limits.js";
@@ -63,7 +62,6 @@ export {
   type MultiOperation,
   type SessionRequest,
 } from "./requests.js";
-export { PASSWORD_BYTES } from "./sessions.js";
 export type { Stat } from "./stat.js";
 export {
   treeClient,
@@ -74,4 +72,5 @@ export {
   type TreeClient,
   type WriteSettings,
 } from "./tree-client.js";
+export { WatchTable, type WatchRequest, type WatchType } from "./watches/watch-table.js";
 export { ZnodeMachine, type ZnodeMachineOptions } from "./znode-machine.js";

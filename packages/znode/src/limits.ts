@@ -1,7 +1,5 @@
 import { CONTENT_BYTES_MAX } from "@quorate/protocol";
 
-export { MULTI_OPERATIONS_MAX } from "@quorate/protocol";
-
 /**
  * Bytes of one znode's data and ACL (the open one has none); longer: ERR_ARG_TOO_LARGE. Every
  * content that carries data (request, transaction, answer with its Stat) must fit

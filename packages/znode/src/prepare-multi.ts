@@ -1,6 +1,6 @@
-import { CONTENT_BYTES_MAX, type Prepared } from "@quorate/protocol";
+import { CONTENT_BYTES_MAX, MULTI_OPERATIONS_MAX, type Prepared } from "@quorate/protocol";
 import type { Ask, Judge, Preparation } from "./judge.js";
-import { MULTI_OPERATIONS_MAX, NAMED_PATH_BYTES_MAX } from "./limits.js";
+import { NAMED_PATH_BYTES_MAX } from "./limits.js";
 import { ZnodeOp } from "./op.js";
 import { pathBytes } from "./paths.js";
 import { prepareCheck, prepareCreate, prepareDelete, prepareSet } from "./prepare-node.js";

@@ -1,9 +1,7 @@
-import { QuorateError } from "@quorate/protocol";
+import { MULTI_OPERATIONS_MAX, QuorateError, SESSION_PASSWORD_BYTES } from "@quorate/protocol";
 import { encodeAcl, type AclEntry } from "./acl.js";
 import { CreateMode } from "./create-mode.js";
-import { MULTI_OPERATIONS_MAX } from "./limits.js";
 import { ZnodeOp } from "./op.js";
-import { PASSWORD_BYTES } from "./sessions.js";
 import { setMs, viewOf } from "./stat.js";
 
 /**
@@ -36,9 +34,9 @@ export const DELETE_BYTES = 4;
 export const SET_ACL_HEADER_BYTES = 6;
 export const MULTI_HEADER_BYTES = 4;
 export const MULTI_OPERATION_HEADER_BYTES = 7;
-export const CREATE_SESSION_BYTES = 12 + PASSWORD_BYTES;
+export const CREATE_SESSION_BYTES = 12 + SESSION_PASSWORD_BYTES;
 export const CLOSE_SESSION_BYTES = 8;
-export const RESUME_SESSION_BYTES = 8 + PASSWORD_BYTES;
+export const RESUME_SESSION_BYTES = 8 + SESSION_PASSWORD_BYTES;
 
 const NO_CONTENT = new Uint8Array(0);
 const encoder = new TextEncoder();

@@ -20,14 +20,13 @@ const ROW_TAG = 1;
 const KEY_BYTES = 9;
 const ROW_FORMAT = 1;
 const ROW_BYTES = 21;
-export const PASSWORD_BYTES = SESSION_PASSWORD_BYTES;
 
 /** An open session. What a listener or a reader gets is this very object. */
 export class Session implements SessionInfo {
   readonly id: bigint;
   readonly rowKey: string;
   timeoutMs = 0;
-  password: Uint8Array = new Uint8Array(PASSWORD_BYTES);
+  password: Uint8Array = new Uint8Array(SESSION_PASSWORD_BYTES);
   /** Made with the first one: most sessions of some uses have none. */
   ephemerals: Set<Znode> | null = null;
   /** Of their paths, as a transaction that closes the session lists them. */

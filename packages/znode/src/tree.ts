@@ -13,6 +13,7 @@ import {
   statsOf,
   statsPathOf,
 } from "./quota.js";
+import { Pages } from "./pages.js";
 import { readRow, rowOf, rowPath, tombstoneOf } from "./row.js";
 import type { Sessions } from "./sessions.js";
 import {
@@ -21,7 +22,7 @@ import {
   type CreateTransaction,
   type WriteTransaction,
 } from "./transactions.js";
-import { NO_DATA, Znode } from "./znode.js";
+import { Znode } from "./znode.js";
 
 /** Nodes and bytes of data of a subtree, its top included. */
 export interface SubtreeSize {
@@ -36,6 +37,7 @@ export interface SubtreeSize {
 export class Tree {
   readonly #nodes = new Map<string, Znode>();
   readonly #acls = new AclTable();
+  readonly #pages = new Pages();
   readonly #digest: TreeDigest;
   readonly #sessions: Sessions;
   readonly #changes = new ChangeTracker<Znode>(this.#nodes, { rowOf, tombstoneOf });
@@ -88,20 +90,18 @@ export class Tree {
     if (ownerKind(transaction.owner) === "session") this.#sessions.require(transaction.owner);
     this.#digest.relieve();
     this.#touch(parent);
-    const node = new Znode(path, parent);
-    node.data = copyOf(transaction.data);
-    node.czxid = node.mzxid = node.pzxid = txnid;
-    node.ctime = node.mtime = transaction.timeMs;
-    node.acl = acl;
-    node.owner = transaction.owner;
+    const { data, owner, timeMs } = transaction;
+    const node = new Znode(path, parent, data.length, this.#pages);
+    node.created(txnid, timeMs, owner);
+    node.write(data, this.#pages);
+    if (acl !== STORED_OPEN_ACL) node.acl = acl;
     this.#changes.beforeCreate(node);
-    this.#digest.touch(node, node.data.length);
+    this.#digest.touch(node, data.length);
     this.#nodes.set(path, node);
     parent.adopt(node);
-    parent.creates = transaction.counter;
-    parent.pzxid = txnid;
-    this.#approximateBytes += path.length + node.data.length;
-    if (node.owner !== NO_OWNER) this.#own(node, true);
+    parent.childChanged(txnid, transaction.counter);
+    this.#approximateBytes += path.length + node.dataLength;
+    if (owner !== NO_OWNER) this.#own(node, true);
     if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
     if (isStatsPath(path)) {
       const { count, bytes } = this.sizeBelow(quotaOwner(path));
@@ -114,16 +114,14 @@ export class Tree {
   /** @throws InvariantError when there is no such node. */
   set(path: string, txnid: Txnid, transaction: WriteTransaction): Znode {
     const node = this.#require(path, txnid);
-    const before = node.data.length;
+    const before = node.dataLength;
     this.#digest.relieve();
     this.#changes.beforeChange(node);
     this.#digest.touch(node, transaction.data.length);
-    overwrite(node, transaction.data);
-    node.mzxid = txnid;
-    node.mtime = transaction.timeMs;
-    node.version = transaction.counter;
-    this.#approximateBytes += node.data.length - before;
-    this.#charge(path, 0, node.data.length - before);
+    node.write(transaction.data, this.#pages);
+    node.changed(txnid, transaction.timeMs, transaction.counter);
+    this.#approximateBytes += node.dataLength - before;
+    this.#charge(path, 0, node.dataLength - before);
     return node;
   }
 
@@ -152,12 +150,13 @@ export class Tree {
     this.#digest.remove(node);
     this.#nodes.delete(path);
     parent.disown(node);
-    parent.pzxid = txnid;
+    parent.childChanged(txnid, null);
     this.#acls.release(node.acl);
-    this.#approximateBytes -= path.length + node.data.length;
+    this.#approximateBytes -= path.length + node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, false);
     if (isLimitsPath(path)) this.#quotas.delete(quotaOwner(path));
-    this.#charge(path, -1, -node.data.length);
+    this.#charge(path, -1, -node.dataLength);
+    node.free(this.#pages);
   }
 
   /** Of an absent node: nothing. */
@@ -166,7 +165,7 @@ export class Tree {
     let bytes = 0;
     for (const node of this.subtree(path)) {
       count += 1;
-      bytes += node.data.length;
+      bytes += node.dataLength;
     }
     return { count, bytes };
   }
@@ -196,6 +195,7 @@ export class Tree {
     for (const node of this.#nodes.values()) this.#digest.remove(node);
     this.#nodes.clear();
     this.#acls.clear();
+    this.#pages.clear();
     this.#awaited.clear();
     this.#expirable.clear();
     this.#quotas.clear();
@@ -210,16 +210,16 @@ export class Tree {
     const node = this.#claim(path);
     this.#digest.relieve();
     this.#digest.touch(node, row.value?.length ?? 0);
-    readRow(row.value, node, (bytes) => this.#useAcl(path, bytes));
+    readRow(row.value, node, this.#pages, (bytes) => this.#useAcl(path, bytes));
     this.#awaited.delete(node);
-    this.#approximateBytes += node.data.length;
+    this.#approximateBytes += node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, true);
     if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
   }
 
   #touch(node: Znode): void {
     this.#changes.beforeChange(node);
-    this.#digest.touch(node, node.data.length);
+    this.#digest.touch(node, node.dataLength);
   }
 
   #useAcl(path: string, bytes: Uint8Array): StoredAcl | null {
@@ -258,8 +258,8 @@ export class Tree {
   #replaceData(node: Znode, data: Uint8Array): void {
     this.#changes.beforeChange(node);
     this.#digest.touch(node, data.length);
-    this.#approximateBytes += data.length - node.data.length;
-    node.data = data;
+    this.#approximateBytes += data.length - node.dataLength;
+    node.write(data, this.#pages);
   }
 
   #require(path: string, txnid: Txnid): Znode {
@@ -273,7 +273,7 @@ export class Tree {
     const known = this.#nodes.get(path);
     if (known !== undefined) return known;
     const parent = this.#claim(parentPathOf(path));
-    const node = new Znode(path, parent);
+    const node = new Znode(path, parent, 0, this.#pages);
     this.#nodes.set(path, node);
     parent.adopt(node);
     this.#approximateBytes += path.length;
@@ -284,7 +284,7 @@ export class Tree {
   #plant(): void {
     for (const path of BUILT_IN_PATHS) {
       const parent = path === ROOT ? null : (this.#nodes.get(parentPathOf(path)) ?? null);
-      const node = new Znode(path, parent);
+      const node = new Znode(path, parent, 0, this.#pages);
       if (path === CONFIG_PATH) node.acl = STORED_CONFIG_ACL;
       parent?.adopt(node);
       this.#nodes.set(path, node);
@@ -292,19 +292,4 @@ export class Tree {
       this.#digest.touch(node, 0);
     }
   }
-}
-
-/**
- * Into the memory that the node has, when it is as much. A write that leaves memory of its own
- * behind, outside of the collector's heap, costs more in collections than all the rest of it.
- * Images and answers hold copies, so nobody sees the old bytes change.
- */
-function overwrite(node: Znode, data: Uint8Array): void {
-  if (data.length > 0 && data.length === node.data.length) node.data.set(data);
-  else node.data = copyOf(data);
-}
-
-/** Never shares memory with its source, which may be a Buffer, whose `slice` copies nothing. */
-function copyOf(data: Uint8Array): Uint8Array {
-  return data.length === 0 ? NO_DATA : new Uint8Array(data);
 }

@@ -1,3 +1,4 @@
+import { MULTI_OPERATIONS_MAX } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import {
   CreateMode,
@@ -5,7 +6,6 @@ import {
   encodeMulti,
   encodeMultiParts,
   encodeSetAcl,
-  MULTI_OPERATIONS_MAX,
   OPEN_ACL,
   ZnodeOp,
   type MultiOperation,

@@ -66,6 +66,7 @@ export const HELP: Readonly<Record<string, string>> = {
   pending_requests: "Requests of this node's clients that wait for their outcome.",
   process_cpu_seconds: "User and system CPU time.",
   process_resident_memory_bytes: "Resident memory.",
+  quota_exceeded: "Requests that went, or would have gone, beyond a quota; on the leader.",
   ready: "1 when the node is synchronised and serves.",
   role: "1 for the role that the node has.",
   sessions_expired: "Sessions that this leader ended because nobody heard of them.",

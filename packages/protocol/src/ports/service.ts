@@ -1,3 +1,4 @@
+import type { AuthIdentity } from "../caller.js";
 import type { NodeId } from "../ids.js";
 import type { RequestOutcome } from "../request.js";
 import type { Txnid } from "../txnid.js";
@@ -20,8 +21,16 @@ export interface StateListener {
    * One per path and kind, in the order in which ZooKeeper fires: a create is `created` of the path
    * and then `childrenChanged` of its parent. Reads made from within see the state after the whole
    * transaction or before it, never a part of it: do not read here.
+   *
+   * `mayRead` tells who may read the node by its ACL as of the change (of the parent, for
+   * `childrenChanged`); without it everybody may. Valid during the call.
    */
-  onNodeChange(kind: NodeChangeKind, path: string, txnid: Txnid): void;
+  onNodeChange(
+    kind: NodeChangeKind,
+    path: string,
+    txnid: Txnid,
+    mayRead?: (identities: readonly AuthIdentity[]) => boolean,
+  ): void;
   onSessionCreated(session: SessionInfo): void;
   /** Closed or expired; its ephemerals are gone already. */
   onSessionClosed(id: bigint): void;

@@ -1,0 +1,106 @@
+/** Bytes of one page. */
+const PAGE_BYTES = 256 * 1024;
+/** Pieces are multiples of it: what is freed fits what comes. */
+const UNIT_BYTES = 16;
+/** A longer piece has a page of its own. */
+const SHARED_PIECE_BYTES_MAX = 16 * 1024;
+
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer);
+
+/** Memory of many pieces. Outside of the collector's heap, which so has less to walk through. */
+export class Page {
+  bytes: Uint8Array;
+  view: DataView;
+  /** Given out so far, from the start. */
+  used = 0;
+  /** Pieces that are in use. */
+  pieces = 0;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+    this.view = new DataView(this.bytes.buffer);
+  }
+}
+
+/** Freed pieces of one size: the page of each, and where in it. */
+interface FreeList {
+  readonly pages: Page[];
+  readonly ats: number[];
+}
+
+/**
+ * Memory for what stays: nodes with their data. A typed array of its own for each takes more
+ * memory than all the rest of a small node together.
+ */
+export class Pages {
+  readonly #free: (FreeList | undefined)[] = [];
+  #current = new Page(0);
+
+  /** Where {@link allocate} has found the last piece. */
+  page = this.#current;
+
+  /** The piece's offset in {@link page}. Its bytes are whatever they were. */
+  allocate(length: number): number {
+    const units = unitsOf(length);
+    const bytes = units * UNIT_BYTES;
+    if (bytes > SHARED_PIECE_BYTES_MAX) return this.#take(new Page(bytes), bytes);
+    const list = this.#free[units];
+    while (list !== undefined && list.pages.length > 0) {
+      const page = list.pages.pop() ?? this.#current;
+      const at = list.ats.pop() ?? 0;
+      // One whose pieces were all freed has been let go.
+      if (page.bytes.length === 0) continue;
+      page.pieces += 1;
+      this.page = page;
+      return at;
+    }
+    if (this.#current.used + bytes > this.#current.bytes.length) {
+      const full = this.#current;
+      this.#current = new Page(PAGE_BYTES);
+      if (full.pieces === 0) letGo(full);
+    }
+    return this.#take(this.#current, bytes);
+  }
+
+  release(page: Page, at: number, length: number): void {
+    page.pieces -= 1;
+    if (page.pieces === 0 && page !== this.#current) {
+      letGo(page);
+      return;
+    }
+    const units = unitsOf(length);
+    const list = (this.#free[units] ??= { pages: [], ats: [] });
+    list.pages.push(page);
+    list.ats.push(at);
+  }
+
+  /** Nothing is in use any more. */
+  clear(): void {
+    this.#free.length = 0;
+    this.#current = new Page(0);
+    this.page = this.#current;
+  }
+
+  #take(page: Page, bytes: number): number {
+    const at = page.used;
+    page.used += bytes;
+    page.pieces += 1;
+    this.page = page;
+    return at;
+  }
+}
+
+/** Whether a piece of the one length has room for exactly as much as one of the other. */
+export function isSamePiece(a: number, b: number): boolean {
+  return unitsOf(a) === unitsOf(b);
+}
+
+function unitsOf(length: number): number {
+  return Math.ceil(length / UNIT_BYTES);
+}
+
+function letGo(page: Page): void {
+  page.bytes = NO_BYTES;
+  page.view = NO_VIEW;
+}

@@ -1,0 +1,361 @@
+import { OpCode, QuorateError, type Clock, type RequestOutcome } from "@quorate/protocol";
+import { ZkOp } from "../jute/op-codes.js";
+import { JuteReader } from "../jute/reader.js";
+import { PathRequest } from "../jute/records.js";
+import type { JuteWriter } from "../jute/writer.js";
+import { SET_WATCHES_PATHS_PER_TURN } from "../limits.js";
+import { encodeCloseSession, withCaller } from "@quorate/znode";
+import { isKnown, isRefusedReadOnly, isWrite } from "../requests/kinds.js";
+import { runRead, type ReadContext } from "../requests/read-request.js";
+import { SetWatchesRun, type SetWatchesTarget } from "../requests/set-watches.js";
+import { readSetAcl, readWrite, refusalOf, type WriteRequest } from "../requests/write-request.js";
+import { ZkError } from "../zk-errors.js";
+
+const HEADER_BYTES = 8;
+
+/** What the pipeline needs of its connection. */
+export interface PipelineLink extends ReadContext, SetWatchesTarget {
+  readonly clock: Clock;
+  readonly session: bigint;
+  readonly isReadOnly: boolean;
+  /** Requests may be carried out: the node serves, or it is enough that it reads. */
+  readonly canServe: boolean;
+  /** The client has not taken so much that nothing more may be made for it. */
+  readonly isBlocked: boolean;
+  readonly isOpen: boolean;
+  changeOutstanding(by: number): void;
+  /**
+   * Writes a reply: `body` what follows the header, returning the number in it; null when there
+   * can be no reply, which closes the connection. `txnid` is that of a write.
+   */
+  respond(
+    request: Answered,
+    txnid: bigint | null,
+    body: (writer: JuteWriter) => number | null,
+  ): void;
+  /** There may be something to send, or room to read more; in a later turn. */
+  wake(): void;
+  /** After what was replied has left. */
+  finish(reason: string): void;
+}
+
+export interface Answered {
+  readonly xid: number;
+  readonly op: number;
+  readonly startedAt: number;
+}
+
+/** One request that could not be answered when it came. */
+class Pending implements Answered {
+  /** The whole packet: it waits for its turn, or for the node to serve. */
+  packet: Uint8Array | null = null;
+  isHeld = false;
+  /** What is to be replied once it is its turn. */
+  reply: ((writer: JuteWriter) => number | null) | null = null;
+  txnid: bigint | null = null;
+
+  constructor(
+    readonly xid: number,
+    readonly op: number,
+    readonly startedAt: number,
+  ) {}
+}
+
+/**
+ * The requests of one connection, answered in the order in which they came.
+ *
+ * Writes are submitted at once, in order and without waiting for each other. Everything else is
+ * carried out in its turn: a read behind reads at once, a read behind a write when that write is
+ * answered. The service answers a write from within its own application to the state, before the
+ * next one is applied. So a read between two writes sees the first and not the second, although
+ * both were on their way (Invariant of ZooKeeper: FIFO client order).
+ */
+export class Pipeline {
+  readonly #link: PipelineLink;
+  readonly #queue: Pending[] = [];
+  #waitingBytes = 0;
+  #inFlight = 0;
+  #heldCount = 0;
+  #heldSince: number | null = null;
+  #setWatches: { readonly run: SetWatchesRun; readonly request: Answered } | null = null;
+  #hasClosed = false;
+
+  constructor(link: PipelineLink) {
+    this.#link = link;
+  }
+
+  /** Requests that wait for their reply. */
+  get size(): number {
+    return this.#queue.length + (this.#setWatches === null ? 0 : 1);
+  }
+
+  /** Bytes of requests that wait for their turn. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** The one in front need not wait for anything but room for its reply. */
+  get canAdvance(): boolean {
+    const [head] = this.#queue;
+    if (head === undefined || head.isHeld || this.#setWatches !== null) return false;
+    return head.packet !== null || head.reply !== null;
+  }
+
+  /** Something was handed to the service that may have an effect. */
+  get hasInFlight(): boolean {
+    return this.#inFlight > 0;
+  }
+
+  /** Since when the oldest request waits for the node to serve. */
+  get heldSince(): number | null {
+    return this.#heldSince;
+  }
+
+  /** The client asked to close its session; that it is gone then is no news. */
+  get hasClosed(): boolean {
+    return this.#hasClosed;
+  }
+
+  /** Takes a packet, which is valid until the call returns. */
+  accept(xid: number, op: number, packet: Uint8Array): void {
+    if (this.#hasClosed) return;
+    const link = this.#link;
+    const canServe = link.canServe;
+    if (op === ZkOp.ping && !canServe) {
+      // Out of turn, which clients allow for pings: they must know that somebody is here.
+      link.respond({ xid, op, startedAt: link.clock.now() }, null, () => ZkError.ok);
+      return;
+    }
+    const pending = new Pending(xid, op, link.clock.now());
+    if (canServe && this.#isIdle && isRead(op)) {
+      this.#run(pending, packet);
+      return;
+    }
+    this.#queue.push(pending);
+    link.changeOutstanding(1);
+    if (canServe) {
+      this.#begin(pending, packet);
+      this.advance();
+    } else {
+      this.#hold(pending, packet);
+    }
+  }
+
+  /** The node serves: what was held is begun, in its order. */
+  release(): void {
+    if (this.#heldCount === 0) return;
+    this.#heldCount = 0;
+    this.#heldSince = null;
+    for (const pending of [...this.#queue]) {
+      if (!pending.isHeld || pending.packet === null) continue;
+      const { packet } = pending;
+      pending.isHeld = false;
+      this.#dropPacket(pending);
+      this.#begin(pending, packet);
+    }
+    this.advance();
+  }
+
+  /** Answers and carries out what can be, from the front. */
+  advance(): void {
+    const link = this.#link;
+    while (link.isOpen && this.canAdvance && !link.isBlocked) {
+      const [head] = this.#queue;
+      if (head === undefined) return;
+      if (head.packet !== null) {
+        const { packet } = head;
+        this.#shift();
+        this.#dropPacket(head);
+        this.#run(head, packet);
+      } else if (head.reply !== null) {
+        const { reply, txnid } = head;
+        this.#shift();
+        link.respond(head, txnid, reply);
+        if (head.op === ZkOp.closeSession) link.finish("the client closed its session");
+        else if (!isKnown(head.op)) link.finish("an unknown operation");
+      } else {
+        return;
+      }
+    }
+  }
+
+  /** The connection is closed: nothing is answered any more. */
+  abandon(): void {
+    this.#link.changeOutstanding(-this.#queue.length);
+    this.#queue.length = 0;
+    this.#waitingBytes = 0;
+    this.#setWatches = null;
+    this.#heldSince = null;
+  }
+
+  get #isIdle(): boolean {
+    return this.#queue.length === 0 && this.#setWatches === null && !this.#link.isBlocked;
+  }
+
+  /** Whether its reply is written before this turn ends. */
+  #isDue(pending: Pending): boolean {
+    return this.#queue[0] === pending && this.#setWatches === null && !this.#link.isBlocked;
+  }
+
+  #shift(): void {
+    this.#queue.shift();
+    this.#link.changeOutstanding(-1);
+  }
+
+  #hold(pending: Pending, packet: Uint8Array): void {
+    this.#keepPacket(pending, packet);
+    pending.isHeld = true;
+    this.#heldCount += 1;
+    this.#heldSince ??= pending.startedAt;
+  }
+
+  #keepPacket(pending: Pending, packet: Uint8Array): void {
+    pending.packet = packet.slice();
+    this.#waitingBytes += packet.length;
+  }
+
+  #dropPacket(pending: Pending): void {
+    this.#waitingBytes -= pending.packet?.length ?? 0;
+    pending.packet = null;
+  }
+
+  /** It is in the queue; what can be done ahead of its turn is done. */
+  #begin(pending: Pending, packet: Uint8Array): void {
+    const { op } = pending;
+    if (!isKnown(op)) {
+      pending.reply = () => ZkError.unimplemented;
+      this.#hasClosed = true;
+    } else if (op === ZkOp.closeSession) {
+      this.#hasClosed = true;
+      if (this.#link.isReadOnly) pending.reply = () => ZkError.ok;
+      else this.#submit(pending, closeOf(this.#link.session), false);
+    } else if (this.#link.isReadOnly && isRefusedReadOnly(op)) {
+      pending.reply = () => ZkError.notReadOnly;
+    } else if (op === ZkOp.sync || isWrite(op)) {
+      try {
+        this.#beginAhead(pending, new JuteReader(packet.subarray(HEADER_BYTES)));
+      } catch (error) {
+        const err = errorOf(error);
+        pending.reply = () => err;
+      }
+    } else {
+      this.#keepPacket(pending, packet);
+    }
+  }
+
+  #beginAhead(pending: Pending, reader: JuteReader): void {
+    if (pending.op !== ZkOp.sync) {
+      const request =
+        pending.op === ZkOp.setAcl ? readSetAcl(reader) : readWrite(pending.op, reader);
+      this.#submit(pending, request, true);
+      return;
+    }
+    const { path } = PathRequest.read(reader);
+    this.#link.service.catchUp((error) => {
+      pending.reply = (writer) => {
+        if (error !== null) return refusalOf(error, ZkOp.sync);
+        writer.text(path);
+        return ZkError.ok;
+      };
+      this.#settled();
+    });
+  }
+
+  #submit(pending: Pending, request: WriteRequest, hasCaller: boolean): void {
+    const { service, caller } = this.#link;
+    const content = hasCaller ? withCaller(caller, request.content) : request.content;
+    this.#inFlight += 1;
+    service.submit(request.op, request.key, content, (outcome) => {
+      this.#inFlight -= 1;
+      pending.reply = replyOf(request, outcome, this.#isDue(pending));
+      pending.txnid = outcome.ok ? outcome.txnid : null;
+      this.#settled();
+    });
+  }
+
+  #settled(): void {
+    if (!this.#link.isOpen) return;
+    this.advance();
+    this.#link.wake();
+  }
+
+  #run(request: Answered, packet: Uint8Array): void {
+    const reader = new JuteReader(packet.subarray(HEADER_BYTES));
+    const link = this.#link;
+    if (request.op === ZkOp.setWatches || request.op === ZkOp.setWatches2) {
+      this.#runSetWatches(request, reader);
+      return;
+    }
+    link.respond(request, null, (writer) => {
+      try {
+        return runRead(request.op, reader, link, writer);
+      } catch (error) {
+        return errorOf(error);
+      }
+    });
+  }
+
+  #runSetWatches(request: Answered, reader: JuteReader): void {
+    try {
+      const run = new SetWatchesRun(request.op, reader, this.#link);
+      this.#setWatches = { run, request };
+    } catch (error) {
+      const err = errorOf(error);
+      this.#link.respond(request, null, () => err);
+      return;
+    }
+    this.#stepSetWatches();
+  }
+
+  /** In pieces: tens of thousands of paths fit a packet, and others wait for the event loop. */
+  #stepSetWatches(): void {
+    const link = this.#link;
+    if (this.#setWatches === null || !link.isOpen) return;
+    const { run, request } = this.#setWatches;
+    if (!run.step(SET_WATCHES_PATHS_PER_TURN)) {
+      link.clock.defer(() => this.#stepSetWatches());
+      return;
+    }
+    this.#setWatches = null;
+    link.respond(request, null, () => ZkError.ok);
+    link.wake();
+  }
+}
+
+function isRead(op: number): boolean {
+  return isKnown(op) && !isWrite(op) && op !== ZkOp.sync && op !== ZkOp.closeSession;
+}
+
+function closeOf(session: bigint): WriteRequest {
+  return {
+    op: OpCode.closeSession,
+    key: "",
+    content: encodeCloseSession(session),
+    answer: () => undefined,
+    // That it is gone already is what the client wanted.
+    refused: (error) =>
+      error.code === "ERR_SESSION_EXPIRED" ? ZkError.ok : refusalOf(error, ZkOp.closeSession),
+  };
+}
+
+function replyOf(
+  request: WriteRequest,
+  outcome: RequestOutcome,
+  isDue: boolean,
+): (writer: JuteWriter) => number | null {
+  if (!outcome.ok) {
+    return (writer) =>
+      outcome.error.code === "ERR_SESSION_MOVED" ? null : request.refused(outcome.error, writer);
+  }
+  // An answer is the state machine's until the turn ends; one that must wait is copied.
+  const content = isDue ? outcome.content : outcome.content.slice();
+  return (writer) => {
+    request.answer(content, writer);
+    return ZkError.ok;
+  };
+}
+
+function errorOf(error: unknown): number {
+  if (!(error instanceof QuorateError)) throw error;
+  return refusalOf(error, ZkOp.error) ?? ZkError.systemError;
+}

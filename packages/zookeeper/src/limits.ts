@@ -1,0 +1,50 @@
+/** Every bound of the front end, with its unit, and what happens there (invariant 11). */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bytes of one packet from a client (jute.maxbuffer). A longer one closes the connection. */
+export const PACKET_BYTES_MAX = 0xfffff;
+/** Bytes of a connect request; a longer first packet closes the connection. */
+export const CONNECT_BYTES_MAX = KIB;
+/** How long a socket may be open without a connect request or a four-letter word. Then closed. */
+export const CONNECT_MS_MAX = 10_000;
+
+/** Connections from one address (maxClientCnxns; 0 for no bound). One more is closed at once. */
+export const CONNECTIONS_PER_ADDRESS_MAX = 60;
+/** Connections in all. One more is closed at once. */
+export const CONNECTIONS_MAX = 50_000;
+
+/** Requests of one connection that are not answered. At the bound its socket is not read. */
+export const OUTSTANDING_PER_CONNECTION_MAX = 1_000;
+/** Bytes of requests of one connection that wait behind others; effect as above. */
+export const WAITING_BYTES_MAX = 2 * MIB;
+/**
+ * Requests in all that are not answered (globalOutstandingLimit). At the bound only connections
+ * without any are read.
+ */
+export const OUTSTANDING_MAX = 20_000;
+
+/** Bytes of replies that a client has not taken. At the bound none of its requests is run. */
+export const UNTAKEN_REPLY_BYTES_MAX = 1 * MIB;
+/**
+ * Bytes of replies and events that a client has not taken. Beyond it, the connection closes: its
+ * client will connect again and set its watches, and hears what it missed.
+ */
+export const UNTAKEN_BYTES_MAX = 16 * MIB;
+/** How long a client may take nothing of what waits for it; its session's timeout if less. */
+export const UNTAKEN_MS_MAX = 30_000;
+
+/** How long a request may wait for the node to serve; a third of the session's timeout if less. */
+export const NOT_SERVING_MS_MAX = 1_000;
+
+/** Bytes of the answer of a multiRead. More: -8. */
+export const MULTI_READ_BYTES_MAX = 4 * MIB;
+/** Paths of a setWatches that are looked at within one turn of the event loop. */
+export const SET_WATCHES_PATHS_PER_TURN = 1_000;
+/** Watches of one connection that are taken down within one turn. */
+export const REMOVED_WATCHES_PER_TURN = 5_000;
+/** Session ids tried, should one exist already. Then the connection closes. */
+export const SESSION_ID_TRIES_MAX = 3;
+/** Bytes of a four-letter word's answer. The rest is cut off, and the answer says so. */
+export const WORD_BYTES_MAX = 1 * MIB;

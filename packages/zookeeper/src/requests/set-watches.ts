@@ -1,0 +1,96 @@
+import { encodeCaller, OpCode, QuorateError, type Service } from "@quorate/protocol";
+import type { WatchRequest } from "@quorate/znode";
+import { ZkEventType, ZkOp } from "../jute/op-codes.js";
+import type { JuteReader } from "../jute/reader.js";
+import { SetWatches, SetWatches2 } from "../jute/records.js";
+
+export interface SetWatchesTarget {
+  readonly service: Service;
+  /** An event that the client missed, before the reply. */
+  tell(eventType: number, path: string): void;
+  addWatch(path: string, request: WatchRequest): void;
+}
+
+type List = "data" | "exist" | "child" | "persistent" | "persistentRecursive";
+
+/** Watches that are set again look at the tree as it is, whoever may read it: as there. */
+const ROOT_CALLER = encodeCaller({ session: null, identities: [{ scheme: "super", id: "" }] });
+const MZXID_AT = 8;
+const PZXID_AT = 60;
+
+/**
+ * The watches of a client that has connected again: what it missed since `relativeZxid` it is told,
+ * the rest is armed. Each path is looked at and armed in one step, so it may be done in pieces.
+ */
+export class SetWatchesRun {
+  readonly #target: SetWatchesTarget;
+  readonly #relativeZxid: bigint;
+  readonly #lists: readonly (readonly [List, readonly (string | null)[]])[];
+  #list = 0;
+  #at = 0;
+
+  /** @throws ERR_PROTOCOL_DECODE; a null list cannot be gone through, as there. */
+  constructor(op: number, reader: JuteReader, target: SetWatchesTarget) {
+    const later = op === ZkOp.setWatches2 ? SetWatches2.read(reader) : null;
+    const request = later ?? SetWatches.read(reader);
+    this.#target = target;
+    this.#relativeZxid = request.relativeZxid;
+    this.#lists = [
+      ["data", listOf(request.dataWatches)],
+      ["exist", listOf(request.existWatches)],
+      ["child", listOf(request.childWatches)],
+      ["persistent", later === null ? [] : listOf(later.persistentWatches)],
+      ["persistentRecursive", later === null ? [] : listOf(later.persistentRecursiveWatches)],
+    ];
+  }
+
+  /** Goes through at most so many paths; true when all are done. */
+  step(pathsMax: number): boolean {
+    for (let left = pathsMax; this.#list < this.#lists.length;) {
+      const [kind, paths] = this.#lists[this.#list] ?? (["data", []] as const);
+      if (this.#at >= paths.length) {
+        this.#list += 1;
+        this.#at = 0;
+        continue;
+      }
+      if (left === 0) return false;
+      left -= 1;
+      const path = paths[this.#at];
+      this.#at += 1;
+      if (path !== null && path !== undefined) this.#set(kind, path);
+    }
+    return true;
+  }
+
+  #set(kind: List, path: string): void {
+    const target = this.#target;
+    if (kind === "persistent" || kind === "persistentRecursive") {
+      target.addWatch(path, kind);
+      return;
+    }
+    const result = target.service.readNow(OpCode.exists, path === "" ? "/" : path, ROOT_CALLER);
+    const stat = result.ok ? result.content : null;
+    if (kind === "exist") {
+      if (stat !== null) target.tell(ZkEventType.created, path);
+      else target.addWatch(path, "data");
+    } else if (stat === null) {
+      target.tell(ZkEventType.deleted, path);
+    } else if (kind === "data") {
+      if (zxidAt(stat, MZXID_AT) > this.#relativeZxid) target.tell(ZkEventType.dataChanged, path);
+      else target.addWatch(path, "data");
+    } else if (zxidAt(stat, PZXID_AT) > this.#relativeZxid) {
+      target.tell(ZkEventType.childrenChanged, path);
+    } else {
+      target.addWatch(path, "child");
+    }
+  }
+}
+
+function listOf(paths: readonly (string | null)[] | null): readonly (string | null)[] {
+  if (paths === null) throw new QuorateError("ERR_PROTOCOL_DECODE", "unreadable packet: no list");
+  return paths;
+}
+
+function zxidAt(stat: Uint8Array, at: number): bigint {
+  return new DataView(stat.buffer, stat.byteOffset + at, 8).getBigInt64(0);
+}
