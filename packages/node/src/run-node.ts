@@ -110,7 +110,8 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
-      metrics: () => metrics.scrape(late.levels(port.connectionCount)),
+      metrics: () => metrics.scrape(late.levels(port.connectionCount, zookeeper.monitor())),
+      adminCommand: (name) => zookeeper.command(name),
       zookeeper: (socket, firstBytes) => zookeeper.accept(socket, firstBytes),
       isRead,
       clock,
@@ -324,9 +325,9 @@ class LateServer {
     this.#feed = feed;
   }
 
-  levels(connections: number): LevelSources {
+  levels(connections: number, zookeeper: LevelSources["zookeeper"]): LevelSources {
     const pressure = this.#server?.pressure() ?? null;
-    return { status: this.status(), pressure, connections, feed: this.#feed };
+    return { status: this.status(), pressure, connections, feed: this.#feed, zookeeper };
   }
 
   subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {

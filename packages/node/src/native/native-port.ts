@@ -45,6 +45,8 @@ export interface NativePortDeps {
    * Default: nobody ever can.
    */
   readonly zookeeper?: (socket: Socket, firstBytes: Uint8Array) => boolean;
+  /** What ZooKeeper's AdminServer answers a command; null asks for the list of them. */
+  readonly adminCommand?: (name: string | null) => { readonly type: string; readonly text: string };
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
