@@ -66,6 +66,8 @@ export interface NodeParts {
 export interface RunningNode {
   /** Where clients reach it; with the real port where 0 was configured. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything of the node is closed. */
   readonly done: Promise<ExitReason>;
   /** Null while the server is not there yet. */
@@ -233,6 +235,7 @@ function handleOf(
   });
   return {
     requestAddress: port.address,
+    secureAddress: port.secureAddress,
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),

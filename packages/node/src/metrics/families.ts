@@ -73,6 +73,7 @@ export const HELP: Readonly<Record<string, string>> = {
   store_failures: "Failures of the store.",
   subscribers: "Subscriptions to committed entries, in-process ones included.",
   sync_plan: "Histories sent to followers, by kind.",
+  tls_handshakes_failed: "TLS handshakes of clients that failed.",
   txnid_counter: "Counter half of the log's end, the commit mark and what is applied.",
   txnid_epoch: "Epoch half of the same.",
   unapplied_entries: "Logged and not applied, when both are of one epoch.",

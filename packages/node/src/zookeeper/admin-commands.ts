@@ -10,7 +10,7 @@ type Fields = Readonly<Record<string, Json>>;
 
 /** What the commands tell of. */
 export interface AdminSubject {
-  readonly config: Pick<NodeConfig, "members" | "voters" | "nodeId" | "zookeeper" | "host">;
+  readonly config: Pick<NodeConfig, "members" | "voters" | "nodeId" | "zookeeper" | "host" | "tls">;
   readonly frontEnd: ZkFrontEnd;
   readonly service: Service;
   readonly facts: NodeFacts;
@@ -136,6 +136,7 @@ function configuration({ config, facts }: AdminSubject): Fields {
   const { zookeeper, host, nodeId } = config;
   return {
     client_port: host.request.port,
+    ...(config.tls === null ? {} : { secure_client_port: config.tls.address.port }),
     data_dir: facts.dataDir,
     data_log_dir: facts.dataDir,
     tick_time: zookeeper.tickMs,

@@ -1,9 +1,11 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Clock, Logger, Meter, Random } from "@quorate/protocol";
 import type { ZnodeMachine } from "@quorate/znode";
 import { socketChannel, ZkFrontEnd, type MonitorRow, type ZkOptions } from "@quorate/zookeeper";
 import type { NodeConfig } from "../config/config.js";
 import type { ZookeeperConfig } from "../config/zookeeper.js";
+import { certifiedOf } from "../tls/secure-port.js";
 import type { ServerHandle } from "../server-handle.js";
 import { ADMIN_COMMANDS, runAdminCommand, type AdminSubject } from "./admin-commands.js";
 import { jsonText } from "./admin-json.js";
@@ -76,7 +78,11 @@ export class ZookeeperHost {
   /** False while nobody can serve it. */
   accept(socket: Socket, firstBytes: Uint8Array): boolean {
     if (this.#subject === null) return false;
-    this.#subject.frontEnd.accept(socketChannel(socket), { firstBytes });
+    this.#subject.frontEnd.accept(socketChannel(socket), {
+      firstBytes,
+      identities: certifiedOf(socket, this.#subject.config.tls?.superUser ?? null),
+      isSecure: socket instanceof TLSSocket,
+    });
     return true;
   }
 
