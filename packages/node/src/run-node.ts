@@ -39,6 +39,7 @@ import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
+import { ZookeeperHost } from "./zookeeper/front-end.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -65,6 +66,8 @@ export interface NodeParts {
 export interface RunningNode {
   /** Where clients reach it; with the real port where 0 was configured. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything of the node is closed. */
   readonly done: Promise<ExitReason>;
   /** Null while the server is not there yet. */
@@ -91,6 +94,7 @@ const CLOSE_MS_MAX = 2000;
  */
 export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
   const clock = createClock();
+  const startedAtWallTime = clock.wallTime();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
   const metrics = new NodeMetrics();
   const vitals = new Vitals(bothOf(metrics.meter, parts.meter), clock);
@@ -100,6 +104,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
+  const zookeeper = new ZookeeperHost();
   try {
     // A state that is made only to be asked for its codes.
     const customReads = new Set(parts.createCustomState?.().reads ?? []);
@@ -107,7 +112,9 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
-      metrics: () => metrics.scrape(late.levels(port.connectionCount)),
+      metrics: () => metrics.scrape(late.levels(port.connectionCount, zookeeper.monitor())),
+      adminCommand: (name) => zookeeper.command(name),
+      zookeeper: (socket, firstBytes) => zookeeper.accept(socket, firstBytes),
       isRead,
       clock,
       logger: scope.child({ component: "native" }),
@@ -117,29 +124,30 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const isElecting = (): boolean => late.status()?.role === "electing";
     const peerDeps = { clock, logger: scope, meter, isElecting };
     const peers = await openPeerPorts(config, peerDeps, opened);
+    const random = createRandom();
     const server = await parts.startServer(serverOptions(config), {
       ...peers,
       clock,
-      random: createRandom(),
+      random,
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
       createStateMachine: () =>
-        new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+        zookeeper.watch(
+          new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+        ),
       chainHash,
       ...hostParts(parts),
     });
-    const feed = new Feed({
-      log: server.committed,
-      operationsOf,
-      isServing: () => server.status().ready,
-      clock,
-      logger: scope.child({ component: "feed" }),
-      meter,
-    });
+    const feed = feedOf(server, { clock, logger: scope, meter });
     late.attach(server, feed);
+    // A host of its own has no tree to serve.
+    if (parts.openHost === undefined) {
+      zookeeper.open(config, server, { clock, random, logger: scope, meter, startedAtWallTime });
+    }
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const rest = { scope, logger, clock, opened, feed, call: localCall(server, isRead, clock) };
+    const call = localCall(server, isRead, clock);
+    const rest = { scope, logger, clock, opened, feed, zookeeper, call };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
@@ -152,6 +160,19 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     await closeLogger(logger, clock);
     throw error;
   }
+}
+
+function feedOf(
+  server: ServerHandle,
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
+): Feed {
+  return new Feed({
+    log: server.committed,
+    operationsOf,
+    isServing: () => server.status().ready,
+    ...deps,
+    logger: deps.logger.child({ component: "feed" }),
+  });
 }
 
 function hostParts(
@@ -188,6 +209,7 @@ interface Rest {
   readonly clock: Clock;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
+  readonly zookeeper: ZookeeperHost;
   readonly call: TreeCall;
 }
 
@@ -195,12 +217,13 @@ function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, clock, opened, feed, call }: Rest,
+  { scope, logger, clock, opened, feed, zookeeper, call }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
+    zookeeper.close();
     try {
       await closeInOrder(opened, clock);
       scope.info("stopped");
@@ -212,6 +235,7 @@ function handleOf(
   });
   return {
     requestAddress: port.address,
+    secureAddress: port.secureAddress,
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),
@@ -304,9 +328,9 @@ class LateServer {
     this.#feed = feed;
   }
 
-  levels(connections: number): LevelSources {
+  levels(connections: number, zookeeper: LevelSources["zookeeper"]): LevelSources {
     const pressure = this.#server?.pressure() ?? null;
-    return { status: this.status(), pressure, connections, feed: this.#feed };
+    return { status: this.status(), pressure, connections, feed: this.#feed, zookeeper };
   }
 
   subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {

@@ -5,14 +5,14 @@ import { WebSocketServer } from "ws";
 import {
   ANYONE,
   encodeCaller,
-  QuorateError,
+  type AuthIdentity,
   type Caller,
   type Clock,
   type Logger,
   type Meter,
 } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
-import { formatAddress, type Address } from "../config/address.js";
+import type { Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
@@ -21,13 +21,16 @@ import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
 import {
-  CONNECTIONS_MAX,
+  CLOSE_MS,
   FRAME_FRAGMENTS_MAX,
   FRAME_READS_MAX,
   HTTP_HEADER_BYTES_MAX,
   HTTP_REQUEST_MS,
   SWEEP_MS,
 } from "./limits.js";
+import { listen } from "./listen.js";
+import { Reception } from "./reception.js";
+import { certifiedOf, openSecurePort, type SecurePort } from "../tls/secure-port.js";
 
 export interface NativePortDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> &
@@ -39,6 +42,13 @@ export interface NativePortDeps {
   readonly vitals: () => VitalsDocument;
   /** What `GET /metrics` answers. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  /**
+   * Takes a client of ZooKeeper, with what was read of it already. False while nobody can serve it.
+   * Default: nobody ever can.
+   */
+  readonly zookeeper?: (socket: Socket, firstBytes: Uint8Array) => boolean;
+  /** What ZooKeeper's AdminServer answers a command; null asks for the list of them. */
+  readonly adminCommand?: (name: string | null) => { readonly type: string; readonly text: string };
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -48,12 +58,14 @@ export interface NativePortDeps {
 
 type PortConfig = Pick<
   NodeConfig,
-  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins"
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "tls"
 >;
 
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
   readonly address: Address;
+  /** Where clients connect with TLS; null without such a port. */
+  readonly secureAddress: Address | null;
   /** WebSocket connections open now. */
   readonly connectionCount: number;
   /** Sends what is answered and closes every connection. Idempotent. */
@@ -61,7 +73,8 @@ export interface NativePort {
 }
 
 /**
- * Opens the node's one client port: HTTP for status, WebSocket for requests.
+ * Opens the node's one client port: HTTP for status, WebSocket for requests, and what ZooKeeper's
+ * clients speak.
  * @throws (rejects) ERR_SERVER_PORT_IN_USE; ERR_CONFIG_VALUE when the address cannot be bound.
  */
 export async function openNativePort(
@@ -76,38 +89,77 @@ export async function openNativePort(
     connectionsCheckingInterval: 1000,
     keepAliveTimeout: HTTP_REQUEST_MS,
   });
-  http.maxConnections = CONNECTIONS_MAX;
-  http.on("drop", () => {
-    deps.meter.count("native_connections_dropped");
-    deps.logger.warn("dropped a client connection: too many are open");
-  });
   const answers = new HttpAnswers(config, deps);
   http.on("request", (request, response) => answers.answer(request, response));
-  const acceptor = createAcceptor(connections, deps);
+  const acceptor = createAcceptor(connections, config.tls, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
     else answerAnyway(answers, request, socket);
   });
-  const bound = await listen(http, config.host.request);
+  const reception = receptionOf(http, deps);
+  const bound = await listen(http, config.host.request, "requestAddr");
+  const secure = await openSecure(config.tls, http, reception, deps);
   const sweeper = startSweeping(deps.clock, () => {
+    reception.sweep();
+    secure?.sweep().catch((error: unknown) => {
+      deps.logger.error("certificates cannot be looked at", {}, error);
+    });
     for (const connection of connections) connection.sweep();
     answers.sweep();
   });
   let closing: Promise<void> | null = null;
   return {
     address: bound,
+    secureAddress: secure?.address ?? null,
     get connectionCount() {
       return connections.size;
     },
     close() {
       sweeper.cancel();
-      closing ??= closeAll(http, connections);
+      closing ??= closeAll({ http, secure, reception, connections, clock: deps.clock });
       return closing;
     },
   };
 }
 
-function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps): WebSocketServer {
+/** @throws as openSecurePort; then the other port is closed again. */
+async function openSecure(
+  tls: NodeConfig["tls"],
+  http: Server,
+  reception: Reception,
+  deps: NativePortDeps,
+): Promise<SecurePort | null> {
+  if (tls === null) return null;
+  try {
+    return await openSecurePort(tls, { ...deps, take: (socket) => reception.take(socket) });
+  } catch (error) {
+    await new Promise((resolve) => http.close(resolve));
+    throw error;
+  }
+}
+
+/** Puts itself between the accepted sockets and the HTTP server, which listens for all. */
+function receptionOf(http: Server, deps: NativePortDeps): Reception {
+  const serve = http.listeners("connection");
+  http.removeAllListeners("connection");
+  const reception = new Reception(
+    {
+      http: (socket) => {
+        for (const listener of serve) listener.call(http, socket);
+      },
+      zookeeper: (socket, bytes) => deps.zookeeper?.(socket, bytes) ?? false,
+    },
+    deps,
+  );
+  http.on("connection", (socket: Socket) => reception.take(socket));
+  return reception;
+}
+
+function createAcceptor(
+  connections: Set<NativeConnection>,
+  tls: NodeConfig["tls"],
+  deps: NativePortDeps,
+): WebSocketServer {
   const acceptor = new WebSocketServer({
     noServer: true,
     maxPayload: NATIVE_FRAME_BYTES_MAX,
@@ -122,7 +174,8 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
     const { remoteAddress, remotePort } = request.socket;
     const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
-    const caller = encodeCaller(callerAt(remoteAddress));
+    const proved = certifiedOf(request.socket, tls?.superUser ?? null);
+    const caller = encodeCaller(callerAt(remoteAddress, proved));
     const connection = new NativeConnection(socket, { ...deps, logger, budget, caller });
     connections.add(connection);
     logger.debug("a client connected");
@@ -155,11 +208,11 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   answers.answer(request, response);
 }
 
-/** Known by the address alone. One of the old kind within the new is told as what it is. */
-function callerAt(address: string | undefined): Caller {
+/** By address and certificate. An IPv4 address within one of IPv6 is told as what it is. */
+function callerAt(address: string | undefined, proved: readonly AuthIdentity[]): Caller {
   if (address === undefined) return ANYONE;
   const id = address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
-  return { session: null, identities: [{ scheme: "ip", id }] };
+  return { session: null, identities: [{ scheme: "ip", id }, ...proved] };
 }
 
 interface Upgrade {
@@ -197,31 +250,6 @@ function acceptUpgrade(
   );
 }
 
-function listen(http: Server, address: Address): Promise<Address> {
-  return new Promise((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => {
-      const where = formatAddress(address);
-      reject(
-        error.code === "EADDRINUSE"
-          ? new QuorateError("ERR_SERVER_PORT_IN_USE", `requestAddr ${where} is already in use`, {
-              cause: error,
-              details: { address: where },
-            })
-          : new QuorateError("ERR_CONFIG_VALUE", `requestAddr ${where} cannot be bound`, {
-              cause: error,
-            }),
-      );
-    });
-    http.listen({ host: address.host, port: address.port }, () => {
-      const bound = http.address();
-      resolve({
-        host: address.host,
-        port: typeof bound === "object" && bound !== null ? bound.port : address.port,
-      });
-    });
-  });
-}
-
 function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   const sweep = (): void => {
     timer = clock.setTimer(SWEEP_MS, sweep);
@@ -231,10 +259,23 @@ function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   return { cancel: () => timer.cancel() };
 }
 
-async function closeAll(http: Server, connections: ReadonlySet<NativeConnection>): Promise<void> {
+interface Open {
+  readonly http: Server;
+  readonly secure: SecurePort | null;
+  readonly reception: Reception;
+  readonly connections: ReadonlySet<NativeConnection>;
+  readonly clock: Clock;
+}
+
+async function closeAll({ http, secure, reception, connections, clock }: Open): Promise<void> {
   const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  const secureClosed = secure?.close();
   for (const connection of connections) connection.close();
-  // Of HTTP only; upgraded connections are closed above.
+  // Of HTTP only, over TLS too; upgraded connections are closed above.
   http.closeAllConnections();
-  await closed;
+  reception.closeSilent();
+  // They were told before: their front end has closed. Who has not gone by then is cut off.
+  const timer = clock.setTimer(CLOSE_MS, () => reception.cutOff());
+  await Promise.all([closed, secureClosed]);
+  timer.cancel();
 }

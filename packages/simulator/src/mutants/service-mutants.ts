@@ -110,9 +110,9 @@ export const serviceMutants: readonly Mutant[] = [
     name: "signs of life not told to the leader",
     edits: [
       {
-        file: "packages/server/src/follower-server.ts",
-        find: "(this.#isReady ? touches?.take() : undefined) ?? [[]]",
-        replace: "(this.#isReady && touches?.size === -1 ? touches.take() : undefined) ?? [[]]",
+        file: "packages/server/src/sessions/touch-buffer.ts",
+        find: "touches?.take() ?? [[]]",
+        replace: "(touches?.size === -1 ? touches.take() : undefined) ?? [[]]",
       },
     ],
   },
