@@ -369,6 +369,29 @@ describe("Invariant 10: a session", () => {
     expect(ended(1210, { silentFromMs: 750 })).toEqual(["expiryIsProven"]);
   });
 
+  it("that was decided to end, ends though its client is heard of while that waits", () => {
+    const waiting = (decidedMs: number) => {
+      const history = new History();
+      const alone = majorityQuorum([one]);
+      const checker = new ExpiryChecker(
+        { violations: history.violations, quorum: alone },
+        history.model,
+      );
+      history.model.listen(checker);
+      checker.established(one, 0);
+      history.apply(OpCode.createSession, "", open(SESSION, 1000));
+      checker.asked(one, decidedMs);
+      checker.decided(one, decidedMs);
+      checker.lives(SESSION, one, 1100);
+      checker.asked(one, 1200);
+      checker.proposed(one, at(2), SESSION, 1500);
+      history.apply(OpCode.closeSession, "", close(SESSION, []));
+      return history.found;
+    };
+    expect(waiting(1000)).toEqual([]);
+    expect(waiting(700)).toEqual(["expiryIsProven"]);
+  });
+
   it("has its whole timeout again under a new leader", () => {
     expect(ended(1510, { leadsFromMs: 500 })).toEqual([]);
     expect(ended(1210, { leadsFromMs: 500 })).toEqual(["expiryIsProven"]);

@@ -6,6 +6,8 @@ import { name, type ModelEvents, type ModelSession, type ServiceModel } from "./
 const FASTEST_CLOCK = 1.25;
 /** For a node to notice that its leader is gone, with late timers and a slow clock. */
 const KEPT_OPEN_MS_MAX = 3500;
+/** A leader whose disk does not answer for longer leads no more. */
+const WAITS_MS_MAX = 6000;
 const NEVER = Number.NEGATIVE_INFINITY;
 
 interface Life {
@@ -30,7 +32,8 @@ interface Pipe {
  *
  * What a node was told by a client before it sent an answer to a heartbeat, on a connection that
  * was open by then, the leader knows when the answer has arrived. What it cannot know it may
- * disregard. Judged when the leader proposes the end, told when that is committed.
+ * disregard. Judged when the leader decides, or else when it proposes the end; told when that is
+ * committed.
  */
 export class ExpiryChecker implements ModelEvents {
   readonly #violations: Violations;
@@ -43,6 +46,8 @@ export class ExpiryChecker implements ModelEvents {
   /** When each leader last looked at its own clients. */
   readonly #lookedMs = new Map<NodeId, number>();
   readonly #asked = new Set<bigint>();
+  /** By leader: sessions that it may have decided to end, with the time. */
+  readonly #decidedMs = new Map<NodeId, Map<bigint, number>>();
   readonly #verdicts = new Map<bigint, string>();
 
   constructor(
@@ -87,7 +92,20 @@ export class ExpiryChecker implements ModelEvents {
     );
   }
 
+  /**
+   * The leader decides that some session ends. What it proposes then may wait for its disk, and no
+   * sign of life that comes meanwhile changes it: so those that it may mean are noted.
+   */
+  decided(leader: NodeId, nowMs: number): void {
+    const decided = this.#decidedMs.get(leader) ?? new Map<bigint, number>();
+    this.#decidedMs.set(leader, decided);
+    for (const session of this.#model.openSessions) {
+      if (this.#judge(leader, session, nowMs) === "") decided.set(session.id, nowMs);
+    }
+  }
+
   established(leader: NodeId, nowMs: number): void {
+    this.#decidedMs.delete(leader);
     this.#leadsSinceMs.set(leader, nowMs);
   }
 
@@ -119,9 +137,10 @@ export class ExpiryChecker implements ModelEvents {
   proposed(leader: NodeId, txnid: bigint, session: bigint, nowMs: number): void {
     if (this.#verdicts.has(txnid)) return;
     const known = this.#model.sessions.get(session);
-    const verdict =
-      known === undefined || this.#asked.has(session) ? "" : this.#judge(leader, known, nowMs);
-    this.#verdicts.set(txnid, verdict);
+    const decidedMs = this.#decidedMs.get(leader)?.get(session) ?? NEVER;
+    const isDecided = nowMs - decidedMs < WAITS_MS_MAX;
+    const mayEnd = known === undefined || this.#asked.has(session) || isDecided;
+    this.#verdicts.set(txnid, mayEnd ? "" : this.#judge(leader, known, nowMs));
   }
 
   readonly onApplied = (): void => undefined;
