@@ -37,6 +37,7 @@ import { subscribe, type SubscribeOptions } from "./feed/subscribe.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
 import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
+import { ServiceDesk } from "./native/service-desk.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
 
@@ -104,11 +105,14 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     // A state that is made only to be asked for its codes.
     const customReads = new Set(parts.createCustomState?.().reads ?? []);
     const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
+    const random = createRandom();
+    const desk = new ServiceDesk({ clock, random });
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
       metrics: () => metrics.scrape(late.levels(port.connectionCount)),
       isRead,
+      desk,
       clock,
       logger: scope.child({ component: "native" }),
       meter,
@@ -120,7 +124,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const server = await parts.startServer(serverOptions(config), {
       ...peers,
       clock,
-      random: createRandom(),
+      random,
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
@@ -138,8 +142,10 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       meter,
     });
     late.attach(server, feed);
+    desk.open(server.service);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const rest = { scope, logger, clock, opened, feed, call: localCall(server, isRead, clock) };
+    const call = localCall(server, isRead, clock);
+    const rest = { scope, logger, clock, opened, feed, desk, call };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
@@ -188,6 +194,7 @@ interface Rest {
   readonly clock: Clock;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
+  readonly desk: ServiceDesk;
   readonly call: TreeCall;
 }
 
@@ -195,12 +202,13 @@ function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, clock, opened, feed, call }: Rest,
+  { scope, logger, clock, opened, feed, desk, call }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
+    desk.close();
     try {
       await closeInOrder(opened, clock);
       scope.info("stopped");

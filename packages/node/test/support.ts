@@ -8,6 +8,7 @@ import {
   type Clock,
   type LogData,
   type Logger,
+  type Service,
   type Txnid,
 } from "@quorate/protocol";
 import { vi } from "vitest";
@@ -16,15 +17,18 @@ import {
   decodeNativeReplies,
   encodeNativeRequests,
   NATIVE_SUBPROTOCOL,
+  type NativeChange,
   type NativeEvents,
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
 import { MemoryCommittedLog } from "@quorate/testkit";
+import { createRandom } from "@quorate/transport";
 import { operationsOf } from "@quorate/znode";
 import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
 import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
+import { ServiceDesk } from "../src/native/service-desk.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
 import type { VitalsDocument } from "../src/vitals.js";
 
@@ -70,10 +74,25 @@ export class RecordingLogger implements Logger {
   child = (): Logger => this;
 }
 
+/** Of a node that has no tree and never will serve one. */
+const idleService: Service = {
+  nodeId: toNodeId(1),
+  isServing: false,
+  lastApplied: TXNID_ZERO,
+  sessionCount: 0,
+  attach: () => () => undefined,
+  readNow: () => ({ ok: false, code: "ERR_SERVER_NOT_READY", message: "no tree" }),
+  submit: () => undefined,
+  catchUp: () => undefined,
+  session: () => undefined,
+  touch: () => undefined,
+};
+
 export const FakeOp = { write: 1, refuse: 2, read: 4, big: 8, stuck: 3 } as const;
 
 /** Stands in for a server: writes count up, some answers are held back until told. */
 export class FakeServer implements ServerHandle {
+  readonly service = idleService;
   readonly submitted: { readonly op: number; readonly key: string; readonly bytes: number }[] = [];
   readonly reads: { readonly key: string; readonly linearizable: boolean }[] = [];
   readonly #stuck: (() => void)[] = [];
@@ -181,6 +200,7 @@ export interface PortSetup extends AsyncDisposable {
   readonly feed: Feed;
   readonly logger: RecordingLogger;
   readonly clock: SteppedClock;
+  readonly desk: ServiceDesk;
   readonly url: string;
 }
 
@@ -196,10 +216,12 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
     logger,
     meter: silentMeter,
   });
+  const desk = new ServiceDesk({ clock, random: createRandom() });
   const port = await openNativePort(testConfig(extra), {
     server: serverOf(server, feed),
     vitals: noVitals,
     metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
+    desk,
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,
@@ -211,6 +233,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
     feed,
     logger,
     clock,
+    desk,
     url: `127.0.0.1:${port.address.port}`,
     async [Symbol.asyncDispose]() {
       const closed = port.close();
@@ -229,6 +252,7 @@ export async function until(condition: () => boolean): Promise<void> {
 export class RawClient implements Disposable {
   readonly replies: NativeReply[] = [];
   readonly events: NativeEvents[] = [];
+  readonly changes: NativeChange[] = [];
   frames = 0;
   closeCode: number | null = null;
   pings = 0;
@@ -240,6 +264,7 @@ export class RawClient implements Disposable {
       this.frames += 1;
       for (const message of decodeNativeReplies(data)) {
         if ("events" in message) this.events.push(message);
+        else if ("change" in message) this.changes.push(message);
         else this.replies.push(message);
       }
     });

@@ -2,24 +2,18 @@ import { createServer, ServerResponse, type IncomingMessage, type Server } from 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import {
-  ANYONE,
-  encodeCaller,
-  QuorateError,
-  type Caller,
-  type Clock,
-  type Logger,
-  type Meter,
-} from "@quorate/protocol";
+import { QuorateError, type Clock, type Logger, type Meter } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import { formatAddress, type Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
 import type { VitalsDocument } from "../vitals.js";
-import { NativeConnection, type PortBudget } from "./connection.js";
+import { NativeConnection } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
+import type { PortBudget } from "./outbox.js";
+import type { ServiceDesk } from "./service-desk.js";
 import {
   CONNECTIONS_MAX,
   FRAME_FRAGMENTS_MAX,
@@ -39,6 +33,8 @@ export interface NativePortDeps {
   readonly vitals: () => VitalsDocument;
   /** What `GET /metrics` answers. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  /** Sessions and watches of its clients. */
+  readonly desk: ServiceDesk;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -122,8 +118,8 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
     const { remoteAddress, remotePort } = request.socket;
     const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
-    const caller = encodeCaller(callerAt(remoteAddress));
-    const connection = new NativeConnection(socket, { ...deps, logger, budget, caller });
+    const address = addressOf(remoteAddress);
+    const connection = new NativeConnection(socket, { ...deps, logger, budget, address });
     connections.add(connection);
     logger.debug("a client connected");
     socket.once("close", (code) => {
@@ -155,11 +151,9 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   answers.answer(request, response);
 }
 
-/** Known by the address alone. One of the old kind within the new is told as what it is. */
-function callerAt(address: string | undefined): Caller {
-  if (address === undefined) return ANYONE;
-  const id = address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
-  return { session: null, identities: [{ scheme: "ip", id }] };
+/** One of the old kind within the new is told as what it is. */
+function addressOf(address = ""): string {
+  return address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
 }
 
 interface Upgrade {
