@@ -13,7 +13,6 @@ export type {
   SessionSettings,
   SubscribeSettings,
 } from "./client.js";
-export type { ClientState } from "./states.js";
 export type { WatchSettings } from "./watches.js";
 export {
   op,
@@ -22,6 +21,7 @@ export {
   READ_ACL,
   type AclEntry,
   type CallSettings,
+  type ClientState,
   type CreateSettings,
   type MultiOp,
   type NodeEvent,

@@ -3,8 +3,10 @@ import { NATIVE_OP_AUTH, NATIVE_OP_SESSION_END } from "@quorate/codec";
 import {
   pathsBelow,
   SAME_PATHS,
+  States,
   treeClient,
   type CallSettings,
+  type ClientState,
   type NodeEvent,
   type PathMap,
   type TreeClient,
@@ -16,8 +18,7 @@ import { inProgramsPaths } from "./chroot.js";
 import { REQUEST_TIMEOUT_MS, SESSION_MS } from "./limits.js";
 import type { OpenSocket } from "./socket.js";
 import { Standing } from "./standing.js";
-import { States, type ClientState } from "./states.js";
-import { openWatch, type WatchSettings } from "./watches.js";
+import { watchNode, type WatchSettings } from "./watches.js";
 
 export interface ClientOptions {
   /** `host:port` of the request ports of any nodes of one ensemble. */
@@ -197,7 +198,7 @@ function connected(parts: Parts, standing: Standing): Connected {
     states: () => states.stream(),
     onState: (callback) => states.onChange(callback),
     watch: (path, { kind = "persistent", ...settings } = {}) =>
-      openWatch({ carrier, standing, paths }, path, kind, optionsOf(settings)),
+      watchNode({ carrier, standing, paths }, path, kind, optionsOf(settings)),
     addAuth: (scheme, proof, settings = {}) =>
       addAuth(carrier, standing, { scheme, proof }, optionsOf(settings)),
     subscribe: ({ prefix = "", from = null, bookmarks = false, ...settings } = {}) =>

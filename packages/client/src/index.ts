@@ -19,7 +19,6 @@ export type {
   SessionSettings,
   SubscribeSettings,
 } from "./client.js";
-export type { ClientState } from "./states.js";
 export type { WatchSettings } from "./watches.js";
 export { createClient } from "./node-client.js";
 export {
@@ -45,6 +44,7 @@ export {
   READ_ACL,
   type AclEntry,
   type CallSettings,
+  type ClientState,
   type CreateSettings,
   type MultiOp,
   type NodeEvent,

@@ -34,12 +34,6 @@ export const SERVERS_MAX = 100;
 export const SUBSCRIPTIONS_MAX = 32;
 /** For a server to take up a client that comes to it: its identities, its session, its watches. */
 export const GREETING_MS_MAX = 5000;
-/** Watches of one client. One more is refused: ERR_CLIENT_BUSY. */
-export const WATCHES_MAX = 100_000;
-/** Events of one watch that its program has not taken. Then it ends: ERR_CLIENT_TOO_SLOW. */
-export const WATCH_EVENTS_MAX = 10_000;
-/** Changes of state that a program has not taken, likewise. */
-export const STATES_WAITING_MAX = 1000;
 /** Identities that one client proves. One more is refused: ERR_CLIENT_BUSY. */
 export const PROOFS_MAX = 60;
 /** A client without a session that watches something asks its server for a sign of life. */

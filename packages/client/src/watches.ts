@@ -1,4 +1,3 @@
-import { ItemStream, QuorateError } from "@quorate/protocol";
 import {
   decodeWatched,
   encodeUnwatch,
@@ -6,15 +5,8 @@ import {
   NATIVE_OP_UNWATCH,
   NATIVE_OP_WATCH,
 } from "@quorate/codec";
-import {
-  checkPath,
-  type BookedWatch,
-  type NodeEvent,
-  type PathMap,
-  type WatchKind,
-} from "@quorate/znode";
+import { openWatch, type NodeEvent, type PathMap, type WatchKind } from "@quorate/znode";
 import type { CallOptions, Carrier } from "./carrier.js";
-import { WATCH_EVENTS_MAX, WATCHES_MAX } from "./limits.js";
 import type { Standing } from "./standing.js";
 
 export interface WatchSettings {
@@ -26,8 +18,6 @@ export interface WatchSettings {
   readonly timeoutMs?: number;
 }
 
-const KINDS: readonly WatchKind[] = ["data", "children", "persistent", "persistentRecursive"];
-
 export interface WatcherParts {
   readonly carrier: Carrier;
   readonly standing: Standing;
@@ -35,36 +25,20 @@ export interface WatcherParts {
 }
 
 /** Begins to watch at the call: a change behind any read that is asked for later is told. */
-export function openWatch(
+export function watchNode(
   { carrier, standing, paths }: WatcherParts,
   path: string,
   kind: WatchKind,
   options: Pick<CallOptions, "timeoutMs" | "signal">,
 ): AsyncIterableIterator<NodeEvent, undefined> {
-  const { signal } = options;
-  const onAbort = (): void => {
-    const cause: unknown = signal?.reason;
-    stream.end(new QuorateError("ERR_CLIENT_ABORTED", "the watch was aborted", { cause }));
-  };
-  const stream = new NodeEventStream(paths, () => {
-    signal?.removeEventListener("abort", onAbort);
-    leave();
-  });
-  const watch: BookedWatch = { path: paths.toServer(path), kind, stream, armedAs: null };
-  const leave = (): void => {
-    const wasArmed = watch.armedAs !== null;
-    if (!standing.watches.remove(watch) || !wasArmed) return;
-    const type = kind === "children" ? "children" : kind;
-    const content = encodeUnwatch(type, false);
+  const forget = (): void => {
+    const content = encodeUnwatch(kind, false);
     carrier.mention({ op: NATIVE_OP_UNWATCH, key: watch.path, content });
   };
-  const refused = refusalOf(path, kind, standing);
-  if (refused !== null) {
-    stream.end(refused);
-    return stream;
-  }
-  standing.watches.add(watch);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const { watches } = standing;
+  const watch = openWatch(watches, { path, kind, paths, signal: options.signal, onLeave: forget });
+  const { stream } = watch;
+  if (stream.hasEnded) return stream;
   const content = encodeWatch(kind === "children" ? "child" : kind);
   carrier.ask(
     "standing",
@@ -72,38 +46,14 @@ export function openWatch(
     { ...options, isWrite: false, linearizable: false },
     {
       resolve: (answer) => {
+        const isThere = decodeWatched(answer.content);
         // In this very turn: what fired directly behind it is in the same frame.
-        standing.watches.armed(watch, decodeWatched(answer.content));
-        if (stream.hasEnded) leave();
+        if (!stream.hasEnded) watches.armed(watch, isThere);
+        else if (!watches.has(watch.path, kind)) forget();
         carrier.stand();
       },
       reject: (error) => stream.end(error),
     },
   );
   return stream;
-}
-
-function refusalOf(path: string, kind: WatchKind, { watches }: Standing): QuorateError | null {
-  const problem = checkPath(path);
-  if (problem !== null) return new QuorateError(problem.code, problem.message);
-  // A program without types may give anything.
-  if (!KINDS.includes(kind)) {
-    return new QuorateError("ERR_ARG_VALUE", `a watch's kind is one of ${KINDS.join(", ")}`);
-  }
-  if (watches.count < WATCHES_MAX) return null;
-  return new QuorateError("ERR_CLIENT_BUSY", "this client has too many watches");
-}
-
-/** In the program's own paths. */
-class NodeEventStream extends ItemStream<NodeEvent> {
-  readonly #paths: PathMap;
-
-  constructor(paths: PathMap, onEnd: () => void) {
-    super({ itemsMax: WATCH_EVENTS_MAX, onEnd });
-    this.#paths = paths;
-  }
-
-  override push(event: NodeEvent): void {
-    super.push({ ...event, path: this.#paths.toProgram(event.path) });
-  }
 }

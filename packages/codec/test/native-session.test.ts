@@ -175,6 +175,7 @@ describe("sessions and watches on the wire", () => {
 
   it("say which operation of a multi was refused", () => {
     const [reply] = decodeNativeReplies(samples["refusedMulti"]?.() ?? new Uint8Array());
-    expect(reply).toMatchObject({ id: 9, error: { code: "ERR_ZNODE_NO_NODE", details: { at: 3 } } });
+    const error = { code: "ERR_ZNODE_NO_NODE", details: { at: 3 } };
+    expect(reply).toMatchObject({ id: 9, error });
   });
 });

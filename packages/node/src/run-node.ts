@@ -21,17 +21,17 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
-import {
-  isZnodeRead,
-  operationsOf,
-  ZnodeMachine,
-  type QuotaExcess,
-  type TreeCall,
-} from "@quorate/znode";
+import { isZnodeRead, operationsOf, ZnodeMachine, type QuotaExcess } from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
-import { localCall } from "./embed/local-call.js";
+import {
+  localClient,
+  localSession,
+  type LocalClient,
+  type LocalParts,
+  type LocalSession,
+} from "./embed/local-client.js";
 import { Feed, type SubscriptionHandle } from "./feed/feed.js";
 import { subscribe, type SubscribeOptions } from "./feed/subscribe.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
@@ -76,8 +76,10 @@ export interface RunningNode {
   ping(): Promise<void>;
   /** Closes all peer connections, which are made anew; ends no term. */
   resetConnections(): void;
-  /** Carries out one request of a client in this process, as the request port would. */
-  readonly call: TreeCall;
+  /** The tree, with watches, for this process. */
+  readonly client: LocalClient;
+  /** A session of this process. */
+  session(settings?: { readonly timeoutMs?: number }): Promise<LocalSession>;
   /** Drains, hands over, closes. Resolves with `done`. Idempotent. */
   stop(): Promise<void>;
 }
@@ -144,8 +146,8 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     late.attach(server, feed);
     desk.open(server.service);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const call = localCall(server, isRead, clock);
-    const rest = { scope, logger, clock, opened, feed, desk, call };
+    const local: LocalParts = { server, desk, isRead, clock };
+    const rest = { scope, logger, clock, opened, feed, desk, local };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
@@ -195,14 +197,14 @@ interface Rest {
   readonly opened: readonly Closable[];
   readonly feed: Feed;
   readonly desk: ServiceDesk;
-  readonly call: TreeCall;
+  readonly local: LocalParts;
 }
 
 function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, clock, opened, feed, desk, call }: Rest,
+  { scope, logger, clock, opened, feed, desk, local }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
@@ -218,15 +220,18 @@ function handleOf(
     await closeLogger(logger, clock);
     return reason;
   });
+  const own = localClient(local);
   return {
     requestAddress: port.address,
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),
-    call,
+    client: own.client,
+    session: (settings) => localSession(local, settings),
     ping: () => server.ping(),
     resetConnections: () => server.resetConnections(),
     async stop() {
+      own.end();
       // What is answered while it drains still reaches its clients: the port closes after it.
       await server.stop();
       await done;

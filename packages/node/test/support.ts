@@ -253,6 +253,8 @@ export class RawClient implements Disposable {
   readonly replies: NativeReply[] = [];
   readonly events: NativeEvents[] = [];
   readonly changes: NativeChange[] = [];
+  /** Replies and changes as they came. */
+  readonly heard: (NativeReply | NativeChange)[] = [];
   frames = 0;
   closeCode: number | null = null;
   pings = 0;
@@ -264,7 +266,9 @@ export class RawClient implements Disposable {
       this.frames += 1;
       for (const message of decodeNativeReplies(data)) {
         if ("events" in message) this.events.push(message);
-        else if ("change" in message) this.changes.push(message);
+        else this.heard.push(message);
+        if ("events" in message) continue;
+        if ("change" in message) this.changes.push(message);
         else this.replies.push(message);
       }
     });

@@ -75,6 +75,7 @@ export {
   type SessionRequest,
 } from "./requests.js";
 export type { Stat } from "./stat.js";
+export { States, type ClientState } from "./states.js";
 export {
   treeClient,
   type CallSettings,
@@ -85,6 +86,7 @@ export {
   type WriteSettings,
 } from "./tree-client.js";
 export { armedAgain, missedChange, type OneShotWatch } from "./watches/missed-change.js";
+export { openWatch, type WatchOpening } from "./watches/open-watch.js";
 export {
   WatchBook,
   type ArmedAs,

@@ -27,13 +27,13 @@ import {
   resumeSession,
   type Established,
 } from "@quorate/zookeeper";
-import { notReady, type DeskMember, type ServiceDesk } from "./service-desk.js";
+import { notReady, type DeskMember, type ResetReason, type ServiceDesk } from "./service-desk.js";
 
 export interface MemberEvents {
   onChange(change: NativeChange): void;
   /** Its session was closed by somebody else, or has expired. */
   onSessionGone(error: QuorateError): void;
-  onReset(reason: string): void;
+  onReset(reason: ResetReason): void;
 }
 
 /** Watches that are set again look at the tree as it is, whoever may read it: as in ZooKeeper. */
@@ -206,7 +206,7 @@ export class Member implements DeskMember {
     this.#events.onSessionGone(this.#refusal);
   }
 
-  reset(reason: string): void {
+  reset(reason: ResetReason): void {
     this.#events.onReset(reason);
   }
 

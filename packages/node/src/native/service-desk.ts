@@ -22,9 +22,15 @@ export interface DeskMember {
   notify(change: NativeChange): void;
   /** Its session was closed or has expired. */
   sessionGone(): void;
-  /** It cannot go on, and its client shall come again: what it may have missed is told then. */
-  reset(reason: string): void;
+  /** What it has here is worth nothing any more. */
+  reset(reason: ResetReason): void;
 }
+
+/**
+ * replaced: the state was, by a snapshot, and nobody can tell what watchers missed. moved: the
+ * session is another connection's. stopped: the node does.
+ */
+export type ResetReason = "replaced" | "moved" | "stopped";
 
 export type DeskOptions = Pick<ZkOptions, "sessionMsMin" | "sessionMsMax" | "superDigest">;
 
@@ -63,7 +69,7 @@ export class ServiceDesk {
       onNodeChange: (kind, path, txnid, mayRead) => this.#changed(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionGone(),
-      onStateReplaced: () => this.#resetAll("the state was replaced"),
+      onStateReplaced: () => this.#resetAll("replaced"),
       onServing: () => undefined,
     });
   }
@@ -71,7 +77,7 @@ export class ServiceDesk {
   close(): void {
     this.#detach();
     this.#service = null;
-    this.#resetAll("the node stops");
+    this.#resetAll("stopped");
   }
 
   /** For writes, which wait a little for a leader. @throws ERR_SERVER_NOT_READY before `open`. */
@@ -101,7 +107,7 @@ export class ServiceDesk {
   sessionOpened(session: bigint, member: DeskMember): void {
     const older = this.#bySession.get(session);
     this.#bySession.set(session, member);
-    if (older !== member) older?.reset("its session has moved to a newer connection");
+    if (older !== member) older?.reset("moved");
   }
 
   /** @throws ERR_SERVER_BUSY when there are too many. */
@@ -166,7 +172,7 @@ export class ServiceDesk {
     });
   }
 
-  #resetAll(reason: string): void {
+  #resetAll(reason: ResetReason): void {
     for (const member of new Set([...this.#byMember.keys(), ...this.#bySession.values()])) {
       member.reset(reason);
     }

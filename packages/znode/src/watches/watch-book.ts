@@ -56,7 +56,11 @@ export class WatchBook {
     if (known?.delete(watch) !== true) return false;
     this.#count -= 1;
     if (known.size === 0) this.#byPath.delete(watch.path);
-    return ![...known].some(({ kind }) => kind === watch.kind);
+    return !this.has(watch.path, watch.kind);
+  }
+
+  has(path: string, kind: WatchKind): boolean {
+    return [...(this.#byPath.get(path) ?? [])].some((one) => one.kind === kind);
   }
 
   armed(watch: BookedWatch, isThere: boolean): void {
