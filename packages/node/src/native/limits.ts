@@ -49,3 +49,14 @@ export const WATCHES_MAX = 500;
 export const WATCH_QUIET_SWEEPS_MAX = 2;
 /** For the last words of a watch to be taken. Then its connection is cut. */
 export const WATCH_CLOSE_MS = 5000;
+/** Bytes of watched changes that a client has not taken. Beyond it the connection is closed: its
+ * client connects again, sets its watches again and hears what it missed. */
+export const CHANGE_BYTES_MAX = 4 * MIB;
+/** The same while the whole port is at its bound, so that one slow client does not fill it. */
+export const CHANGE_BYTES_FAIR = 64 * KIB;
+/** Watches of all connections (a persistent one counts twice). Beyond it: ERR_SERVER_BUSY. */
+export const WATCHES_HELD_MAX = 2_000_000;
+/** Characters of all paths that are watched. Effect as above. */
+export const WATCHED_PATH_CHARS_MAX = 64 * MIB;
+/** Watches of connections that are gone that are taken down within one turn. */
+export const REMOVED_WATCHES_PER_TURN = 5_000;

@@ -37,6 +37,11 @@ export class WatchTable {
     return this.#store.size;
   }
 
+  /** Characters of all watched paths. */
+  get pathChars(): number {
+    return this.#paths.chars;
+  }
+
   add(path: string, watcher: number, request: WatchRequest): void {
     const id = this.#paths.intern(path);
     const store = this.#store;
