@@ -120,6 +120,36 @@ describe("watches", () => {
     expect(harness.frontEnd.watches.size).toBe(0);
   });
 
+  test("an event of a node that was given an ACL reaches those who may read it", () => {
+    const harness = new Harness();
+    const [stranger, reader, owner] = [harness.client(), harness.client(), harness.client()];
+    for (const one of [reader, owner]) {
+      one.post(ZkOp.auth, { type: 0, scheme: "digest", auth: bytes("u:secret") }, -4);
+      one.settled();
+    }
+    for (const one of [stranger, reader]) {
+      one.call(ZkOp.addWatch, { path: "/", mode: 1 });
+      one.call(ZkOp.exists, watched("/h"));
+    }
+    const acl = [{ perms: 31, id: { scheme: "auth", id: "" } }];
+    owner.call(ZkOp.create, create("/h", { acl }));
+    owner.call(ZkOp.create, create("/h/open"));
+    owner.call(ZkOp.setData, set("/h"));
+    owner.call(ZkOp.delete, remove("/h/open"));
+    owner.call(ZkOp.delete, remove("/h"));
+    expect(events(stranger.settled())).toEqual([
+      [1, "/h/open"],
+      [2, "/h/open"],
+    ]);
+    expect(events(reader.settled())).toEqual([
+      [1, "/h"],
+      [1, "/h/open"],
+      [3, "/h"],
+      [2, "/h/open"],
+      [2, "/h"],
+    ]);
+  });
+
   test("go with their connection, however many", () => {
     const { harness, client } = two();
     for (let i = 0; i < 6_000; i += 1) client.post(ZkOp.exists, watched(`/n${i}`));

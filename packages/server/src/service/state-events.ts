@@ -1,4 +1,10 @@
-import type { NodeChangeKind, SessionInfo, StateListener, Txnid } from "@quorate/protocol";
+import type {
+  AuthIdentity,
+  NodeChangeKind,
+  SessionInfo,
+  StateListener,
+  Txnid,
+} from "@quorate/protocol";
 
 /**
  * What the state machines of one node tell, over each opening of the store. Those within the node
@@ -33,10 +39,15 @@ export class StateEvents<Outer extends StateListener> implements StateListener {
     };
   }
 
-  onNodeChange(kind: NodeChangeKind, path: string, txnid: Txnid): void {
-    for (const listener of this.#inner) listener.onNodeChange(kind, path, txnid);
+  onNodeChange(
+    kind: NodeChangeKind,
+    path: string,
+    txnid: Txnid,
+    mayRead?: (identities: readonly AuthIdentity[]) => boolean,
+  ): void {
+    for (const listener of this.#inner) listener.onNodeChange(kind, path, txnid, mayRead);
     if (this.#outer.length === 0 || !this.#isNew()) return;
-    for (const listener of this.#outer) listener.onNodeChange(kind, path, txnid);
+    for (const listener of this.#outer) listener.onNodeChange(kind, path, txnid, mayRead);
   }
 
   onSessionCreated(session: SessionInfo): void {
