@@ -1,3 +1,4 @@
+import { KEY_BYTES_MAX } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { ZkOp } from "../src/jute/op-codes.js";
 import { SET_WATCHES_PATHS_PER_TURN } from "../src/limits.js";
@@ -45,6 +46,17 @@ describe("watches", () => {
     expect(harness.frontEnd.watches.size).toBe(0);
     client.call(ZkOp.exists, watched("/none"));
     expect(harness.frontEnd.watches.size).toBe(1);
+  });
+
+  test("of paths that no node can have take no memory", () => {
+    const { harness, client } = two();
+    const path = "/a".repeat(KEY_BYTES_MAX);
+    expect(client.call(ZkOp.exists, watched(path)).err).toBe(-101);
+    expect(client.call(ZkOp.addWatch, { path, mode: 1 }).err).toBe(0);
+    const lists = { dataWatches: [], existWatches: [path], childWatches: [] };
+    client.post(ZkOp.setWatches, { relativeZxid: 0n, ...lists }, -8);
+    expect(client.settled()).toMatchObject([{ xid: -8, err: 0 }]);
+    expect(harness.frontEnd.watches.size).toBe(0);
   });
 
   test("a deletion reaches who watches data and children once, before the reply to a later read", () => {
