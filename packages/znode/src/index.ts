@@ -32,6 +32,7 @@ export {
   ttlOwner,
   type OwnerKind,
 } from "./create-mode.js";
+export { createsOf, encodeImport, encodeImportedNode, type NodeImage } from "./import-format.js";
 export {
   CHILDREN_BYTES_MAX,
   EPHEMERAL_BYTES_MAX,
