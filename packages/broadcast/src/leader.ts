@@ -203,6 +203,8 @@ export class Leader {
     } else if (op === OpCode.resumeSession) {
       if (this.#deps.sessions === undefined) refuse("ERR_SERVER_UNSUPPORTED", "no sessions");
       else this.#deps.sessions.resume(fid, request);
+    } else if (op === OpCode.raiseEpoch && this.#deps.epochs !== undefined) {
+      this.#deps.epochs.take(this.answers, fid, request);
     } else if (isCustomOpCode(op) && this.#deps.handler.isReplicated?.(op) !== true) {
       this.#custom.take(fid, request);
     } else {
@@ -241,10 +243,7 @@ export class Leader {
     }
   }
 
-  /**
-   * Calls back once every session that gave a sign of life anywhere before now was told to the
-   * keeper; see {@link TouchRounds}. One at a time. Never after the end.
-   */
+  /** Calls back once all signs of life from before now were told; see {@link TouchRounds}. */
   hearTouches(done: () => void): void {
     if (this.#isTerminated) return;
     this.#touches.begin(this.#beginRound(), done);
