@@ -17,12 +17,13 @@ import {
   type RunningNode,
   type ServerHandle,
 } from "@quorate/node";
-import { MemoryCommittedLog } from "@quorate/testkit";
+import { idleService, MemoryCommittedLog } from "@quorate/testkit";
 import { ZnodeMachine } from "@quorate/znode";
 import type { Io } from "../src/io.js";
 
 /** A server of one, in memory: the shipped tree without an ensemble below it. */
 export class MemoryServer implements ServerHandle {
+  readonly service = idleService;
   readonly committed = new MemoryCommittedLog(3);
   waitingFor: readonly NodeId[] = [];
   readonly #tree = new ZnodeMachine();

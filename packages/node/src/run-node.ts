@@ -39,6 +39,8 @@ import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
+import { ZookeeperHost } from "./zookeeper/front-end.js";
+import { NodeFacts } from "./zookeeper/node-facts.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -91,6 +93,7 @@ const CLOSE_MS_MAX = 2000;
  */
 export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
   const clock = createClock();
+  const startedAtWallTime = clock.wallTime();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
   const metrics = new NodeMetrics();
   const vitals = new Vitals(bothOf(metrics.meter, parts.meter), clock);
@@ -100,6 +103,11 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
+  const zookeeper = new ZookeeperHost();
+  const newMachine = (): ZnodeMachine =>
+    new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) });
+  // Made anew with each opening of the store.
+  let machine = newMachine();
   try {
     // A state that is made only to be asked for its codes.
     const customReads = new Set(parts.createCustomState?.().reads ?? []);
@@ -108,6 +116,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       server: late,
       vitals: () => vitals.document(),
       metrics: () => metrics.scrape(late.levels(port.connectionCount)),
+      zookeeper: (socket, firstBytes) => zookeeper.accept(socket, firstBytes),
       isRead,
       clock,
       logger: scope.child({ component: "native" }),
@@ -117,29 +126,29 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const isElecting = (): boolean => late.status()?.role === "electing";
     const peerDeps = { clock, logger: scope, meter, isElecting };
     const peers = await openPeerPorts(config, peerDeps, opened);
+    const random = createRandom();
     const server = await parts.startServer(serverOptions(config), {
       ...peers,
       clock,
-      random: createRandom(),
+      random,
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
-      createStateMachine: () =>
-        new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+      createStateMachine: () => (machine = newMachine()),
       chainHash,
       ...hostParts(parts),
     });
-    const feed = new Feed({
-      log: server.committed,
-      operationsOf,
-      isServing: () => server.status().ready,
-      clock,
-      logger: scope.child({ component: "feed" }),
-      meter,
-    });
+    const feed = feedOf(server, { clock, logger: scope, meter });
     late.attach(server, feed);
+    if (parts.openHost === undefined) {
+      const facts = new NodeFacts(config, server, () => machine, startedAtWallTime);
+      const { service } = server;
+      const own = scope.child({ component: "zookeeper" });
+      zookeeper.open({ service, clock, random, logger: own, meter, facts }, config.zookeeper);
+    }
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const rest = { scope, logger, clock, opened, feed, call: localCall(server, isRead, clock) };
+    const call = localCall(server, isRead, clock);
+    const rest = { scope, logger, clock, opened, feed, zookeeper, call };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
@@ -152,6 +161,20 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     await closeLogger(logger, clock);
     throw error;
   }
+}
+
+function feedOf(
+  server: ServerHandle,
+  { clock, logger, meter }: Pick<ServerDeps, "clock" | "logger"> & { readonly meter: Meter },
+): Feed {
+  return new Feed({
+    log: server.committed,
+    operationsOf,
+    isServing: () => server.status().ready,
+    clock,
+    logger: logger.child({ component: "feed" }),
+    meter,
+  });
 }
 
 function hostParts(
@@ -188,6 +211,7 @@ interface Rest {
   readonly clock: Clock;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
+  readonly zookeeper: ZookeeperHost;
   readonly call: TreeCall;
 }
 
@@ -195,12 +219,13 @@ function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, clock, opened, feed, call }: Rest,
+  { scope, logger, clock, opened, feed, zookeeper, call }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
+    zookeeper.close();
     try {
       await closeInOrder(opened, clock);
       scope.info("stopped");

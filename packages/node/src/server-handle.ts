@@ -7,6 +7,7 @@ export type ServerHandle = Pick<
   Server,
   | "done"
   | "committed"
+  | "service"
   | "pressure"
   | "status"
   | "submit"

@@ -20,7 +20,7 @@ import {
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
-import { MemoryCommittedLog } from "@quorate/testkit";
+import { idleService, MemoryCommittedLog } from "@quorate/testkit";
 import { operationsOf } from "@quorate/znode";
 import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
@@ -74,6 +74,7 @@ export const FakeOp = { write: 1, refuse: 2, read: 4, big: 8, stuck: 3 } as cons
 
 /** Stands in for a server: writes count up, some answers are held back until told. */
 export class FakeServer implements ServerHandle {
+  readonly service = idleService;
   readonly submitted: { readonly op: number; readonly key: string; readonly bytes: number }[] = [];
   readonly reads: { readonly key: string; readonly linearizable: boolean }[] = [];
   readonly #stuck: (() => void)[] = [];

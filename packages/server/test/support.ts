@@ -163,6 +163,11 @@ export class MemoryNetwork {
     this.#silent.add(node);
   }
 
+  /** It is back; its connections of before have ended meanwhile. */
+  hear(node: NodeId): void {
+    this.#silent.delete(node);
+  }
+
   #isCut(a: NodeId, b: NodeId): boolean {
     return this.#silent.has(a) || this.#silent.has(b);
   }

@@ -266,6 +266,7 @@ export class Tree {
     }
     const session = this.#sessions.claim(node.owner);
     const bytes = CLOSE_SESSION_PATH_BYTES + pathBytes(node.path);
+    this.#sessions.ephemeralCount += isThere ? 1 : -1;
     if (isThere) {
       session.ephemerals ??= new Set();
       session.ephemerals.add(node);

@@ -46,6 +46,7 @@ function contentAt(machine: ZnodeMachine, op: number, path: string): Uint8Array 
 function expectEqual(machine: ZnodeMachine, model: Model): void {
   expect(machine.nodeCount).toBe(model.nodes.size);
   let approximateBytes = 0;
+  let ephemeralCount = 0;
   for (const [path, node] of model.nodes) {
     const children = model.childrenOf(path);
     const { data, creates: _creates, owner, acl, ...zxidsAndCounts } = node;
@@ -70,9 +71,11 @@ function expectEqual(machine: ZnodeMachine, model: Model): void {
   for (const id of model.sessions) {
     const paths = model.ephemeralsOf(id);
     expect(machine.ephemeralsOf(id)).toEqual(paths);
+    ephemeralCount += paths.length;
     const own = machine.read(ZnodeOp.getEphemerals, "/", readBy(id));
     expect(own.ok ? decodePaths(own.content) : own.code).toEqual(paths);
   }
+  expect(machine.ephemeralCount).toBe(ephemeralCount);
 }
 
 /** A machine and the model beside it, asked the same. */

@@ -126,7 +126,8 @@ export class ZkFrontEnd {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#detach();
-    this.#dropAll("the node stops");
+    // What is answered already still leaves.
+    for (const connection of [...this.#connections]) connection.finish("the node stops");
   }
 
   #hostOf(deps: ZkFrontEndDeps): ConnectionHost {

@@ -297,6 +297,15 @@ describe("connections", () => {
     expect(harness.service.listeners).toHaveLength(0);
   });
 
+  test("what is answered already leaves before it closes", () => {
+    const harness = new Harness();
+    const client = harness.client();
+    client.post(ZkOp.exists, { path: "/", watch: false }, 7);
+    harness.frontEnd.close();
+    expect(client.received()).toMatchObject([{ kind: "reply", xid: 7, err: 0 }]);
+    expect(client.channel.isClosed).toBe(true);
+  });
+
   test.each<[string, readonly number[]]>([
     ["a negative length", [255, 255, 255, 251]],
     ["a huge length", [127, 255, 255, 255]],

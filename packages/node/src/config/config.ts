@@ -21,6 +21,7 @@ import {
 } from "./members.js";
 import type { ConfigInput } from "./schema.js";
 import { refuseInsecure, secretOf } from "./secret.js";
+import { zookeeperOf, type ZookeeperConfig } from "./zookeeper.js";
 
 export type LogFormat = "auto" | "human" | "json";
 export type LogThreshold = "error" | "warn" | "info" | "debug";
@@ -46,6 +47,8 @@ export interface NodeConfig extends Members {
   readonly allowedOrigins: readonly string[];
   /** Names, besides IP addresses and localhost, under which the request port answers. */
   readonly allowedHosts: readonly string[];
+  /** For ZooKeeper's clients. */
+  readonly zookeeper: ZookeeperConfig;
   readonly log: { readonly level: LogThreshold; readonly format: LogFormat };
   /** What was ignored, and what somebody should look at. Logged at start. */
   readonly warnings: readonly string[];
@@ -100,6 +103,7 @@ export function configOf(layers: Layers): NodeConfig {
     trustEmpty: input.trustEmpty ?? DEFAULTS.trustEmpty,
     allowedOrigins: input.allowedOrigins ?? [],
     allowedHosts: input.allowedHosts ?? [],
+    zookeeper: withPlace(settings, () => zookeeperOf(input.zookeeper)),
     log: {
       level: input.log?.level ?? DEFAULTS.log.level,
       format: input.log?.format ?? DEFAULTS.log.format,
@@ -122,8 +126,13 @@ export function describeConfig(config: NodeConfig): Readonly<Record<string, unkn
     ...rest,
     host: member(config.host),
     peers: config.peers.map(member),
-    secret: config.secret === null ? null : "[redacted]",
+    secret: masked(config.secret),
+    zookeeper: { ...config.zookeeper, superDigest: masked(config.zookeeper.superDigest) },
   };
+}
+
+function masked(secret: string | null): string | null {
+  return secret === null ? null : "[redacted]";
 }
 
 function timingsOf(input: ConfigInput, { settings, patience }: Layers): Timings {

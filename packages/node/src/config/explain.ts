@@ -93,6 +93,10 @@ function* rowsOf(config: NodeConfig, settings: LocatedObject): Generator<Row> {
   yield ["trustEmpty", config.trustEmpty];
   yield ["allowedOrigins", config.allowedOrigins];
   yield ["allowedHosts", config.allowedHosts];
+  for (const [key, value] of Object.entries<ExplainedSetting["value"]>({ ...config.zookeeper })) {
+    const isSecret = SECRET_KEY.test(key) && value !== null;
+    yield [`zookeeper.${key}`, isSecret ? "[redacted]" : value];
+  }
   yield ["log.level", config.log.level];
   yield ["log.format", config.log.format];
 }

@@ -76,4 +76,8 @@ export const HELP: Readonly<Record<string, string>> = {
   txnid_counter: "Counter half of the log's end, the commit mark and what is applied.",
   txnid_epoch: "Epoch half of the same.",
   unapplied_entries: "Logged and not applied, when both are of one epoch.",
+  zk_connections: "Connections of ZooKeeper's clients.",
+  zk_connections_rejected: "Connections of ZooKeeper's clients refused because too many were open.",
+  zk_slow_connections_closed:
+    "Connections of ZooKeeper's clients closed because they were silent or took nothing.",
 };

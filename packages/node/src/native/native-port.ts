@@ -21,13 +21,14 @@ import { NativeConnection, type PortBudget } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
 import {
-  CONNECTIONS_MAX,
+  CLOSE_MS,
   FRAME_FRAGMENTS_MAX,
   FRAME_READS_MAX,
   HTTP_HEADER_BYTES_MAX,
   HTTP_REQUEST_MS,
   SWEEP_MS,
 } from "./limits.js";
+import { Reception } from "./reception.js";
 
 export interface NativePortDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> &
@@ -39,6 +40,11 @@ export interface NativePortDeps {
   readonly vitals: () => VitalsDocument;
   /** What `GET /metrics` answers. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  /**
+   * Takes a client of ZooKeeper, with what was read of it already. False while nobody can serve it.
+   * Default: nobody ever can.
+   */
+  readonly zookeeper?: (socket: Socket, firstBytes: Uint8Array) => boolean;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -61,7 +67,8 @@ export interface NativePort {
 }
 
 /**
- * Opens the node's one client port: HTTP for status, WebSocket for requests.
+ * Opens the node's one client port: HTTP for status, WebSocket for requests, and what ZooKeeper's
+ * clients speak.
  * @throws (rejects) ERR_SERVER_PORT_IN_USE; ERR_CONFIG_VALUE when the address cannot be bound.
  */
 export async function openNativePort(
@@ -76,11 +83,6 @@ export async function openNativePort(
     connectionsCheckingInterval: 1000,
     keepAliveTimeout: HTTP_REQUEST_MS,
   });
-  http.maxConnections = CONNECTIONS_MAX;
-  http.on("drop", () => {
-    deps.meter.count("native_connections_dropped");
-    deps.logger.warn("dropped a client connection: too many are open");
-  });
   const answers = new HttpAnswers(config, deps);
   http.on("request", (request, response) => answers.answer(request, response));
   const acceptor = createAcceptor(connections, deps);
@@ -88,8 +90,10 @@ export async function openNativePort(
     if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
     else answerAnyway(answers, request, socket);
   });
+  const reception = receptionOf(http, deps);
   const bound = await listen(http, config.host.request);
   const sweeper = startSweeping(deps.clock, () => {
+    reception.sweep();
     for (const connection of connections) connection.sweep();
     answers.sweep();
   });
@@ -101,10 +105,27 @@ export async function openNativePort(
     },
     close() {
       sweeper.cancel();
-      closing ??= closeAll(http, connections);
+      closing ??= closeAll(http, reception, connections, deps.clock);
       return closing;
     },
   };
+}
+
+/** Puts itself between the accepted sockets and the HTTP server, which listens for all. */
+function receptionOf(http: Server, deps: NativePortDeps): Reception {
+  const serve = http.listeners("connection");
+  http.removeAllListeners("connection");
+  const reception = new Reception(
+    {
+      http: (socket) => {
+        for (const listener of serve) listener.call(http, socket);
+      },
+      zookeeper: (socket, bytes) => deps.zookeeper?.(socket, bytes) ?? false,
+    },
+    deps,
+  );
+  http.on("connection", (socket: Socket) => reception.take(socket));
+  return reception;
 }
 
 function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps): WebSocketServer {
@@ -231,10 +252,19 @@ function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   return { cancel: () => timer.cancel() };
 }
 
-async function closeAll(http: Server, connections: ReadonlySet<NativeConnection>): Promise<void> {
+async function closeAll(
+  http: Server,
+  reception: Reception,
+  connections: ReadonlySet<NativeConnection>,
+  clock: Clock,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => http.close(() => resolve()));
   for (const connection of connections) connection.close();
   // Of HTTP only; upgraded connections are closed above.
   http.closeAllConnections();
+  reception.closeSilent();
+  // They were told before: their front end has closed. Who has not gone by then is cut off.
+  const timer = clock.setTimer(CLOSE_MS, () => reception.cutOff());
   await closed;
+  timer.cancel();
 }

@@ -1,4 +1,9 @@
-import { TOUCHES_HELD_MAX, TOUCHES_PER_HEARTBEAT_MAX } from "@quorate/protocol";
+import {
+  TOUCHES_HELD_MAX,
+  TOUCHES_PER_HEARTBEAT_MAX,
+  type MsgFactory,
+  type PeerPipe,
+} from "@quorate/protocol";
 
 /**
  * Sessions that were heard of at a node since it last told the leader. Each once; kept while there
@@ -37,5 +42,22 @@ export class TouchBuffer {
       lists.push(all.slice(at, at + TOUCHES_PER_HEARTBEAT_MAX));
     }
     return lists;
+  }
+}
+
+/**
+ * With all sessions heard of since the last answer. What a heartbeat cannot carry goes before it,
+ * as answers to no round, so that the answer counts when all were told.
+ */
+export function answerHeartbeat(
+  pipe: Pick<PeerPipe, "send">,
+  round: number,
+  factory: MsgFactory,
+  touches: TouchBuffer | undefined,
+): void {
+  const lists = touches?.take() ?? [[]];
+  for (const [index, list] of lists.entries()) {
+    const isLast = index === lists.length - 1;
+    pipe.send(factory.createHeartbeat(isLast ? round : 0, true, list));
   }
 }
