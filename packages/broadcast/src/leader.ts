@@ -114,10 +114,6 @@ export class Leader {
     return 1 + this.#peers.followerCount();
   }
 
-  getCommitMark(): Txnid {
-    return this.#tracker.mark;
-  }
-
   /** Entries that a joined follower has not accepted; null of a watcher and before it joins. */
   lagOf(pipe: PeerPipe): number | null {
     return this.#peers.lagOf(pipe, this.#outstanding.at(-1)?.last ?? this.#tracker.mark);
