@@ -23,4 +23,5 @@ export {
   type NativeEvents,
 } from "./native/native-feed.js";
 export * from "./native/native-frame.js";
+export * from "./native/native-operator.js";
 export * from "./wire-limits.js";

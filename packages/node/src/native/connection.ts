@@ -2,6 +2,7 @@ import type { WebSocket } from "ws";
 import {
   isInternalOpCode,
   isLeaderOpCode,
+  isOperatorOpCode,
   isSessionOpCode,
   QuorateError,
   TXNID_ZERO,
@@ -14,10 +15,13 @@ import {
   encodeNativeReplies,
   NATIVE_FRAME_BYTES_SOFT_MAX,
   NATIVE_FRAME_MESSAGES_MAX,
+  NATIVE_OP_CHALLENGE,
+  NATIVE_OP_OPERATE,
   NATIVE_OP_PING,
   NATIVE_OP_SUBSCRIBE,
   NATIVE_OP_TAKEN,
   NATIVE_OP_UNSUBSCRIBE,
+  OPERATOR_CALLER,
   type NativeReply,
   type NativeRequest,
   type UnreadableRequest,
@@ -36,6 +40,7 @@ import {
   SEND_QUEUE_BYTES_MAX,
   STALLED_SWEEPS_MAX,
 } from "./limits.js";
+import { operatorOnly, type Operator } from "./operator.js";
 import { ReadGate } from "./read-gate.js";
 
 /** What all connections of a port share. */
@@ -53,6 +58,7 @@ export interface ConnectionDeps {
   readonly budget: PortBudget;
   /** Who is at the other end, encoded: it goes before the content of each request to the tree. */
   readonly caller: Uint8Array;
+  readonly operator: Operator;
 }
 
 /** WebSocket's names for why a connection ends. */
@@ -198,22 +204,39 @@ export class NativeConnection {
     } else if (isNodesOwn(request.op)) {
       // Entries that decide who votes, who has a session and what has expired.
       this.#refuse(request.id, "ERR_SERVER_UNSUPPORTED", "this operation is internal", false);
-    } else if (this.#deps.budget.bytes >= PORT_BYTES_MAX) {
-      this.#refuse(request.id, "ERR_SERVER_BUSY", "too many requests wait", true);
-    } else if (this.#deps.isRead(request.op)) {
-      this.#begin(request, 1);
-      this.#gate.passRead(() => this.#read(request));
+    } else if (request.op === NATIVE_OP_CHALLENGE) {
+      const content = this.#deps.operator.challenge();
+      this.#reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content });
+    } else if (request.op === NATIVE_OP_OPERATE) {
+      const inner = this.#deps.operator.open(request);
+      if (!(inner instanceof QuorateError)) this.#perform(inner, OPERATOR_CALLER);
+      else this.#reply({ id: request.id, ok: false, error: inner });
+    } else if (isOperatorOpCode(request.op)) {
+      this.#reply({ id: request.id, ok: false, error: operatorOnly() });
     } else {
-      this.#begin(request, 0);
-      this.#write(request);
+      this.#perform(request, this.#deps.caller);
     }
   }
 
-  #write(request: NativeRequest): void {
+  #perform(request: NativeRequest, caller: Uint8Array): void {
+    const { op, content } = request;
+    const whole = hasCaller(op) ? withCaller(caller, content) : content;
+    if (this.#deps.budget.bytes >= PORT_BYTES_MAX) {
+      this.#refuse(request.id, "ERR_SERVER_BUSY", "too many requests wait", true);
+    } else if (this.#deps.isRead(request.op)) {
+      this.#begin(request, 1);
+      this.#gate.passRead(() => this.#read(request, whole));
+    } else {
+      this.#begin(request, 0);
+      this.#write(request, whole);
+    }
+  }
+
+  #write(request: NativeRequest, content: Uint8Array): void {
     const write = this.#gate.beginWrite();
-    this.#deps.server.submit(request.op, request.key, this.#contentOf(request)).then(
-      ({ txnid, content }) => {
-        this.#reply({ id: request.id, ok: true, txnid, content });
+    this.#deps.server.submit(request.op, request.key, content).then(
+      (answer) => {
+        this.#reply({ id: request.id, ok: true, ...answer });
         this.#end(request, 0);
         this.#gate.endWrite(write);
       },
@@ -225,9 +248,9 @@ export class NativeConnection {
     );
   }
 
-  #read(request: NativeRequest): void {
+  #read(request: NativeRequest, content: Uint8Array): void {
     const { op, key, linearizable } = request;
-    this.#deps.server.read(op, key, this.#contentOf(request), { linearizable }).then(
+    this.#deps.server.read(op, key, content, { linearizable }).then(
       (answer) => {
         this.#reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: answer });
         this.#end(request, 1);
@@ -237,10 +260,6 @@ export class NativeConnection {
         this.#end(request, 1);
       },
     );
-  }
-
-  #contentOf({ op, content }: NativeRequest): Uint8Array {
-    return hasCaller(op) ? withCaller(this.#deps.caller, content) : content;
   }
 
   #begin(request: NativeRequest, reads: number): void {

@@ -28,6 +28,7 @@ import {
   HTTP_REQUEST_MS,
   SWEEP_MS,
 } from "./limits.js";
+import { Operator, type OperatorRule } from "./operator.js";
 import { Reception } from "./reception.js";
 
 export interface NativePortDeps {
@@ -54,7 +55,7 @@ export interface NativePortDeps {
 
 type PortConfig = Pick<
   NodeConfig,
-  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins"
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "secret"
 >;
 
 export interface NativePort {
@@ -85,7 +86,7 @@ export async function openNativePort(
   });
   const answers = new HttpAnswers(config, deps);
   http.on("request", (request, response) => answers.answer(request, response));
-  const acceptor = createAcceptor(connections, deps);
+  const acceptor = createAcceptor(connections, config, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
     else answerAnyway(answers, request, socket);
@@ -128,7 +129,11 @@ function receptionOf(http: Server, deps: NativePortDeps): Reception {
   return reception;
 }
 
-function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps): WebSocketServer {
+function createAcceptor(
+  connections: Set<NativeConnection>,
+  rule: OperatorRule,
+  deps: NativePortDeps,
+): WebSocketServer {
   const acceptor = new WebSocketServer({
     noServer: true,
     maxPayload: NATIVE_FRAME_BYTES_MAX,
@@ -143,8 +148,10 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
     const { remoteAddress, remotePort } = request.socket;
     const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
-    const caller = encodeCaller(callerAt(remoteAddress));
-    const connection = new NativeConnection(socket, { ...deps, logger, budget, caller });
+    const address = plainAddress(remoteAddress);
+    const caller = encodeCaller(callerAt(address));
+    const operator = new Operator(rule, address);
+    const connection = new NativeConnection(socket, { ...deps, logger, budget, caller, operator });
     connections.add(connection);
     logger.debug("a client connected");
     socket.once("close", (code) => {
@@ -176,11 +183,15 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   answers.answer(request, response);
 }
 
-/** Known by the address alone. One of the old kind within the new is told as what it is. */
-function callerAt(address: string | undefined): Caller {
-  if (address === undefined) return ANYONE;
-  const id = address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
-  return { session: null, identities: [{ scheme: "ip", id }] };
+/** One of the old kind within the new is told as what it is. Empty when it is gone already. */
+function plainAddress(address = ""): string {
+  return address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
+}
+
+/** Known by the address alone. */
+function callerAt(address: string): Caller {
+  if (address === "") return ANYONE;
+  return { session: null, identities: [{ scheme: "ip", id: address }] };
 }
 
 interface Upgrade {
