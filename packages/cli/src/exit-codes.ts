@@ -3,6 +3,8 @@ import { errorCodeOf, InvariantError, type ErrorCode } from "@quorate/protocol";
 /** What the exit code tells a script; docs/cli.md has the same table. */
 export const ExitCode = {
   done: 0,
+  /** Two trees were compared, and are not the same. */
+  differs: 1,
   /** The command line, an argument or the configuration is wrong; nothing was tried. */
   usage: 2,
   /** It was understood and refused; nothing has changed. */
@@ -44,6 +46,7 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 export const EXIT_CODES_HELP = `Exit codes:
   0   done
+  1   differs: the trees that import --verify compared are not the same
   2   usage: wrong command line, argument or configuration
   3   refused: understood and turned down, nothing has changed
   4   unknown outcome: the write may have happened or not

@@ -9,7 +9,7 @@ import { FakeOp, openTestPort, RawClient, until } from "./support.js";
 const SECRET = "a secret of the ensemble";
 const NOTHING = new Uint8Array(0);
 const content = new Uint8Array([1, 2, 3]);
-const importNodes = { op: OpCode.importNodes, key: "", content };
+const importNodes = { op: OpCode.importNodes as number, key: "", content };
 
 /** What became of it: "ok", or the refusal's code. */
 function told(reply: NativeReply | undefined): string {

@@ -88,6 +88,9 @@ export const ERROR_CODES = [
   "ERR_SESSION_AUTH_REQUIRED", // -124
   "ERR_SESSION_READ_ONLY", // -119
   "ERR_SESSION_THROTTLED", // -127
+  // An import from ZooKeeper, as its tool judges.
+  "ERR_IMPORT_UNREADABLE",
+  "ERR_IMPORT_CHANGING",
   // The client.
   "ERR_CLIENT_OUTCOME_UNKNOWN",
   "ERR_CLIENT_UNREACHABLE",

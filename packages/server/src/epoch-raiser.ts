@@ -20,9 +20,9 @@ export interface EpochRaiserDeps {
 }
 
 /**
- * Takes raiseEpoch. The answer is the present epoch; when that is not above the floor, the term ends
- * once what was begun is finished, as if a voter had promised the floor already. Another leader may
- * come next, which knows nothing of it: whoever needs it asks until the answer is above.
+ * Takes raiseEpoch. The answer is the present epoch; when that is not above the floor, the term
+ * ends once what was begun is finished, as if a voter had promised the floor already. Another
+ * leader may come next, which knows nothing of it: whoever needs it asks until the answer is above.
  *
  * Invariant 1: nothing but the way of drawing a greater epoch, which takes a quorum as ever.
  */

@@ -1,7 +1,7 @@
 import { assert, QuorateError, type Txnid } from "@quorate/protocol";
-import { encodeAcl, type AclEntry } from "./acl.js";
+import { decodeAcl, encodeAcl, type AclEntry } from "./acl.js";
 import { NAMED_PATH_BYTES_MAX } from "./limits.js";
-import { int32At, setMs, viewOf } from "./stat.js";
+import { getMs, int32At, malformed, setMs, viewOf } from "./stat.js";
 import {
   FORMAT_WORD,
   HEADER_AVERSION,
@@ -93,6 +93,34 @@ export function encodeImportedNode(image: NodeImage): Uint8Array {
   bytes.set(acl, rowAt + HEADER_BYTES);
   bytes.set(image.data, rowAt + HEADER_BYTES + acl.length);
   return bytes;
+}
+
+/** The reverse. The data are a view. @throws ERR_PROTOCOL_DECODE. */
+export function decodeImportedNode(packed: Uint8Array): NodeImage {
+  const single = new Uint8Array(COUNT_BYTES + packed.length);
+  viewOf(single).setUint32(0, 1);
+  single.set(packed, COUNT_BYTES);
+  const [node] = readImport(single, 0) ?? [];
+  if (node === undefined || node.row.length < HEADER_BYTES) throw malformed("node", packed.length);
+  const { path, row } = node;
+  const view = viewOf(row);
+  const dataAt = HEADER_BYTES + view.getUint16(2);
+  const acl = decodeAcl(row.subarray(HEADER_BYTES, dataAt));
+  if (acl === null || dataAt > row.length) throw malformed("node", packed.length);
+  return {
+    path,
+    data: row.subarray(dataAt),
+    acl,
+    czxid: view.getBigUint64(HEADER_CZXID) as Txnid,
+    mzxid: view.getBigUint64(HEADER_MZXID) as Txnid,
+    pzxid: view.getBigUint64(HEADER_PZXID) as Txnid,
+    ctime: getMs(view, HEADER_CTIME),
+    mtime: getMs(view, HEADER_MTIME),
+    version: view.getInt32(HEADER_VERSION),
+    creates: view.getInt32(HEADER_CREATES),
+    aversion: view.getInt32(HEADER_AVERSION),
+    owner: view.getBigUint64(HEADER_OWNER),
+  };
 }
 
 /** A request, without its caller, of nodes that {@link encodeImportedNode} has packed. */

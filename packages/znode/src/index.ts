@@ -32,7 +32,13 @@ export {
   ttlOwner,
   type OwnerKind,
 } from "./create-mode.js";
-export { createsOf, encodeImport, encodeImportedNode, type NodeImage } from "./import-format.js";
+export {
+  createsOf,
+  decodeImportedNode,
+  encodeImport,
+  encodeImportedNode,
+  type NodeImage,
+} from "./import-format.js";
 export {
   CHILDREN_BYTES_MAX,
   EPHEMERAL_BYTES_MAX,

@@ -6,6 +6,7 @@ import {
   CreateMode,
   decodeAclResult,
   decodeGetResult,
+  decodeImportedNode,
   encodeImport,
   encodeImportedNode,
   operationsOf,
@@ -234,6 +235,20 @@ describe("an import", () => {
     for (const entry of driver.applied) replayed.apply(entry);
     expect(replayed.digest()).toBe(driver.machine.digest());
   });
+});
+
+test("a packed node is read back as it was, and nothing else as one", () => {
+  const whole = image("/a", {
+    acl: [{ perms: Perms.read, scheme: "digest", id: "bob:hash" }],
+    owner: ttlOwner(7),
+    creates: 9,
+  });
+  const packed = encodeImportedNode(whole);
+  const { data, ...rest } = decodeImportedNode(packed);
+  expect({ ...rest, data: new Uint8Array(data) }).toEqual(whole);
+  for (let end = 0; end < packed.length; end += 1) {
+    expect(() => decodeImportedNode(packed.subarray(0, end))).toThrow("malformed");
+  }
 });
 
 test("creates follow from what ZooKeeper shows, also when that has wrapped", () => {

@@ -15,9 +15,9 @@ export interface OperatorRule {
 }
 
 /**
- * One connection's way to prove that the ensemble's operator is at its other end: by the secret that
- * the nodes share. A node without one is reachable from its own machine only, as its peers are; then
- * whoever is there is the operator.
+ * One connection's way to prove that the ensemble's operator is at its other end: by the secret
+ * that the nodes share. A node without one is reachable from its own machine only, as its peers
+ * are; then whoever is there is the operator.
  */
 export class Operator {
   readonly #secret: string | null;
