@@ -3,8 +3,6 @@ import { errorCodeOf, InvariantError, type ErrorCode } from "@quorate/protocol";
 /** What the exit code tells a script; docs/cli.md has the same table. */
 export const ExitCode = {
   done: 0,
-  /** Two trees were compared, and are not the same. */
-  differs: 1,
   /** The command line, an argument or the configuration is wrong; nothing was tried. */
   usage: 2,
   /** It was understood and refused; nothing has changed. */
@@ -13,6 +11,8 @@ export const ExitCode = {
   outcomeUnknown: 4,
   /** No server answered; nothing has changed. */
   unreachable: 5,
+  /** Two trees were compared, and are not the same. 1 is what Node ends with by itself. */
+  differs: 6,
   /** An invariant did not hold: a bug. */
   internal: 70,
   /** The disk or the data on it failed. */
@@ -46,10 +46,10 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 export const EXIT_CODES_HELP = `Exit codes:
   0   done
-  1   differs: the trees that import --verify compared are not the same
   2   usage: wrong command line, argument or configuration
   3   refused: understood and turned down, nothing has changed
   4   unknown outcome: the write may have happened or not
   5   unreachable: no server answered, nothing has changed
+  6   differs: the trees that import --verify compared are not the same
   70  internal: an invariant did not hold
   74  store: the disk or the data on it failed`;

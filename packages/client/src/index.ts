@@ -12,7 +12,6 @@
 export type { Ambient } from "./ambient.js";
 export type { ClientDeps, ClientOptions, QuorateClient, SubscribeSettings } from "./client.js";
 export { createClient } from "./node-client.js";
-export { OperatorClient, type OperatorCall, type OperatorOptions } from "./operator-client.js";
 export {
   errorCodeOf,
   formatTxnid,

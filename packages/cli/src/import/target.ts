@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { OperatorClient, type OperatorOptions } from "@quorate/client";
+import { OperatorClient, type OperatorOptions } from "@quorate/client/operator";
 import { errorCodeOf, OpCode, QuorateError, type ErrorCode } from "@quorate/protocol";
 import {
   decodeAclResult,
