@@ -40,7 +40,6 @@ import { openNativePort, type NativePort } from "./native/native-port.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
 import { ZookeeperHost } from "./zookeeper/front-end.js";
-import { NodeFacts } from "./zookeeper/node-facts.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -67,6 +66,8 @@ export interface NodeParts {
 export interface RunningNode {
   /** Where clients reach it; with the real port where 0 was configured. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything of the node is closed. */
   readonly done: Promise<ExitReason>;
   /** Null while the server is not there yet. */
@@ -104,10 +105,6 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
   const zookeeper = new ZookeeperHost();
-  const newMachine = (): ZnodeMachine =>
-    new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) });
-  // Made anew with each opening of the store.
-  let machine = newMachine();
   try {
     // A state that is made only to be asked for its codes.
     const customReads = new Set(parts.createCustomState?.().reads ?? []);
@@ -115,7 +112,8 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
-      metrics: () => metrics.scrape(late.levels(port.connectionCount)),
+      metrics: () => metrics.scrape(late.levels(port.connectionCount, zookeeper.monitor())),
+      adminCommand: (name) => zookeeper.command(name),
       zookeeper: (socket, firstBytes) => zookeeper.accept(socket, firstBytes),
       isRead,
       clock,
@@ -134,17 +132,18 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
-      createStateMachine: () => (machine = newMachine()),
+      createStateMachine: () =>
+        zookeeper.watch(
+          new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+        ),
       chainHash,
       ...hostParts(parts),
     });
     const feed = feedOf(server, { clock, logger: scope, meter });
     late.attach(server, feed);
+    // A host of its own has no tree to serve.
     if (parts.openHost === undefined) {
-      const facts = new NodeFacts(config, server, () => machine, startedAtWallTime);
-      const { service } = server;
-      const own = scope.child({ component: "zookeeper" });
-      zookeeper.open({ service, clock, random, logger: own, meter, facts }, config.zookeeper);
+      zookeeper.open(config, server, { clock, random, logger: scope, meter, startedAtWallTime });
     }
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
     const call = localCall(server, isRead, clock);
@@ -165,15 +164,14 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
 
 function feedOf(
   server: ServerHandle,
-  { clock, logger, meter }: Pick<ServerDeps, "clock" | "logger"> & { readonly meter: Meter },
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
 ): Feed {
   return new Feed({
     log: server.committed,
     operationsOf,
     isServing: () => server.status().ready,
-    clock,
-    logger: logger.child({ component: "feed" }),
-    meter,
+    ...deps,
+    logger: deps.logger.child({ component: "feed" }),
   });
 }
 
@@ -237,6 +235,7 @@ function handleOf(
   });
   return {
     requestAddress: port.address,
+    secureAddress: port.secureAddress,
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),
@@ -329,9 +328,9 @@ class LateServer {
     this.#feed = feed;
   }
 
-  levels(connections: number): LevelSources {
+  levels(connections: number, zookeeper: LevelSources["zookeeper"]): LevelSources {
     const pressure = this.#server?.pressure() ?? null;
-    return { status: this.status(), pressure, connections, feed: this.#feed };
+    return { status: this.status(), pressure, connections, feed: this.#feed, zookeeper };
   }
 
   subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {

@@ -87,10 +87,15 @@ describe("the operator of an ensemble without a secret", () => {
       linearizable: false,
     };
     for (const address of ["192.0.2.7", "", "127.evil.example"]) {
-      const answer = new Operator({ secret: null }, address).open(request);
+      const answer = new Operator({ secret: null, isSuper: false }, address).open(request);
       expect(answer).toMatchObject({ code: "ERR_SERVER_OPERATOR_ONLY" });
     }
-    expect(new Operator({ secret: null }, "::1").open(request)).toMatchObject({
+    expect(
+      new Operator({ secret: SECRET, isSuper: true }, "192.0.2.7").open(request),
+    ).toMatchObject({
+      op: OpCode.raiseEpoch,
+    });
+    expect(new Operator({ secret: null, isSuper: false }, "::1").open(request)).toMatchObject({
       op: OpCode.raiseEpoch,
     });
   });

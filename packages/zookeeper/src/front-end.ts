@@ -21,6 +21,7 @@ import { zkOptions, type ZkOptions } from "./options.js";
 import { writeEvent } from "./requests/events.js";
 import type { ServerFacts } from "./server-facts.js";
 import { ServerStats } from "./stats.js";
+import { monitorRows, type MonitorRow } from "./words/monitor.js";
 import { WordAnswers } from "./words/word-answers.js";
 
 export interface ZkFrontEndDeps {
@@ -119,6 +120,11 @@ export class ZkFrontEnd {
 
   get isServing(): boolean {
     return this.#isServing;
+  }
+
+  /** As `mntr`: names and values, now. */
+  monitor(): readonly MonitorRow[] {
+    return monitorRows(this, this.#deps);
   }
 
   /** Closes every connection and takes no more. Idempotent. */

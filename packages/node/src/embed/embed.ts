@@ -40,6 +40,8 @@ export interface EmbeddedNode extends AsyncDisposable {
   readonly client: TreeClient;
   /** Where clients of other processes reach it. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything is closed; also when the node ended by itself. */
   readonly done: Promise<ExitReason>;
   status(): NodeStatus | null;
@@ -137,6 +139,7 @@ function handleOf(node: RunningNode): EmbeddedNode {
   return {
     client,
     requestAddress: node.requestAddress,
+    secureAddress: node.secureAddress,
     done: node.done,
     status: () => node.status(),
     ready: ({ timeoutMs = READY_MS } = {}) => untilReady(node, timeoutMs),

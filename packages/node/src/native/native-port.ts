@@ -5,14 +5,14 @@ import { WebSocketServer } from "ws";
 import {
   ANYONE,
   encodeCaller,
-  QuorateError,
+  type AuthIdentity,
   type Caller,
   type Clock,
   type Logger,
   type Meter,
 } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
-import { formatAddress, type Address } from "../config/address.js";
+import type { Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
@@ -28,8 +28,10 @@ import {
   HTTP_REQUEST_MS,
   SWEEP_MS,
 } from "./limits.js";
-import { Operator, type OperatorRule } from "./operator.js";
+import { listen } from "./listen.js";
+import { Operator } from "./operator.js";
 import { Reception } from "./reception.js";
+import { certifiedOf, openSecurePort, type SecurePort } from "../tls/secure-port.js";
 
 export interface NativePortDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> &
@@ -46,6 +48,8 @@ export interface NativePortDeps {
    * Default: nobody ever can.
    */
   readonly zookeeper?: (socket: Socket, firstBytes: Uint8Array) => boolean;
+  /** What ZooKeeper's AdminServer answers a command; null asks for the list of them. */
+  readonly adminCommand?: (name: string | null) => { readonly type: string; readonly text: string };
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -55,12 +59,14 @@ export interface NativePortDeps {
 
 type PortConfig = Pick<
   NodeConfig,
-  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "secret"
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "secret" | "tls"
 >;
 
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
   readonly address: Address;
+  /** Where clients connect with TLS; null without such a port. */
+  readonly secureAddress: Address | null;
   /** WebSocket connections open now. */
   readonly connectionCount: number;
   /** Sends what is answered and closes every connection. Idempotent. */
@@ -92,24 +98,45 @@ export async function openNativePort(
     else answerAnyway(answers, request, socket);
   });
   const reception = receptionOf(http, deps);
-  const bound = await listen(http, config.host.request);
+  const bound = await listen(http, config.host.request, "requestAddr");
+  const secure = await openSecure(config.tls, http, reception, deps);
   const sweeper = startSweeping(deps.clock, () => {
     reception.sweep();
+    secure?.sweep().catch((error: unknown) => {
+      deps.logger.error("certificates cannot be looked at", {}, error);
+    });
     for (const connection of connections) connection.sweep();
     answers.sweep();
   });
   let closing: Promise<void> | null = null;
   return {
     address: bound,
+    secureAddress: secure?.address ?? null,
     get connectionCount() {
       return connections.size;
     },
     close() {
       sweeper.cancel();
-      closing ??= closeAll(http, reception, connections, deps.clock);
+      closing ??= closeAll({ http, secure, reception, connections, clock: deps.clock });
       return closing;
     },
   };
+}
+
+/** @throws as openSecurePort; then the other port is closed again. */
+async function openSecure(
+  tls: NodeConfig["tls"],
+  http: Server,
+  reception: Reception,
+  deps: NativePortDeps,
+): Promise<SecurePort | null> {
+  if (tls === null) return null;
+  try {
+    return await openSecurePort(tls, { ...deps, take: (socket) => reception.take(socket) });
+  } catch (error) {
+    await new Promise((resolve) => http.close(resolve));
+    throw error;
+  }
 }
 
 /** Puts itself between the accepted sockets and the HTTP server, which listens for all. */
@@ -131,7 +158,7 @@ function receptionOf(http: Server, deps: NativePortDeps): Reception {
 
 function createAcceptor(
   connections: Set<NativeConnection>,
-  rule: OperatorRule,
+  { secret, tls }: Pick<NodeConfig, "secret" | "tls">,
   deps: NativePortDeps,
 ): WebSocketServer {
   const acceptor = new WebSocketServer({
@@ -149,8 +176,10 @@ function createAcceptor(
     const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
     const address = plainAddress(remoteAddress);
-    const caller = encodeCaller(callerAt(address));
-    const operator = new Operator(rule, address);
+    const proved = certifiedOf(request.socket, tls?.superUser ?? null);
+    const caller = encodeCaller(callerAt(address, proved));
+    const isSuper = proved.some(({ scheme }) => scheme === "super");
+    const operator = new Operator({ secret, isSuper }, address);
     const connection = new NativeConnection(socket, { ...deps, logger, budget, caller, operator });
     connections.add(connection);
     logger.debug("a client connected");
@@ -183,15 +212,15 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   answers.answer(request, response);
 }
 
-/** One of the old kind within the new is told as what it is. Empty when it is gone already. */
+/** An IPv4 address within one of IPv6 is told as what it is. Empty when it is gone already. */
 function plainAddress(address = ""): string {
   return address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
 }
 
-/** Known by the address alone. */
-function callerAt(address: string): Caller {
+/** By address and certificate. */
+function callerAt(address: string, proved: readonly AuthIdentity[]): Caller {
   if (address === "") return ANYONE;
-  return { session: null, identities: [{ scheme: "ip", id: address }] };
+  return { session: null, identities: [{ scheme: "ip", id: address }, ...proved] };
 }
 
 interface Upgrade {
@@ -229,31 +258,6 @@ function acceptUpgrade(
   );
 }
 
-function listen(http: Server, address: Address): Promise<Address> {
-  return new Promise((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => {
-      const where = formatAddress(address);
-      reject(
-        error.code === "EADDRINUSE"
-          ? new QuorateError("ERR_SERVER_PORT_IN_USE", `requestAddr ${where} is already in use`, {
-              cause: error,
-              details: { address: where },
-            })
-          : new QuorateError("ERR_CONFIG_VALUE", `requestAddr ${where} cannot be bound`, {
-              cause: error,
-            }),
-      );
-    });
-    http.listen({ host: address.host, port: address.port }, () => {
-      const bound = http.address();
-      resolve({
-        host: address.host,
-        port: typeof bound === "object" && bound !== null ? bound.port : address.port,
-      });
-    });
-  });
-}
-
 function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   const sweep = (): void => {
     timer = clock.setTimer(SWEEP_MS, sweep);
@@ -263,19 +267,23 @@ function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   return { cancel: () => timer.cancel() };
 }
 
-async function closeAll(
-  http: Server,
-  reception: Reception,
-  connections: ReadonlySet<NativeConnection>,
-  clock: Clock,
-): Promise<void> {
+interface Open {
+  readonly http: Server;
+  readonly secure: SecurePort | null;
+  readonly reception: Reception;
+  readonly connections: ReadonlySet<NativeConnection>;
+  readonly clock: Clock;
+}
+
+async function closeAll({ http, secure, reception, connections, clock }: Open): Promise<void> {
   const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  const secureClosed = secure?.close();
   for (const connection of connections) connection.close();
-  // Of HTTP only; upgraded connections are closed above.
+  // Of HTTP only, over TLS too; upgraded connections are closed above.
   http.closeAllConnections();
   reception.closeSilent();
   // They were told before: their front end has closed. Who has not gone by then is cut off.
   const timer = clock.setTimer(CLOSE_MS, () => reception.cutOff());
-  await closed;
+  await Promise.all([closed, secureClosed]);
   timer.cancel();
 }

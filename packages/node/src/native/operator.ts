@@ -9,23 +9,27 @@ import {
 import { isZnodeRead } from "@quorate/znode";
 import { isLoopback } from "../config/address.js";
 
-/** Who may operate the ensemble, as the node's configuration has it. */
+/** What a connection's rights rest on, besides its address. */
 export interface OperatorRule {
   readonly secret: string | null;
+  /** The client's certificate is the superuser's. */
+  readonly isSuper: boolean;
 }
 
 /**
  * One connection's way to prove that the ensemble's operator is at its other end: by the secret
- * that the nodes share. A node without one is reachable from its own machine only, as its peers
- * are; then whoever is there is the operator.
+ * that the nodes share, or by the superuser's certificate. A node without a secret is reachable
+ * from its own machine only, as its peers are; then whoever is there is the operator.
  */
 export class Operator {
   readonly #secret: string | null;
+  readonly #isSuper: boolean;
   readonly #isLocal: boolean;
   #nonce: Uint8Array | null = null;
 
-  constructor({ secret }: OperatorRule, remoteAddress: string) {
+  constructor({ secret, isSuper }: OperatorRule, remoteAddress: string) {
     this.#secret = secret;
+    this.#isSuper = isSuper;
     this.#isLocal = isLoopback(remoteAddress);
   }
 
@@ -49,6 +53,7 @@ export class Operator {
   }
 
   #isProved({ op, key, content }: NativeRequest, proof: Uint8Array): boolean {
+    if (this.#isSuper) return true;
     if (this.#secret === null) return this.#isLocal;
     if (this.#nonce === null) return false;
     const wanted = createHmac("sha256", this.#secret)
