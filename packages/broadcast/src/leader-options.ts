@@ -46,8 +46,8 @@ export interface LeaderDeps {
 /** What knows, beside the state, where each session is and when it was last heard of. */
 export interface SessionKeeper {
   /**
-   * In order of arrival, for each request of a client before it joins the order of writes. Null
-   * when it may.
+   * For each request of a client in order of arrival, and again when its turn in the order of
+   * writes has come. Null when it may take it.
    */
   judge(fid: string, request: RequestMsg): QuorateError | null;
   /** Takes resumeSession, which is answered by `Leader.answer` or `refuse` and not logged. */

@@ -81,6 +81,7 @@ export class Leader {
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
+      judge: (fid, request) => deps.sessions?.judge(fid, request) ?? null,
       onRefused: (fid, request, { code, message, at, judgedAt }) => {
         const details = at === undefined ? {} : { at };
         const error = new QuorateError(code, message, { details });
@@ -206,8 +207,7 @@ export class Leader {
     } else {
       const error = this.#deps.sessions?.judge(fid, request) ?? null;
       // It rests on who leads, and on no transaction.
-      const { mark } = this.#tracker;
-      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, mark);
+      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, this.#tracker.mark);
       else if (this.#maker.add(fid, request)) this.#scheduleFlush();
       else refuse("ERR_SERVER_BUSY", "leader's queue is full");
     }
@@ -217,7 +217,7 @@ export class Leader {
   proposeOwn(op: number, key: string, content: Uint8Array): boolean {
     if (this.#isTerminated || this.#isDraining) return false;
     const request = { kind: "request", reqId: 0n, op, key, content } as const;
-    if (!this.#maker.add(this.getFollowerId(), request)) return false;
+    if (!this.#maker.add(this.getFollowerId(), request, true)) return false;
     this.#scheduleFlush();
     return true;
   }
