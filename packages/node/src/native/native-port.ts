@@ -26,6 +26,7 @@ import {
   FRAME_READS_MAX,
   HTTP_HEADER_BYTES_MAX,
   HTTP_REQUEST_MS,
+  LISTEN_BACKLOG,
   SWEEP_MS,
 } from "./limits.js";
 import { Reception } from "./reception.js";
@@ -233,7 +234,7 @@ function listen(http: Server, address: Address): Promise<Address> {
             }),
       );
     });
-    http.listen({ host: address.host, port: address.port }, () => {
+    http.listen({ host: address.host, port: address.port, backlog: LISTEN_BACKLOG }, () => {
       const bound = http.address();
       resolve({
         host: address.host,
