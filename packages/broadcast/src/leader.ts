@@ -207,16 +207,15 @@ export class Leader {
       this.#custom.take(fid, request);
     } else {
       const error = this.#deps.sessions?.judge(fid, request) ?? null;
-      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, this.#maker.end);
+      // It rests on who leads, and on no transaction.
+      const { mark } = this.#tracker;
+      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, mark);
       else if (this.#maker.add(fid, request)) this.#scheduleFlush();
       else refuse("ERR_SERVER_BUSY", "leader's queue is full");
     }
   }
 
-  /**
-   * Takes an operation of the leader's own into the order; nobody waits for its outcome. False when
-   * it cannot now.
-   */
+  /** An operation of the leader's own, whose outcome nobody awaits. False when it cannot now. */
   proposeOwn(op: number, key: string, content: Uint8Array): boolean {
     if (this.#isTerminated || this.#isDraining) return false;
     const request = { kind: "request", reqId: 0n, op, key, content } as const;

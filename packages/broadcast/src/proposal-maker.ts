@@ -66,11 +66,6 @@ export class ProposalMaker {
     return this.#waiting.length;
   }
 
-  /** The newest transaction that a judgement may rest on, perhaps not committed. */
-  get end(): Txnid {
-    return this.#end.txnid;
-  }
-
   /** False when the leader's queue is full. */
   add(fid: string, request: RequestMsg): boolean {
     const bytes = request.content.length + request.key.length;

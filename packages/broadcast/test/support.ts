@@ -25,7 +25,7 @@ import {
   type RequestMsg,
   type Txnid,
 } from "@quorate/protocol";
-import { Leader, type ObserverQueue, observerIdOf } from "../src/index.js";
+import { Leader, type ObserverQueue, observerIdOf, type SessionKeeper } from "../src/index.js";
 
 export const testHash: ChainHash = (block) => {
   let hash = 0xcbf2_9ce4_8422_2325n;
@@ -164,7 +164,11 @@ export function request(reqId: number, op = 1, bytes = 1): RequestMsg {
 export const identityOf = (node: number) => toIdentity(String(node).repeat(32).slice(0, 32));
 
 /** A leader of epoch 1, node 1 of `size`, with no followers yet. */
-export function leaderOf(size: number, customHandler?: CustomRequestHandler) {
+export function leaderOf(
+  size: number,
+  customHandler?: CustomRequestHandler,
+  sessions?: SessionKeeper,
+) {
   const clock = new VirtualClock();
   const host = new FakeHost();
   const stepDowns: QuorateError[] = [];
@@ -183,6 +187,7 @@ export function leaderOf(size: number, customHandler?: CustomRequestHandler) {
       factory: defaultMsgFactory,
       chainHash: testHash,
       ...(customHandler === undefined ? {} : { customHandler }),
+      ...(sessions === undefined ? {} : { sessions }),
       onEnsembleChange: () => undefined,
       onStepDown: (error) => void stepDowns.push(error),
     },
@@ -198,8 +203,8 @@ export function leaderOf(size: number, customHandler?: CustomRequestHandler) {
   const accept = (pipe: FakePipe, upTo: Txnid) => {
     leader.onMessage(pipe, { kind: "accept", txnid: upTo, fid: String(pipe.peer) });
   };
-  const answer = (pipe: FakePipe, round = pipe.lastRound()) => {
-    leader.onMessage(pipe, { kind: "heartbeat", round, answer: true, touches: [] });
+  const answer = (pipe: FakePipe, round = pipe.lastRound(), touches: readonly bigint[] = []) => {
+    leader.onMessage(pipe, { kind: "heartbeat", round, answer: true, touches });
   };
   const write = (...numbers: number[]) => {
     for (const number of numbers) leader.queueRequest("1", request(number));

@@ -62,9 +62,8 @@ export async function multi(
     return;
   }
   for (const { kind, path, version } of printed) {
-    io.out(
-      `${[kind, path, kind === "set" ? `version ${version}` : undefined].filter(Boolean).join(" ")}\n`,
-    );
+    const now = kind === "set" ? `version ${version}` : undefined;
+    io.out(`${[kind, path, now].filter((word) => word !== undefined).join(" ")}\n`);
   }
 }
 

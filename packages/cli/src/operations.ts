@@ -55,7 +55,7 @@ export function parseCreate(words: readonly string[]): {
   return { path, data, flags };
 }
 
-/** `check PATH [VERSION]`, `set PATH DATA [VERSION]` and so on, or the same as an object in JSON. */
+/** `check PATH [VERSION]`, `set PATH DATA [VERSION]` and so on, or the same in JSON. */
 export function parseOperation(text: string): MultiOp {
   return text.trimStart().startsWith("{") ? fromJson(text) : fromWords(wordsOf(text));
 }

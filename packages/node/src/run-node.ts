@@ -40,6 +40,7 @@ import { openNativePort, type NativePort } from "./native/native-port.js";
 import { ServiceDesk } from "./native/service-desk.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
+import { optionsOf, ZookeeperHost } from "./zookeeper/front-end.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -66,6 +67,8 @@ export interface NodeParts {
 export interface RunningNode {
   /** Where clients reach it; with the real port where 0 was configured. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything of the node is closed. */
   readonly done: Promise<ExitReason>;
   /** Null while the server is not there yet. */
@@ -94,6 +97,7 @@ const CLOSE_MS_MAX = 2000;
  */
 export async function runNode(config: NodeConfig, parts: NodeParts): Promise<RunningNode> {
   const clock = createClock();
+  const startedAtWallTime = clock.wallTime();
   const logger = parts.logger ?? createWinstonLogger(config.log, { clock });
   const metrics = new NodeMetrics();
   const vitals = new Vitals(bothOf(metrics.meter, parts.meter), clock);
@@ -103,16 +107,19 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   for (const warning of config.warnings) scope.warn("about the configuration", { warning });
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
+  const zookeeper = new ZookeeperHost();
   try {
     // A state that is made only to be asked for its codes.
     const customReads = new Set(parts.createCustomState?.().reads ?? []);
     const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
     const random = createRandom();
-    const desk = new ServiceDesk({ clock, random });
+    const desk = new ServiceDesk({ clock, random, options: optionsOf(config.zookeeper) });
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
-      metrics: () => metrics.scrape(late.levels(port.connectionCount)),
+      metrics: () => metrics.scrape(late.levels(port.connectionCount, zookeeper.monitor())),
+      adminCommand: (name) => zookeeper.command(name),
+      zookeeper: (socket, firstBytes) => zookeeper.accept(socket, firstBytes),
       isRead,
       desk,
       clock,
@@ -131,23 +138,22 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
       createStateMachine: () =>
-        new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+        zookeeper.watch(
+          new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+        ),
       chainHash,
       ...hostParts(parts),
     });
-    const feed = new Feed({
-      log: server.committed,
-      operationsOf,
-      isServing: () => server.status().ready,
-      clock,
-      logger: scope.child({ component: "feed" }),
-      meter,
-    });
+    const feed = feedOf(server, { clock, logger: scope, meter });
     late.attach(server, feed);
+    // A host of its own has no tree to serve.
+    if (parts.openHost === undefined) {
+      zookeeper.open(config, server, { clock, random, logger: scope, meter, startedAtWallTime });
+    }
     desk.open(server.service);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
     const local: LocalParts = { server, desk, isRead, clock };
-    const rest = { scope, logger, clock, opened, feed, desk, local };
+    const rest = { scope, logger, clock, opened, feed, zookeeper, desk, local };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
@@ -160,6 +166,19 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     await closeLogger(logger, clock);
     throw error;
   }
+}
+
+function feedOf(
+  server: ServerHandle,
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
+): Feed {
+  return new Feed({
+    log: server.committed,
+    operationsOf,
+    isServing: () => server.status().ready,
+    ...deps,
+    logger: deps.logger.child({ component: "feed" }),
+  });
 }
 
 function hostParts(
@@ -196,6 +215,7 @@ interface Rest {
   readonly clock: Clock;
   readonly opened: readonly Closable[];
   readonly feed: Feed;
+  readonly zookeeper: ZookeeperHost;
   readonly desk: ServiceDesk;
   readonly local: LocalParts;
 }
@@ -204,12 +224,13 @@ function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, clock, opened, feed, desk, local }: Rest,
+  { scope, logger, clock, opened, feed, zookeeper, desk, local }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
+    zookeeper.close();
     desk.close();
     try {
       await closeInOrder(opened, clock);
@@ -223,6 +244,7 @@ function handleOf(
   const own = localClient(local);
   return {
     requestAddress: port.address,
+    secureAddress: port.secureAddress,
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),
@@ -317,9 +339,9 @@ class LateServer {
     this.#feed = feed;
   }
 
-  levels(connections: number): LevelSources {
+  levels(connections: number, zookeeper: LevelSources["zookeeper"]): LevelSources {
     const pressure = this.#server?.pressure() ?? null;
-    return { status: this.status(), pressure, connections, feed: this.#feed };
+    return { status: this.status(), pressure, connections, feed: this.#feed, zookeeper };
   }
 
   subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {

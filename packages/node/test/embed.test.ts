@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,6 +53,33 @@ class Counter implements CustomState {
 }
 
 describe("an embedded node", () => {
+  it("serves ZooKeeper's clients on its one port, and ends them when it closes", async () => {
+    const node = await one();
+    await node.ready();
+    await node.client.create("/a", text("x"));
+    const { port } = node.requestAddress;
+    const ask = connect(port, "127.0.0.1");
+    ask.end("srvr");
+    const answer = (await ask.toArray()).join("");
+    expect(answer).toMatch(/^Zookeeper version: 3\.9\.\d/);
+    expect(answer).toMatch(/Mode: standalone\nNode count: 5\n$/);
+
+    const client = connect(port, "127.0.0.1");
+    // No session yet, 4 s, no password, not read-only.
+    client.write(
+      Buffer.from(
+        `0000002d${"00".repeat(12)}00000fa0${"00".repeat(8)}00000010${"00".repeat(17)}`,
+        "hex",
+      ),
+    );
+    const [reply] = (await once(client, "data")) as [Buffer];
+    expect([reply.length, reply.readInt32BE(8), reply.readUInt8(12)]).toEqual([41, 4000, 1]);
+    const closed = once(client, "close");
+    client.resume();
+    await node.close();
+    await closed;
+  });
+
   it("is a whole server with a client of its own, and goes on with its data", async () => {
     const node = await one();
     await node.client.create("/greeting", text("hello"));

@@ -327,7 +327,7 @@ describe("a bad client of the native port", () => {
     const socket = connect(setup.port.address.port, "127.0.0.1");
     let text = "";
     socket.on("data", (data: Buffer) => (text += data.toString()));
-    socket.write("\u0000\u0001\u0002 garbage\r\n\r\n");
+    socket.write("GARBAGE\u0001\u0002\r\n\r\n");
     await once(socket, "close");
     expect(text).toContain("400 Bad Request");
   });

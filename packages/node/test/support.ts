@@ -8,7 +8,6 @@ import {
   type Clock,
   type LogData,
   type Logger,
-  type Service,
   type Txnid,
 } from "@quorate/protocol";
 import { vi } from "vitest";
@@ -22,7 +21,7 @@ import {
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
-import { MemoryCommittedLog } from "@quorate/testkit";
+import { idleService, MemoryCommittedLog } from "@quorate/testkit";
 import { createRandom } from "@quorate/transport";
 import { operationsOf } from "@quorate/znode";
 import { Feed } from "../src/feed/feed.js";
@@ -73,20 +72,6 @@ export class RecordingLogger implements Logger {
   debug = (_message: string, _data?: LogData): void => undefined;
   child = (): Logger => this;
 }
-
-/** Of a node that has no tree and never will serve one. */
-const idleService: Service = {
-  nodeId: toNodeId(1),
-  isServing: false,
-  lastApplied: TXNID_ZERO,
-  sessionCount: 0,
-  attach: () => () => undefined,
-  readNow: () => ({ ok: false, code: "ERR_SERVER_NOT_READY", message: "no tree" }),
-  submit: () => undefined,
-  catchUp: () => undefined,
-  session: () => undefined,
-  touch: () => undefined,
-};
 
 export const FakeOp = { write: 1, refuse: 2, read: 4, big: 8, stuck: 3 } as const;
 

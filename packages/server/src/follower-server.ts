@@ -21,7 +21,7 @@ import {
 } from "@quorate/protocol";
 import { FollowerSyncProxy, type FollowerSyncOutcome } from "@quorate/sync";
 import { Relay } from "./relay.js";
-import type { TouchBuffer } from "./sessions/touch-buffer.js";
+import { answerHeartbeat, type TouchBuffer } from "./sessions/touch-buffer.js";
 import { isReset, resetReason, type Role, type RoleEnd, type RoleHandler } from "./role.js";
 import type { PeerPressure } from "./server.js";
 
@@ -274,7 +274,9 @@ export class FollowerServer implements Role {
       for (const message of messages) {
         if (this.#hasEnded || this.#pipe !== pipe) return;
         if (message.kind === "heartbeat") {
-          this.#answerHeartbeat(pipe, message.round);
+          // A leader that this node has not joined yet would not hear of them.
+          const touches = this.#isReady ? this.#deps.touches : undefined;
+          answerHeartbeat(pipe, message.round, this.#deps.factory, touches);
         } else if (message.kind === "handover") {
           this.#end({ kind: "handover" });
         } else if (this.#follower !== null) {
@@ -287,20 +289,6 @@ export class FollowerServer implements Role {
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.#end({ kind: "lost", error, isPeerGone: false });
-    }
-  }
-
-  /**
-   * With all sessions heard of since the last answer: what a heartbeat cannot carry goes before it,
-   * so that the answer counts when all were told. A leader that this node has not joined yet would
-   * not hear of them.
-   */
-  #answerHeartbeat(pipe: PeerPipe, round: number): void {
-    const { factory, touches } = this.#deps;
-    const lists = (this.#isReady ? touches?.take() : undefined) ?? [[]];
-    for (const [index, list] of lists.entries()) {
-      const isLast = index === lists.length - 1;
-      pipe.send(factory.createHeartbeat(isLast ? round : 0, true, list));
     }
   }
 
@@ -442,6 +430,7 @@ export class FollowerServer implements Role {
     action.attach(null);
     action.discardPrepared();
     requests.cleanupOnError(reason);
+    this.#deps.touches?.connectionLost();
     this.#pipe?.close(reason);
     if (end.kind === "lost" && end.isPeerGone) {
       this.#deps.onPeerUnreachable(this.#options.leader);

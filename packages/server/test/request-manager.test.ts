@@ -77,18 +77,44 @@ describe("requests of this node's clients", () => {
   test("is bounded, and refuses what no client may ask", () => {
     const { manager, outcomes, submit } = managerOf();
     submit("/a", OpCode.admitVoter);
+    submit("/a", OpCode.deleteExpired);
     submit("/a", 0);
     submit("/a", 1, CONTENT_BYTES_MAX + 1);
     expect(outcomes.map((one) => !one.ok && one.error.code)).toEqual([
       "ERR_SERVER_UNSUPPORTED",
       "ERR_SERVER_UNSUPPORTED",
+      "ERR_SERVER_UNSUPPORTED",
       "ERR_ARG_TOO_LARGE",
     ]);
     for (let i = 0; i < PENDING_REQUESTS_MAX; i += 1) submit();
-    expect(outcomes).toHaveLength(3);
+    expect(outcomes).toHaveLength(4);
     submit();
-    expect(outcomes[3]).toMatchObject(refusal("ERR_SERVER_BUSY", true));
+    expect(outcomes[4]).toMatchObject(refusal("ERR_SERVER_BUSY", true));
     expect(manager.pendingCount).toBe(PENDING_REQUESTS_MAX);
+  });
+
+  test("an outcome never comes from within its own submit, nor lets another one pass", async () => {
+    const { clock, manager, outcomes } = managerOf();
+    const told: string[] = [];
+    const ask = (key: string, then?: () => void): void =>
+      manager.submit(OpCode.add, key, new Uint8Array(), () => {
+        told.push(key);
+        then?.();
+      });
+    const handed: string[] = [];
+    const refuseAll = (): void =>
+      manager.onRequest(({ reqId, key }) => {
+        handed.push(key);
+        manager.completeRequest(reqId, { ok: false, error: lost });
+      });
+    // Who asks again when refused must not come before those who wait.
+    ask("/a", () => ask("/c"));
+    ask("/b");
+    refuseAll();
+    expect([told, outcomes]).toEqual([[], []]);
+    await clock.pass(1);
+    expect(handed).toEqual(["/a", "/b", "/c"]);
+    expect(told).toEqual(["/a", "/b", "/c"]);
   });
 
   test("the end of the node answers everything once", () => {

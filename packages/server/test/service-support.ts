@@ -1,5 +1,20 @@
-import { OpCode, type RequestOutcome, type Service, type Txnid } from "@quorate/protocol";
-import { SessionMachine, sessionContents } from "./session-machine.js";
+import {
+  encodeCaller,
+  OpCode,
+  type RequestOutcome,
+  type Service,
+  type Txnid,
+} from "@quorate/protocol";
+import {
+  CreateMode,
+  decodeCount,
+  encodeCloseSession,
+  encodeCreate,
+  encodeCreateSession,
+  encodeDelete,
+  encodeRead,
+  withCaller,
+} from "@quorate/znode";
 import { Ensemble, type EnsembleOptions } from "./support.js";
 
 export const PASSWORD = new Uint8Array(16).fill(7);
@@ -7,24 +22,37 @@ export const PASSWORD = new Uint8Array(16).fill(7);
 /** What became of it: "ok", or the refusal's code. */
 export type Told = string;
 
-/** Nodes over the machine of sessions, with clients that ask as front ends do. */
+const callerOf = (session: bigint | null): Uint8Array => encodeCaller({ session, identities: [] });
+const READ = withCaller(callerOf(null), encodeRead());
+
+export function createContent(
+  session: bigint | null,
+  mode: CreateMode = CreateMode.persistent,
+  ttlMs = 0,
+): Uint8Array {
+  const request = encodeCreate({ data: new Uint8Array(), mode, ttlMs });
+  return withCaller(callerOf(session), request);
+}
+
+export function readContent(): Uint8Array {
+  return READ;
+}
+
+export function deleteContent(): Uint8Array {
+  return withCaller(callerOf(null), encodeDelete());
+}
+
+export function openContent(id: bigint, timeoutMs: number): Uint8Array {
+  return encodeCreateSession({ id, timeoutMs, password: PASSWORD });
+}
+
+/** As `encodeResumeSession`, with a password of any length. */
+export function resumeContent(id: bigint, password: Uint8Array): Uint8Array {
+  return Uint8Array.from([...encodeCloseSession(id), ...password]);
+}
+
+/** Nodes over the tree, with clients that ask as front ends do. */
 export class ServiceEnsemble extends Ensemble {
-  readonly machines = new Map<number, SessionMachine>();
-
-  constructor(size: number, options: EnsembleOptions = {}) {
-    super(size, {
-      ...options,
-      deps: (node) => ({
-        createStateMachine: () => {
-          const machine = new SessionMachine();
-          this.machines.set(node, machine);
-          return machine;
-        },
-        ...options.deps?.(node),
-      }),
-    });
-  }
-
   static async of(size: number, options: EnsembleOptions = {}): Promise<ServiceEnsemble> {
     const ensemble = new ServiceEnsemble(size, options);
     await ensemble.start(...ensemble.voters);
@@ -65,24 +93,36 @@ export class ServiceEnsemble extends Ensemble {
   }
 
   open(at: number, id: bigint, timeoutMs: number): Promise<Told> {
-    const content = sessionContents.open(id, timeoutMs, PASSWORD);
-    return this.#told(at, OpCode.createSession, "", content);
+    return this.#told(at, OpCode.createSession, "", openContent(id, timeoutMs));
   }
 
   close(at: number, id: bigint): Promise<Told> {
-    return this.#told(at, OpCode.closeSession, "", sessionContents.close(id));
+    return this.#told(at, OpCode.closeSession, "", encodeCloseSession(id));
   }
 
   resume(at: number, id: bigint, password = PASSWORD): Promise<Told> {
-    return this.#told(at, OpCode.resumeSession, "", sessionContents.resume(id, password));
+    return this.#told(at, OpCode.resumeSession, "", resumeContent(id, password));
   }
 
-  create(at: number, path: string, session: bigint | null, isEphemeral = false): Promise<Told> {
-    return this.#told(at, OpCode.add, path, sessionContents.create(session, isEphemeral));
+  create(
+    at: number,
+    path: string,
+    session: bigint | null,
+    mode?: CreateMode,
+    ttlMs?: number,
+  ): Promise<Told> {
+    return this.#told(at, OpCode.add, path, createContent(session, mode, ttlMs));
+  }
+
+  /** Below the root, those that every tree has included. */
+  count(at: number): number {
+    const answer = this.service(at).readNow(OpCode.countAllChildren, "/", READ);
+    if (!answer.ok) throw new Error(answer.code);
+    return decodeCount(answer.content);
   }
 
   has(at: number, path: string): boolean {
-    return this.service(at).readNow(OpCode.exists, path, sessionContents.read()).ok;
+    return this.service(at).readNow(OpCode.exists, path, READ).ok;
   }
 
   /** Whether it is on each node that runs: all or none. */

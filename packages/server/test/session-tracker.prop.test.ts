@@ -20,7 +20,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({
     kind: fc.constant("create" as const),
     id,
-    timeoutMs: fc.integer({ min: 1, max: 3000 }),
+    timeoutMs: fc.integer({ min: 1, max: 900 }),
   }),
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("close" as const), id }) },
   {
@@ -37,7 +37,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       ms: fc.integer({ min: 0, max: 900 }),
     }),
   },
-  { weight: 3, arbitrary: fc.constant({ kind: "round" as const }) },
+  { weight: 2, arbitrary: fc.constant({ kind: "round" as const }) },
   { weight: 3, arbitrary: fc.constant({ kind: "apply" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "refuse" as const }) },
 );

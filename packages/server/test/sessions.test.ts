@@ -1,7 +1,16 @@
 import { DEFAULT_TIMINGS, OpCode } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
-import { ServiceEnsemble } from "./service-support.js";
-import { sessionContents } from "./session-machine.js";
+import { CreateMode } from "@quorate/znode";
+import {
+  createContent,
+  deleteContent,
+  openContent,
+  PASSWORD,
+  resumeContent,
+  ServiceEnsemble,
+} from "./service-support.js";
+
+const { ephemeral, container, ttl } = CreateMode;
 
 const ID = (1n << 56n) | 77n;
 const TIMEOUT_MS = 4000;
@@ -12,7 +21,7 @@ describe("a session with an ephemeral", () => {
   test.each([1, 2, 3])("Invariant 10: lives while it is touched at node %i", async (node) => {
     const ensemble = await ServiceEnsemble.of(3);
     expect(await ensemble.open(node, ID, TIMEOUT_MS)).toBe("ok");
-    expect(await ensemble.create(node, "/e", ID, true)).toBe("ok");
+    expect(await ensemble.create(node, "/e", ID, ephemeral)).toBe("ok");
     await ensemble.alive(() => node, ID, 5 * TIMEOUT_MS, TIMEOUT_MS / 3);
     expect(ensemble.everywhere("/e")).toBe(true);
     expect([1, 2, 3].map((one) => ensemble.service(one).sessionCount)).toEqual([1, 1, 1]);
@@ -21,7 +30,7 @@ describe("a session with an ephemeral", () => {
   test("Invariant 10: expires when it is not, not before its timeout, and its ephemeral with it", async () => {
     const ensemble = await ServiceEnsemble.of(3);
     await ensemble.open(1, ID, TIMEOUT_MS);
-    await ensemble.create(1, "/e", ID, true);
+    await ensemble.create(1, "/e", ID, ephemeral);
     await ensemble.create(1, "/p", ID);
     await ensemble.clock.pass(TIMEOUT_MS - 100);
     expect(ensemble.everywhere("/e")).toBe(true);
@@ -37,7 +46,7 @@ describe("a session with an ephemeral", () => {
     const ensemble = await ServiceEnsemble.of(3);
     const node = ensemble.followerId;
     await ensemble.open(node, ID, TIMEOUT_MS);
-    await ensemble.create(node, "/e", ID, true);
+    await ensemble.create(node, "/e", ID, ephemeral);
     await ensemble.clock.pass(TIMEOUT_MS - 500);
     ensemble.kill(ensemble.leaderId);
     await ensemble.clock.until(() => ensemble.leader !== undefined);
@@ -53,7 +62,7 @@ describe("a session with an ephemeral", () => {
     const ensemble = await ServiceEnsemble.of(3);
     const node = ensemble.followerId;
     await ensemble.open(node, ID, TIMEOUT_MS);
-    await ensemble.create(node, "/e", ID, true);
+    await ensemble.create(node, "/e", ID, ephemeral);
     ensemble.kill(ensemble.leaderId);
     await ensemble.alive(() => node, ID, 4 * TIMEOUT_MS, TIMEOUT_MS / 3);
     expect(ensemble.everywhere("/e")).toBe(true);
@@ -69,17 +78,36 @@ describe("a session with an ephemeral", () => {
     await ensemble.clock.until(() => ensemble.allReady());
     expect(ensemble.server(11).status().leader).toBe(10);
     expect(await ensemble.open(11, ID, TIMEOUT_MS)).toBe("ok");
-    expect(await ensemble.create(11, "/e", ID, true)).toBe("ok");
+    expect(await ensemble.create(11, "/e", ID, ephemeral)).toBe("ok");
     await ensemble.alive(() => 11, ID, 3 * TIMEOUT_MS, TIMEOUT_MS / 3);
     expect(ensemble.has(11, "/e")).toBe(true);
     await ensemble.clock.pass(EXPIRY_MS + DEFAULT_TIMINGS.heartbeatMs);
     expect([1, 2, 3, 10, 11].map((one) => ensemble.has(one, "/e"))).not.toContain(true);
   });
 
+  test("Invariant 10: lives when the sign of life was told into a connection that was lost", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const { leader, followerId: node } = ensemble;
+    await ensemble.open(node, ID, TIMEOUT_MS);
+    const openedAt = ensemble.clock.now();
+    await ensemble.clock.pass(TIMEOUT_MS - 1500);
+    ensemble.network.mute(ensemble.server(node).status().id);
+    ensemble.service(node).touch(ID);
+    await ensemble.clock.until(() => !ensemble.service(node).isServing);
+    ensemble.network.hear(ensemble.server(node).status().id);
+    await ensemble.clock.until(() => ensemble.service(node).isServing);
+    expect(ensemble.leader).toBe(leader);
+    await ensemble.clock.pass(openedAt + EXPIRY_MS + 500 - ensemble.clock.now());
+    expect(ensemble.service(node).session(ID)).toBeDefined();
+    // And only as long as one touch is worth.
+    await ensemble.clock.pass(EXPIRY_MS);
+    expect(ensemble.service(node).session(ID)).toBeUndefined();
+  });
+
   test("is closed by its client, with its ephemeral, at once", async () => {
     const ensemble = await ServiceEnsemble.of(3);
     await ensemble.open(1, ID, TIMEOUT_MS);
-    await ensemble.create(1, "/e", ID, true);
+    await ensemble.create(1, "/e", ID, ephemeral);
     expect(await ensemble.close(1, ID)).toBe("ok");
     await ensemble.caughtUp(2);
     expect([ensemble.has(1, "/e"), ensemble.has(2, "/e")]).toEqual([false, false]);
@@ -92,7 +120,7 @@ describe("a session that moves", () => {
     const ensemble = await ServiceEnsemble.of(3);
     const [from, to] = [1, 2];
     await ensemble.open(from, ID, TIMEOUT_MS);
-    await ensemble.create(from, "/e", ID, true);
+    await ensemble.create(from, "/e", ID, ephemeral);
     expect(await ensemble.resume(to, ID)).toBe("ok");
     // What it is told rests on a state that this node has, too.
     expect(ensemble.service(to).session(ID)).toMatchObject({ timeoutMs: TIMEOUT_MS });
@@ -110,7 +138,7 @@ describe("a session that moves", () => {
     const ensemble = await ServiceEnsemble.of(3);
     await ensemble.open(1, ID, TIMEOUT_MS);
     await ensemble.clock.pass(TIMEOUT_MS - 500);
-    const content = sessionContents.resume(ID, new Uint8Array(16).fill(7));
+    const content = resumeContent(ID, PASSWORD);
     const outcome = await ensemble.outcome(2, OpCode.resumeSession, "", content);
     if (!outcome.ok) throw outcome.error;
     expect(new DataView(outcome.content.buffer, outcome.content.byteOffset).getInt32(0)).toBe(
@@ -140,7 +168,7 @@ describe("a session that moves", () => {
     const ensemble = await ServiceEnsemble.of(3);
     const node = ensemble.followerId;
     await ensemble.open(node, ID, TIMEOUT_MS);
-    await ensemble.create(node, "/e", ID, true);
+    await ensemble.create(node, "/e", ID, ephemeral);
     const closing = ensemble.close(node, ID);
     const told = await ensemble.resume(ensemble.leaderId, ID);
     expect([told, await closing]).toEqual(["ERR_SESSION_EXPIRED", "ok"]);
@@ -154,7 +182,7 @@ describe("a leader that stood still", () => {
       const ensemble = await ServiceEnsemble.of(size);
       const { leaderId } = ensemble;
       await ensemble.open(leaderId, ID, TIMEOUT_MS);
-      await ensemble.create(leaderId, "/e", ID, true);
+      await ensemble.create(leaderId, "/e", ID, ephemeral);
       ensemble.clock.stall(3 * TIMEOUT_MS);
       // What its clients sent meanwhile is read after the timers that are due.
       await ensemble.clock.pass(50);
@@ -170,7 +198,7 @@ describe("a leader that stood still", () => {
     const old = ensemble.leaderId;
     const node = ensemble.followerId;
     await ensemble.open(node, ID, TIMEOUT_MS);
-    await ensemble.create(node, "/e", ID, true);
+    await ensemble.create(node, "/e", ID, ephemeral);
     await ensemble.clock.pass(TIMEOUT_MS - 100);
     // It hears nobody from now on, and its session's deadline comes within its lease.
     ensemble.kill(old);
@@ -179,17 +207,22 @@ describe("a leader that stood still", () => {
   });
 });
 
-test("10,000 sessions that expire at once go, and a writer among them keeps its turn", async () => {
+test("10,000 sessions live while they are touched, and go at once, a writer keeping its turn", async () => {
   const ensemble = await ServiceEnsemble.of(3);
-  const { leaderId } = ensemble;
+  const { leaderId, followerId } = ensemble;
   let opened = 0;
   for (let i = 0; i < 10_000; i += 1) {
-    const content = sessionContents.open((2n << 56n) | BigInt(i), TIMEOUT_MS, new Uint8Array(16));
+    const content = openContent((2n << 56n) | BigInt(i), TIMEOUT_MS);
     ensemble.service(leaderId).submit(OpCode.createSession, "", content, () => (opened += 1));
   }
   await ensemble.clock.until(() => opened === 10_000);
-  const { size } = { size: ensemble.service(leaderId).sessionCount };
-  expect(size).toBe(10_000);
+  // More of them than one heartbeat carries.
+  for (let round = 0; round < 4; round += 1) {
+    await ensemble.clock.pass(TIMEOUT_MS / 2);
+    const follower = ensemble.service(followerId);
+    for (let i = 0; i < 10_000; i += 1) follower.touch((2n << 56n) | BigInt(i));
+  }
+  expect(ensemble.service(leaderId).sessionCount).toBe(10_000);
   await ensemble.clock.until(() => ensemble.service(leaderId).sessionCount < 10_000);
   let written = 0;
   let longest = 0;
@@ -207,40 +240,34 @@ test("10,000 sessions that expire at once go, and a writer among them keeps its 
 describe("nodes that go by themselves", () => {
   test("are removed by the leader now and then, and by nobody else", async () => {
     const ensemble = await ServiceEnsemble.of(3);
-    for (const path of ["/a", "/b", "/c"]) await ensemble.create(1, path, null);
-    const none = new Uint8Array(4);
+    await ensemble.create(1, "/a", null, ttl, 1000);
+    await ensemble.create(1, "/b", null, ttl, 3_600_000);
+    await ensemble.create(1, "/c", null, container);
+    await ensemble.create(1, "/c/child", null);
+    await ensemble.outcome(1, OpCode.delete, "/c/child", deleteContent());
     for (const node of [1, 2, 3]) {
-      const outcome = await ensemble.outcome(node, OpCode.deleteExpired, "/a", none);
+      const outcome = await ensemble.outcome(node, OpCode.deleteExpired, "/c", new Uint8Array(4));
       expect(outcome).toMatchObject({ ok: false, error: { code: "ERR_SERVER_UNSUPPORTED" } });
     }
-    // The guess of a follower is nobody's.
-    const { leaderId } = ensemble;
-    ensemble.machines.get(ensemble.followerId)?.due.push("/c");
-    ensemble.machines.get(leaderId)?.due.push("/a", "/none", "/b");
+    const all = (): boolean[] => ["/a", "/b", "/c"].map((path) => ensemble.everywhere(path));
     await ensemble.clock.pass(DEFAULT_TIMINGS.nodeExpiryMs - 5000);
-    expect(ensemble.everywhere("/a")).toBe(true);
+    expect(all()).toEqual([true, true, true]);
     await ensemble.clock.pass(5500);
-    expect(["/a", "/b", "/c"].map((path) => ensemble.everywhere(path))).toEqual([
-      false,
-      false,
-      true,
-    ]);
+    expect(all()).toEqual([false, true, false]);
   });
 
   test("10,000 of them take a minute", async () => {
     const ensemble = await ServiceEnsemble.of(1);
-    const machine = ensemble.machines.get(1);
-    const paths = Array.from({ length: 10_000 }, (_, i) => `/n${String(i)}`);
+    const count = 10_000;
+    const empty = ensemble.count(1);
     let created = 0;
-    for (const path of paths) {
-      ensemble
-        .service(1)
-        .submit(OpCode.add, path, sessionContents.create(null), () => (created += 1));
+    for (let i = 0; i < count; i += 1) {
+      const content = createContent(null, ttl, 1000);
+      ensemble.service(1).submit(OpCode.add, `/n${String(i)}`, content, () => (created += 1));
     }
-    await ensemble.clock.until(() => created === paths.length);
-    machine?.due.push(...paths);
-    const left = (): number => machine?.nodeCount ?? 0;
-    await ensemble.clock.until(() => left() < paths.length, 2 * DEFAULT_TIMINGS.nodeExpiryMs);
+    await ensemble.clock.until(() => created === count);
+    const left = (): number => ensemble.count(1) - empty;
+    await ensemble.clock.until(() => left() < count, 2 * DEFAULT_TIMINGS.nodeExpiryMs);
     await ensemble.clock.pass(30_000);
     expect(left()).toBeGreaterThan(4000);
     expect(left()).toBeLessThan(6000);

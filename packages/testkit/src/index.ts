@@ -10,6 +10,7 @@ export {
   type HighWater,
   type StateRows,
 } from "./memory-disk.js";
+export { idleService } from "./idle-service.js";
 export { MemoryCommittedLog, type MemoryEntry } from "./memory-committed-log.js";
 export { openMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
 export {

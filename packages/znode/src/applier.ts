@@ -8,7 +8,6 @@ import {
 import type { AnswerWriter } from "./answer-writer.js";
 import type { Events } from "./events.js";
 import { ZnodeOp } from "./op.js";
-import { parentPathOf } from "./paths.js";
 import type { Sessions } from "./sessions.js";
 import {
   checkDeleteTransaction,
@@ -20,7 +19,7 @@ import {
   decodeSetTransaction,
 } from "./transactions.js";
 import type { Tree } from "./tree.js";
-import { NO_DATA } from "./znode.js";
+import { NO_DATA, type Znode } from "./znode.js";
 
 /** Applies transactions, and gives the answers for whoever asked for them. */
 export class Applier {
@@ -57,12 +56,12 @@ export class Applier {
       case ZnodeOp.create: {
         assertPath(path, txnid);
         const node = this.#tree.create(path, txnid, decodeCreateTransaction(content));
-        this.#events.created(path, parentPathOf(path));
+        this.#events.created(node, parentOf(node));
         return this.#answers.created(node);
       }
       case ZnodeOp.set: {
         const node = this.#tree.set(path, txnid, decodeSetTransaction(content));
-        this.#events.dataChanged(path);
+        this.#events.dataChanged(node);
         return this.#answers.stat(node);
       }
       case ZnodeOp.setAcl:
@@ -78,8 +77,8 @@ export class Applier {
 
   #delete(path: string, txnid: Txnid): void {
     assertPath(path, txnid);
-    this.#tree.delete(path, txnid);
-    this.#events.deleted(path, parentPathOf(path));
+    const node = this.#tree.delete(path, txnid);
+    this.#events.deleted(node, parentOf(node));
   }
 
   #multi(content: Uint8Array, txnid: Txnid): Uint8Array {
@@ -106,6 +105,11 @@ export class Applier {
     this.#events.sessionClosed(id);
     return NO_DATA;
   }
+}
+
+function parentOf({ parent, path }: Znode): Znode {
+  assert(parent !== null, "what comes and goes has a parent", { path });
+  return parent;
 }
 
 /** Committed entries were judged before; one with a path that no tree can hold is divergence. */

@@ -48,6 +48,8 @@ export class Sessions {
   readonly #byId = new Map<bigint, Session>();
   /** Named by restored nodes and not restored themselves yet. */
   readonly #awaited = new Set<Session>();
+  /** Over all of them; whoever adds to a session's ephemerals counts here. */
+  ephemeralCount = 0;
   readonly #changes = new ChangeTracker<Session>(
     { get: (key) => this.#byId.get(idOf(key)), values: () => this.#byId.values() },
     { rowOf, tombstoneOf },
@@ -136,6 +138,7 @@ export class Sessions {
     }
     this.#byId.clear();
     this.#awaited.clear();
+    this.ephemeralCount = 0;
     this.#changes.reset();
   }
 

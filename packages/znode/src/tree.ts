@@ -1,5 +1,5 @@
 import { assert, type StateChanges, type StateRow, type Txnid } from "@quorate/protocol";
-import { AclTable, STORED_CONFIG_ACL, STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
+import { AclTable, STORED_CONFIG_ACL, STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
 import { ChangeTracker } from "./changes.js";
 import { NO_OWNER, ownerKind } from "./create-mode.js";
 import type { TreeDigest } from "./digest.js";
@@ -138,8 +138,11 @@ export class Tree {
     return node;
   }
 
-  /** @throws InvariantError when the node is missing or has children. */
-  delete(path: string, txnid: Txnid): void {
+  /**
+   * The node as it was, of which only the path, the parent and the ACL may be read any more.
+   * @throws InvariantError when the node is missing or has children.
+   */
+  delete(path: string, txnid: Txnid): Znode {
     const node = this.#require(path, txnid);
     const parent = node.parent;
     assert(parent !== null && node.childCount === 0, "a leaf is deleted", { path, txnid });
@@ -157,6 +160,7 @@ export class Tree {
     if (isLimitsPath(path)) this.#quotas.delete(quotaOwner(path));
     this.#charge(path, -1, -node.dataLength);
     node.free(this.#pages);
+    return node;
   }
 
   /** Of an absent node: nothing. */
@@ -222,7 +226,7 @@ export class Tree {
     this.#digest.touch(node, node.dataLength);
   }
 
-  #useAcl(path: string, bytes: Uint8Array): StoredAcl | null {
+  #useAcl(path: string, bytes: Uint8Array): AppliedAcl | null {
     if (bytes.length > 0) return this.#acls.use(bytes);
     return path === CONFIG_PATH ? STORED_CONFIG_ACL : STORED_OPEN_ACL;
   }
@@ -236,6 +240,7 @@ export class Tree {
     }
     const session = this.#sessions.claim(node.owner);
     const bytes = CLOSE_SESSION_PATH_BYTES + pathBytes(node.path);
+    this.#sessions.ephemeralCount += isThere ? 1 : -1;
     if (isThere) {
       session.ephemerals ??= new Set();
       session.ephemerals.add(node);

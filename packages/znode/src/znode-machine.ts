@@ -83,6 +83,11 @@ export class ZnodeMachine implements StateMachine {
     return this.#tree.size;
   }
 
+  /** Ephemeral nodes in the applied tree. */
+  get ephemeralCount(): number {
+    return this.#sessions.ephemeralCount;
+  }
+
   /** Characters of all paths and bytes of all data: ZooKeeper's approximate data size. */
   get approximateBytes(): number {
     return this.#tree.approximateBytes;

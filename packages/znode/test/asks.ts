@@ -46,7 +46,7 @@ export const SESSIONS: readonly bigint[] = [
   (2n << 56n) | 77n,
   (200n << 56n) | 5n,
 ];
-export const TTL_MS = 7;
+export const TTL_MS = 2;
 
 const USER = { scheme: "digest", id: "u:hash" };
 const entry = (perms: number, scheme: string, id: string): AclEntry => ({ perms, scheme, id });
@@ -126,11 +126,12 @@ function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-const names = fc.constantFrom("a", "a", "a", "ü", "ü", "zookeeper");
+const names = fc.constantFrom("a", "a", "a", "a", "ü", "zookeeper");
 const treePath = fc.array(names, { maxLength: 2 }).map((parts) => `/${parts.join("/")}`);
 const QUOTA = "/zookeeper/quota/a";
 const path = fc.oneof(
   { weight: 12, arbitrary: treePath },
+  { weight: 6, arbitrary: fc.constantFrom("/a", "/a", "/a/a") },
   {
     weight: 1,
     arbitrary: fc.constantFrom(
@@ -180,8 +181,9 @@ const writes = fc.constantFrom<AskKind>(
 const others = fc.constantFrom<AskKind>(
   "setAcl",
   "open",
+  "open",
   "close",
-  "close",
+  "expire",
   "expire",
   "expire",
   "broadcast",
@@ -193,8 +195,8 @@ function askOf(kind: fc.Arbitrary<AskKind>): fc.Arbitrary<Ask> {
     path,
     data,
     version: fc.constantFrom(-1, -1, -1, 0, 1, 2),
-    mode: fc.constantFrom<CreateMode>(0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6),
-    acl: fc.constantFrom(OPEN, OPEN, OPEN, OPEN, OPEN, ...acls),
+    mode: fc.constantFrom<CreateMode>(0, 0, 0, 1, 1, 2, 3, 4, 4, 5, 5, 5, 6),
+    acl: fc.oneof({ weight: 5, arbitrary: fc.constant(OPEN) }, fc.constantFrom(...acls)),
     caller: callers,
     session: fc.constantFrom(...SESSIONS),
     parts: fc.constant([]),
@@ -231,7 +233,7 @@ const openBoth: readonly Ask[] = SESSIONS.slice(0, 2).map((session) => ({
 
 const limits = fc.constantFrom(
   "count=2,bytes=5",
-  "count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=4",
+  "count=-1,bytes=-1=;byteHardLimit=6;countHardLimit=4",
   "count=1,bytes=-1=;countHardLimit=3;what=5",
   "bytes=;rubbish;=3;count=x",
 );

@@ -145,6 +145,12 @@ test("adds, removals and changes in any order fire what ZooKeeper's own tables f
             expect(told.sort()).toEqual(expected.sort());
           }
         }
+        const byPath = [...table.byPath()];
+        expect(table.dataSummary()).toEqual({
+          watchers: [...table.byWatcher()].length,
+          paths: byPath.length,
+          total: byPath.reduce((sum, [, watchers]) => sum + watchers.length, 0),
+        });
       }
     }),
     { numRuns: 2000 },

@@ -19,6 +19,7 @@ import { zkOptions, type ZkOptions } from "./options.js";
 import { eventTypeOf, writeEvent } from "./requests/events.js";
 import type { ServerFacts } from "./server-facts.js";
 import { ServerStats } from "./stats.js";
+import { monitorRows, type MonitorRow } from "./words/monitor.js";
 import { WordAnswers } from "./words/word-answers.js";
 
 export interface ZkFrontEndDeps {
@@ -115,12 +116,18 @@ export class ZkFrontEnd {
     return this.#isServing;
   }
 
+  /** As `mntr`: names and values, now. */
+  monitor(): readonly MonitorRow[] {
+    return monitorRows(this, this.#deps);
+  }
+
   /** Closes every connection and takes no more. Idempotent. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#detach();
-    this.#dropAll("the node stops");
+    // What is answered already still leaves.
+    for (const connection of [...this.#connections]) connection.finish("the node stops");
   }
 
   #hostOf(deps: ZkFrontEndDeps): ConnectionHost {

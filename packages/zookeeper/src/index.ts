@@ -24,5 +24,6 @@ export { CONNECT_BYTES_MAX, PACKET_BYTES_MAX } from "./limits.js";
 export { zkOptions, type ZkOptions } from "./options.js";
 export type { ServerFacts } from "./server-facts.js";
 export { socketChannel } from "./socket-channel.js";
+export type { MonitorRow } from "./words/monitor.js";
 export { WORDS, wordOf } from "./words/words.js";
 export { ZkError, zkErrorOf } from "./zk-errors.js";

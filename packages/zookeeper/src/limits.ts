@@ -47,4 +47,4 @@ export const REMOVED_WATCHES_PER_TURN = 5_000;
 /** Session ids tried, should one exist already. Then the connection closes. */
 export const SESSION_ID_TRIES_MAX = 3;
 /** Bytes of a four-letter word's answer. The rest is cut off, and the answer says so. */
-export const WORD_BYTES_MAX = 8 * MIB;
+export const WORD_BYTES_MAX = 1 * MIB;

@@ -1,3 +1,4 @@
+import { OpCode } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { ZkOp } from "../src/jute/op-codes.js";
 import { bytes, create, framed, Harness } from "./support/harness.js";
@@ -176,6 +177,20 @@ describe("while the node does not serve", () => {
     expect(harness.frontEnd.outstanding).toBe(0);
   });
 
+  test("nothing more is begun once one of those that waited has closed the connection", () => {
+    const harness = new Harness();
+    const client = harness.client();
+    harness.service.serve(false);
+    for (const path of ["/a", "/b", "/c"]) client.post(ZkOp.create, create(path));
+    harness.service.refuseAtOnce("ERR_SERVER_CLOSED");
+    harness.service.serve(true);
+    expect(client.channel.isClosed).toBe(true);
+    harness.service.applyAll();
+    const asked = harness.service.submitted.filter(({ op }) => op === OpCode.add);
+    expect(asked.map(({ key }) => key)).toEqual(["/a"]);
+    expect(harness.frontEnd.outstanding).toBe(0);
+  });
+
   test("requests wait no longer than a second; a connection without any stays open", () => {
     const harness = new Harness();
     const [busy, idle] = [harness.client(), harness.client()];
@@ -295,6 +310,15 @@ describe("connections", () => {
     expect(client.channel.isClosed).toBe(true);
     expect(harness.accept().channel.isClosed).toBe(true);
     expect(harness.service.listeners).toHaveLength(0);
+  });
+
+  test("what is answered already leaves before it closes", () => {
+    const harness = new Harness();
+    const client = harness.client();
+    client.post(ZkOp.exists, { path: "/", watch: false }, 7);
+    harness.frontEnd.close();
+    expect(client.received()).toMatchObject([{ kind: "reply", xid: 7, err: 0 }]);
+    expect(client.channel.isClosed).toBe(true);
   });
 
   test.each<[string, readonly number[]]>([

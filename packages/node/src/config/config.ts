@@ -20,7 +20,9 @@ import {
   type Members,
 } from "./members.js";
 import type { ConfigInput } from "./schema.js";
-import { refuseInsecure, secretOf } from "./secret.js";
+import { refuseExposed, refuseInsecure, secretOf } from "./secret.js";
+import { tlsOf, type TlsConfig } from "./tls.js";
+import { zookeeperOf, type ZookeeperConfig } from "./zookeeper.js";
 
 export type LogFormat = "auto" | "human" | "json";
 export type LogThreshold = "error" | "warn" | "info" | "debug";
@@ -46,6 +48,10 @@ export interface NodeConfig extends Members {
   readonly allowedOrigins: readonly string[];
   /** Names, besides IP addresses and localhost, under which the request port answers. */
   readonly allowedHosts: readonly string[];
+  /** For ZooKeeper's clients. */
+  readonly zookeeper: ZookeeperConfig;
+  /** The port for clients that speak TLS. */
+  readonly tls: TlsConfig | null;
   readonly log: { readonly level: LogThreshold; readonly format: LogFormat };
   /** What was ignored, and what somebody should look at. Logged at start. */
   readonly warnings: readonly string[];
@@ -84,6 +90,8 @@ export function configOf(layers: Layers): NodeConfig {
   const { secret, warnings } = withPlace(settings, () => secretOf(input));
   const where = hostSetting(input, nodeId);
   withPlace(settings, () => refuseInsecure(host, secret, { isZooCfg: layers.isZooCfg, where }));
+  const tls = withPlace(settings, () => tlsOf(input.tls));
+  if (tls !== null) withPlace(settings, () => refuseExposed("tls.addr", tls.address, secret));
   return deepFreeze({
     nodeId,
     role: host.role,
@@ -100,6 +108,8 @@ export function configOf(layers: Layers): NodeConfig {
     trustEmpty: input.trustEmpty ?? DEFAULTS.trustEmpty,
     allowedOrigins: input.allowedOrigins ?? [],
     allowedHosts: input.allowedHosts ?? [],
+    zookeeper: withPlace(settings, () => zookeeperOf(input.zookeeper)),
+    tls,
     log: {
       level: input.log?.level ?? DEFAULTS.log.level,
       format: input.log?.format ?? DEFAULTS.log.format,
@@ -122,8 +132,24 @@ export function describeConfig(config: NodeConfig): Readonly<Record<string, unkn
     ...rest,
     host: member(config.host),
     peers: config.peers.map(member),
-    secret: config.secret === null ? null : "[redacted]",
+    secret: masked(config.secret),
+    tls: describeTls(config.tls),
+    zookeeper: { ...config.zookeeper, superDigest: masked(config.zookeeper.superDigest) },
   };
+}
+
+function describeTls(tls: TlsConfig | null): Readonly<Record<string, unknown>> | null {
+  if (tls === null) return null;
+  return {
+    ...tls,
+    address: formatAddress(tls.address),
+    keyStorePassword: masked(tls.keyStorePassword),
+    trustStorePassword: masked(tls.trustStorePassword),
+  };
+}
+
+function masked(secret: string | null): string | null {
+  return secret === null ? null : "[redacted]";
 }
 
 function timingsOf(input: ConfigInput, { settings, patience }: Layers): Timings {

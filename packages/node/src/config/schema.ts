@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { CLUSTER_NAME_BYTES_MAX, NODE_ID_MAX, NODE_ID_MIN } from "@quorate/protocol";
+import { tlsSchema } from "./tls.js";
+import { zookeeperSchema } from "./zookeeper.js";
 import { SECRET_LENGTH_MAX, SECRET_LENGTH_MIN } from "./secret.js";
 
 /** Upstreams of one watcher; more are refused. */
@@ -78,6 +80,8 @@ export const configSchema = z
     trustEmpty: z.boolean(),
     allowedOrigins: z.array(z.string()).max(100),
     allowedHosts: z.array(z.string()).max(100),
+    zookeeper: zookeeperSchema,
+    tls: tlsSchema,
     log,
   })
   .partial();

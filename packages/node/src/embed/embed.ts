@@ -45,6 +45,8 @@ export interface EmbeddedNode extends AsyncDisposable {
   session(settings?: { readonly timeoutMs?: number }): Promise<LocalSession>;
   /** Where clients of other processes reach it. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything is closed; also when the node ended by itself. */
   readonly done: Promise<ExitReason>;
   status(): NodeStatus | null;
@@ -140,6 +142,7 @@ function handleOf(node: RunningNode): EmbeddedNode {
     client: node.client,
     session: (settings) => (isClosed ? Promise.reject(closedError()) : node.session(settings)),
     requestAddress: node.requestAddress,
+    secureAddress: node.secureAddress,
     done: node.done,
     status: () => node.status(),
     ready: ({ timeoutMs = READY_MS } = {}) => untilReady(node, timeoutMs),

@@ -63,14 +63,18 @@ class Local {
   constructor(parts: LocalParts) {
     this.#parts = parts;
     this.#seen = parts.desk.newest;
-    this.member = new Member(parts.desk, "", {
-      onChange: ({ change, path, txnid }) => {
-        if (txnid > this.#seen) this.#seen = txnid;
-        this.#book.tell(change, path, txnid);
+    this.member = new Member(
+      parts.desk,
+      { address: "", proved: [] },
+      {
+        onChange: ({ change, path, txnid }) => {
+          if (txnid > this.#seen) this.#seen = txnid;
+          this.#book.tell(change, path, txnid);
+        },
+        onSessionGone: (error) => this.end("lost", error),
+        onReset: (reason) => this.#reset(reason),
       },
-      onSessionGone: (error) => this.end("lost", error),
-      onReset: (reason) => this.#reset(reason),
-    });
+    );
     this.client = this.#clientOf(parts);
   }
 

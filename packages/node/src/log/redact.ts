@@ -1,7 +1,7 @@
 import { errorCodeOf, formatTxnid, isErrorCode, toTxnid } from "@quorate/protocol";
 
 /** What a value under such a key says is nobody else's. */
-export const SECRET_KEY = /secret|password|token|authorization|hmac/i;
+export const SECRET_KEY = /secret|password|token|passphrase|superdigest|authorization|hmac/i;
 /** What clients store is theirs; a log is read by others. */
 const CONTENT_KEY = /^(?:content|data|payload|body)$/i;
 const TXNID_KEY = /txn?id$|^last(?:Logged|Committed|Applied)$|^(?:first|last|after|upTo|mark)$/i;

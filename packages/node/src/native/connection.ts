@@ -10,9 +10,11 @@ import {
   type Meter,
   type Service,
   type Txnid,
+  type AuthIdentity,
 } from "@quorate/protocol";
 import {
   decodeNativeRequests,
+  NATIVE_OP_AUTH,
   NATIVE_OP_PING,
   NATIVE_OP_SUBSCRIBE,
   NATIVE_OP_TAKEN,
@@ -50,6 +52,8 @@ export interface ConnectionDeps {
   readonly desk: ServiceDesk;
   /** Of the other end; empty when nobody knows it. */
   readonly address: string;
+  /** What its certificate proves. */
+  readonly proved?: readonly AuthIdentity[];
 }
 
 /** WebSocket's names for why a connection ends. */
@@ -147,15 +151,19 @@ export class NativeConnection {
   }
 
   #join(): Member {
-    const { desk, address } = this.#deps;
-    return new Member(desk, address, {
-      onChange: (change) => this.#outbox.tell(change),
-      onSessionGone: (error) => {
-        this.#outbox.reply({ id: 0, ok: false, error });
-        this.#leave("its session is gone");
+    const { desk, address, proved = [] } = this.#deps;
+    return new Member(
+      desk,
+      { address, proved },
+      {
+        onChange: (change) => this.#outbox.tell(change),
+        onSessionGone: (error) => {
+          this.#outbox.reply({ id: 0, ok: false, error });
+          this.#leave("its session is gone");
+        },
+        onReset: (reason) => this.#leave(reason),
       },
-      onReset: (reason) => this.#leave(reason),
-    });
+    );
   }
 
   /** What was said before still reaches the client, which is to come again. */
@@ -233,12 +241,12 @@ export class NativeConnection {
       this.#outbox.reply({ id: request.id, ok: false, error: request.error });
     } else if (request.op === NATIVE_OP_PING) {
       this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: NO_CONTENT });
+    } else if (request.op !== NATIVE_OP_AUTH && this.#member.refusal !== null) {
+      this.#outbox.reply({ id: request.id, ok: false, error: this.#member.refusal });
     } else if (isSubscriptionOp(request.op)) {
       if (!this.#subscriptions.take(request)) {
         this.#drop(CloseCode.malformed, "closed a client connection: an id is in use", {});
       }
-    } else if (this.#member.refusal !== null) {
-      this.#outbox.reply({ id: request.id, ok: false, error: this.#member.refusal });
     } else if (isNodesOwn(request.op)) {
       // Entries that decide who votes, who has a session and what has expired.
       this.#refuse(request.id, "ERR_SERVER_UNSUPPORTED", "this operation is internal", false);

@@ -2,8 +2,18 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** TCP connections, HTTP and WebSocket together. One more is dropped and counted. */
+/** Connections that speak HTTP or WebSocket. One more is dropped and counted. ZooKeeper's clients
+ * have bounds of their own (`zookeeper.maxCnxns`). */
 export const CONNECTIONS_MAX = 1000;
+/** Connections that have said nothing yet: as many as a burst of clients makes before the first of
+ * them is read. One more is dropped and counted. */
+export const SILENT_SOCKETS_MAX = 10_000;
+/** Connections to the port for TLS, in their handshake or after it. One more is dropped. */
+export const SECURE_CONNECTIONS_MAX = 60_000;
+/** For a TLS handshake. Then the connection is closed. */
+export const HANDSHAKE_MS = 5000;
+/** A connection that says nothing over so many sweeps is closed at the next. */
+export const SILENT_SWEEPS_MAX = 1;
 /** Requests of one connection that wait for their outcome. At the bound it is not read from. */
 export const OUTSTANDING_MAX = 1000;
 /** Reads among them: an answer may be ten thousand times its question. Effect as above. */

@@ -50,11 +50,15 @@ export class Member implements DeskMember {
   #isClosing = false;
   #hasWatched = false;
 
-  /** `address` is empty for one without an address: the host's own program. */
-  constructor(desk: ServiceDesk, address: string, events: MemberEvents) {
+  /** The address is empty for one without any: the host's own program. */
+  constructor(
+    desk: ServiceDesk,
+    origin: { readonly address: string; readonly proved: readonly AuthIdentity[] },
+    events: MemberEvents,
+  ) {
     this.#desk = desk;
     this.#events = events;
-    this.#identities = new Identities(address, [], desk.options.superDigest);
+    this.#identities = new Identities(origin.address, origin.proved, desk.options.superDigest);
   }
 
   get identities(): readonly AuthIdentity[] {
@@ -66,8 +70,13 @@ export class Member implements DeskMember {
     return this.#identities.caller;
   }
 
+  /** Why nothing else than proofs is taken on. */
   get refusal(): QuorateError | null {
-    return this.#refusal;
+    const { requiredSchemes } = this.#desk.options;
+    if (this.#refusal !== null || requiredSchemes.length === 0) return this.#refusal;
+    if (this.#identities.hasSchemeOf(requiredSchemes)) return null;
+    const what = `this node asks for an identity of ${requiredSchemes.join(" or ")}`;
+    return new QuorateError("ERR_SESSION_AUTH_REQUIRED", what);
   }
 
   get session(): bigint | null {

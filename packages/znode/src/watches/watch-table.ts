@@ -1,6 +1,7 @@
-import type { NodeChangeKind } from "@quorate/protocol";
+import { isKeyTooLong, type NodeChangeKind } from "@quorate/protocol";
 import { parentPathOf, ROOT } from "../paths.js";
 import { PathIndex } from "./path-index.js";
+import { DataCounts } from "./data-counts.js";
 import { WatchKind, WatchMode, WatchStore } from "./watch-store.js";
 
 /** How a watch is set: the one-shot ones by reads, the others for good. */
@@ -25,6 +26,7 @@ const NONE = -1;
 export class WatchTable {
   readonly #paths = new PathIndex();
   readonly #store = new WatchStore();
+  readonly #counts = new DataCounts();
   #recursiveCount = 0;
   /** Who has heard of the change that is being told; by watcher, the number of that change. */
   #toldAt = new Float64Array(64);
@@ -40,9 +42,12 @@ export class WatchTable {
     return this.#paths.chars;
   }
 
+  /** Of a path that no node can have, none is kept: nothing would fire it. */
   add(path: string, watcher: number, request: WatchRequest): void {
+    if (isKeyTooLong(path)) return;
     const id = this.#paths.intern(path);
     const store = this.#store;
+    if (request !== "child") this.#countAdded(id, watcher);
     switch (request) {
       case "data":
         store.add(id, watcher, WatchKind.data, WatchMode.once);
@@ -81,6 +86,7 @@ export class WatchTable {
       hasRemoved = true;
       if (kind === WatchKind.recursive) this.#recursiveCount -= 1;
       this.#store.removeModes(at, modesOf(type));
+      this.#countRemoved(id, watcher, kind);
     }
     this.#forgetUnwatched(id);
     return hasRemoved;
@@ -98,8 +104,10 @@ export class WatchTable {
       left -= 1;
       const next = store.nextOfWatcher(at);
       const path = store.pathOf(at);
-      if (store.kindOf(at) === WatchKind.recursive) this.#recursiveCount -= 1;
+      const kind = store.kindOf(at);
+      if (kind === WatchKind.recursive) this.#recursiveCount -= 1;
       store.remove(at);
+      this.#countRemoved(path, watcher, kind);
       this.#forgetUnwatched(path);
       at = next;
     }
@@ -161,16 +169,9 @@ export class WatchTable {
     }
   }
 
-  /** Counts them; costs as much as there are. */
+  /** How many they are. */
   dataSummary(): { readonly watchers: number; readonly paths: number; readonly total: number } {
-    let paths = 0;
-    let total = 0;
-    for (const [, watchers] of this.byPath()) {
-      paths += 1;
-      total += watchers.length;
-    }
-    let watchers = 0;
-    for (const [,] of this.byWatcher()) watchers += 1;
+    const { watchers, paths, total } = this.#counts;
     return { watchers, paths, total };
   }
 
@@ -196,6 +197,7 @@ export class WatchTable {
       const next = store.nextOfPath(at);
       const watcher = store.watcherOf(at);
       store.removeModes(at, WatchMode.once);
+      this.#countRemoved(id, watcher, kind);
       at = next;
       if (!this.#isTold(watcher)) fire(watcher);
     }
@@ -210,6 +212,30 @@ export class WatchTable {
     if (this.#toldAt[watcher] === this.#change) return true;
     this.#toldAt[watcher] = this.#change;
     return false;
+  }
+
+  #isDataWatched(id: number): boolean {
+    const { data, recursive } = WatchKind;
+    const store = this.#store;
+    return store.firstOfPath(id, data) !== NONE || store.firstOfPath(id, recursive) !== NONE;
+  }
+
+  #hasDataWatch(id: number, watcher: number): boolean {
+    const { data, recursive } = WatchKind;
+    const store = this.#store;
+    return store.find(id, watcher, data) !== NONE || store.find(id, watcher, recursive) !== NONE;
+  }
+
+  /** Before it is added. */
+  #countAdded(id: number, watcher: number): void {
+    if (this.#hasDataWatch(id, watcher)) return;
+    this.#counts.add(watcher, !this.#isDataWatched(id));
+  }
+
+  /** After modes of it, or it, are removed. */
+  #countRemoved(id: number, watcher: number, kind: WatchKind): void {
+    if (kind === WatchKind.child || this.#hasDataWatch(id, watcher)) return;
+    this.#counts.remove(watcher, !this.#isDataWatched(id));
   }
 
   #forgetUnwatched(id: number): void {

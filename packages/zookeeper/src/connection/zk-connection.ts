@@ -443,12 +443,11 @@ export class ZkConnection implements PipelineLink {
   }
 
   #deadline(): Deadline | null {
-    const { options } = this.#host;
     const isNew = this.#state === "new" || this.#state === "connecting";
     const isListening = this.#state === "open" && !this.#isPaused;
     return nearestDeadline({
       newSince: isNew ? this.openedAt : null,
-      connectMsMax: options.connectMsMax,
+      connectMsMax: this.#host.options.connectMsMax,
       timeoutMs: this.sessionTimeoutMs,
       silentSince: isListening ? this.heardAt : null,
       heldSince: this.#start.waiting?.since ?? this.#pipeline.heldSince,
