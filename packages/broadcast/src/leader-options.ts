@@ -15,6 +15,7 @@ import type {
   RequestMsg,
   Timings,
 } from "@quorate/protocol";
+import type { Answers } from "./answers.js";
 
 export interface LeaderOptions {
   readonly nodeId: NodeId;
@@ -34,6 +35,8 @@ export interface LeaderDeps {
   readonly customHandler?: CustomRequestHandler;
   /** Default: there are no sessions. */
   readonly sessions?: SessionKeeper;
+  /** Takes raiseEpoch. Default: the state refuses it, as what it does not know. */
+  readonly epochs?: EpochKeeper;
   /** A follower or watcher joined or left. */
   onEnsembleChange(): void;
   /** This leader must not go on. Once. */
@@ -51,6 +54,11 @@ export interface SessionKeeper {
   resume(fid: string, request: RequestMsg): void;
   /** Sessions that gave a sign of life at a peer. */
   touched(sessions: readonly bigint[]): void;
+}
+
+export interface EpochKeeper {
+  /** Answered through these, and not logged. */
+  take(answers: Answers, fid: string, request: RequestMsg): void;
 }
 
 export interface JoiningFollower {

@@ -115,10 +115,6 @@ export class Leader {
     return 1 + this.#peers.followerCount();
   }
 
-  getCommitMark(): Txnid {
-    return this.#tracker.mark;
-  }
-
   /** Entries that a joined follower has not accepted; null of a watcher and before it joins. */
   lagOf(pipe: PeerPipe): number | null {
     return this.#peers.lagOf(pipe, this.#outstanding.at(-1)?.last ?? this.#tracker.mark);
@@ -204,6 +200,8 @@ export class Leader {
     } else if (op === OpCode.resumeSession) {
       if (this.#deps.sessions === undefined) refuse("ERR_SERVER_UNSUPPORTED", "no sessions");
       else this.#deps.sessions.resume(fid, request);
+    } else if (op === OpCode.raiseEpoch && this.#deps.epochs !== undefined) {
+      this.#deps.epochs.take(this.answers, fid, request);
     } else if (isCustomOpCode(op) && this.#deps.handler.isReplicated?.(op) !== true) {
       this.#custom.take(fid, request);
     } else {
@@ -240,10 +238,7 @@ export class Leader {
     }
   }
 
-  /**
-   * Calls back once every session that gave a sign of life anywhere before now was told to the
-   * keeper; see {@link TouchRounds}. One at a time. Never after the end.
-   */
+  /** Calls back once all signs of life from before now were told; see {@link TouchRounds}. */
   hearTouches(done: () => void): void {
     if (this.#isTerminated) return;
     this.#touches.begin(this.#beginRound(), done);

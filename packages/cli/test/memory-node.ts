@@ -1,10 +1,14 @@
 import { Readable } from "node:stream";
 import {
+  epochOf,
+  makeTxnid,
+  OpCode,
   QuorateError,
   silentLogger,
   toEpoch,
   toNodeId,
   type NodeId,
+  type Service,
   toTxnid,
   type Txnid,
 } from "@quorate/protocol";
@@ -17,13 +21,13 @@ import {
   type RunningNode,
   type ServerHandle,
 } from "@quorate/node";
-import { idleService, MemoryCommittedLog } from "@quorate/testkit";
+import { MemoryCommittedLog } from "@quorate/testkit";
 import { ZnodeMachine } from "@quorate/znode";
 import type { Io } from "../src/io.js";
 
 /** A server of one, in memory: the shipped tree without an ensemble below it. */
 export class MemoryServer implements ServerHandle {
-  readonly service = idleService;
+  readonly service = memoryService(this, () => this.#tree);
   readonly committed = new MemoryCommittedLog(3);
   waitingFor: readonly NodeId[] = [];
   readonly #tree = new ZnodeMachine();
@@ -36,13 +40,26 @@ export class MemoryServer implements ServerHandle {
 
   submit(op: number, key: string, content: Uint8Array) {
     if (this.writeError !== null) return Promise.reject(this.writeError);
+    if (op === OpCode.raiseEpoch) return Promise.resolve(this.#raiseEpoch(content));
     const txnid = toTxnid(this.#last + 1n);
     const prepared = this.#tree.prepare(op, key, content, { txnid, wallTimeMs: 1000 });
-    if (!prepared.ok) return Promise.reject(new QuorateError(prepared.code, prepared.message));
+    if (!prepared.ok) {
+      const details = prepared.at === undefined ? {} : { at: prepared.at };
+      return Promise.reject(new QuorateError(prepared.code, prepared.message, { details }));
+    }
     this.#last = txnid;
     const answer = this.#tree.apply({ ...prepared, txnid, fid: "1", reqId: 0n });
     this.committed.append([prepared]);
     return Promise.resolve({ txnid, content: answer });
+  }
+
+  /** Answers as the next leader does, at once. */
+  #raiseEpoch(content: Uint8Array) {
+    const floor = new DataView(content.buffer, content.byteOffset).getUint32(0);
+    if (epochOf(this.#last) <= floor) this.#last = makeTxnid(floor + 1, 0);
+    const answer = new Uint8Array(4);
+    new DataView(answer.buffer).setUint32(0, epochOf(this.#last));
+    return { txnid: this.#last, content: answer };
   }
 
   read(op: number, key: string, content: Uint8Array) {
@@ -90,6 +107,37 @@ export class MemoryServer implements ServerHandle {
   }
 }
 
+/** The service of a node that always leads alone. */
+function memoryService(server: MemoryServer, tree: () => ZnodeMachine): Service {
+  return {
+    nodeId: toNodeId(1),
+    isServing: true,
+    get lastApplied() {
+      return server.status().lastApplied;
+    },
+    get sessionCount() {
+      return tree().sessions.count;
+    },
+    attach(listener) {
+      tree().attach(listener);
+      return () => tree().attach(null);
+    },
+    readNow: (op, key, content) => tree().read(op, key, content),
+    submit(op, key, content, complete) {
+      server.submit(op, key, content).then(
+        (outcome) => complete({ ok: true, ...outcome }),
+        (error: unknown) => {
+          if (error instanceof QuorateError) complete({ ok: false, error });
+          else throw error;
+        },
+      );
+    },
+    catchUp: (done) => void setImmediate(done, null),
+    session: (id) => tree().sessions.get(id),
+    touch: () => undefined,
+  };
+}
+
 export function memoryParts(server: MemoryServer): NodeParts {
   return {
     startServer: () => Promise.resolve(server),
@@ -121,9 +169,10 @@ export async function startMemoryNode(
 
 /** Keeps what a command printed, and gives it signals. */
 export class TestIo implements Io {
-  readonly stdin: Readable;
+  stdin: Readable;
   readonly env: Readonly<Record<string, string | undefined>>;
   isTerminal = false;
+  terminal: Io["terminal"] = null;
   readonly self = [process.execPath, "no-such-file"] as const;
   readonly #out: Uint8Array[] = [];
   errText = "";

@@ -430,6 +430,7 @@ export class FollowerServer implements Role {
     action.attach(null);
     action.discardPrepared();
     requests.cleanupOnError(reason);
+    this.#deps.touches?.connectionLost();
     this.#pipe?.close(reason);
     if (end.kind === "lost" && end.isPeerGone) {
       this.#deps.onPeerUnreachable(this.#options.leader);

@@ -1,11 +1,12 @@
 import {
+  encodeCaller,
   OpCode,
   type NodeChangeKind,
   type QuorateError,
   type ServiceListener,
   type Txnid,
 } from "@quorate/protocol";
-import { CreateMode } from "@quorate/znode";
+import { CreateMode, encodeCreate, withCaller } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { REQUEST_WAIT_MS } from "../src/request-manager.js";
 import { PlainHost } from "./plain-host.js";
@@ -155,6 +156,27 @@ describe("a node's service", () => {
     expect(told).toEqual(["ERR_SERVER_CLOSED", "ERR_SERVER_CLOSED"]);
     expect(service.isServing).toBe(false);
   });
+});
+
+test("a change comes with who may read its node, on each node", async () => {
+  const ensemble = await ServiceEnsemble.of(3);
+  const USER = { scheme: "digest", id: "user:hash" };
+  const heard: string[] = [];
+  for (const id of [1, 2, 3]) {
+    ensemble.service(id).attach({
+      ...listening().listener,
+      onNodeChange: (kind, path, _txnid, mayRead) => {
+        if (path === "/") return;
+        heard.push(`${kind} ${path} ${String(mayRead?.([]))} ${String(mayRead?.([USER]))}`);
+      },
+    });
+  }
+  const acl = [{ perms: 1, ...USER }];
+  const content = encodeCreate({ data: new Uint8Array(), mode: CreateMode.persistent, acl });
+  const caller = encodeCaller({ session: null, identities: [] });
+  ensemble.service(1).submit(OpCode.add, "/h", withCaller(caller, content), () => undefined);
+  await ensemble.clock.until(() => heard.length === 3);
+  expect(new Set(heard)).toEqual(new Set(["created /h false true"]));
 });
 
 describe("a state that is replaced", () => {

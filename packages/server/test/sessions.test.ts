@@ -85,6 +85,25 @@ describe("a session with an ephemeral", () => {
     expect([1, 2, 3, 10, 11].map((one) => ensemble.has(one, "/e"))).not.toContain(true);
   });
 
+  test("Invariant 10: lives when the sign of life was told into a connection that was lost", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const { leader, followerId: node } = ensemble;
+    await ensemble.open(node, ID, TIMEOUT_MS);
+    const openedAt = ensemble.clock.now();
+    await ensemble.clock.pass(TIMEOUT_MS - 1500);
+    ensemble.network.mute(ensemble.server(node).status().id);
+    ensemble.service(node).touch(ID);
+    await ensemble.clock.until(() => !ensemble.service(node).isServing);
+    ensemble.network.hear(ensemble.server(node).status().id);
+    await ensemble.clock.until(() => ensemble.service(node).isServing);
+    expect(ensemble.leader).toBe(leader);
+    await ensemble.clock.pass(openedAt + EXPIRY_MS + 500 - ensemble.clock.now());
+    expect(ensemble.service(node).session(ID)).toBeDefined();
+    // And only as long as one touch is worth.
+    await ensemble.clock.pass(EXPIRY_MS);
+    expect(ensemble.service(node).session(ID)).toBeUndefined();
+  });
+
   test("is closed by its client, with its ephemeral, at once", async () => {
     const ensemble = await ServiceEnsemble.of(3);
     await ensemble.open(1, ID, TIMEOUT_MS);

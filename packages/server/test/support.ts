@@ -153,6 +153,7 @@ export class MemoryNetwork {
   readonly #acceptors = new Map<NodeId, (pipe: PeerPipe) => void>();
   readonly #receivers = new Map<NodeId, (datagram: BallotDatagram) => void>();
   readonly #silent = new Set<NodeId>();
+  readonly #mute = new Set<NodeId>();
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -163,13 +164,19 @@ export class MemoryNetwork {
     this.#silent.add(node);
   }
 
+  /** From now on nothing that it sends arrives; it hears the others, and does not know. */
+  mute(node: NodeId): void {
+    this.#mute.add(node);
+  }
+
   /** It is back; its connections of before have ended meanwhile. */
   hear(node: NodeId): void {
     this.#silent.delete(node);
+    this.#mute.delete(node);
   }
 
-  #isCut(a: NodeId, b: NodeId): boolean {
-    return this.#silent.has(a) || this.#silent.has(b);
+  #isCut(from: NodeId, to: NodeId): boolean {
+    return this.#silent.has(from) || this.#silent.has(to) || this.#mute.has(from);
   }
 
   messenger(of: NodeId): PeerMessenger {
@@ -207,9 +214,8 @@ export class MemoryNetwork {
         if (this.#isCut(of, to)) {
           return Promise.reject(new QuorateError("ERR_PROTOCOL_TIMEOUT", "no answer"));
         }
-        const isCut = (): boolean => this.#isCut(of, to);
-        const mine = new MemoryPipe(to, this.clock, isCut);
-        const theirs = new MemoryPipe(of, this.clock, isCut);
+        const mine = new MemoryPipe(to, this.clock, () => this.#isCut(of, to));
+        const theirs = new MemoryPipe(of, this.clock, () => this.#isCut(to, of));
         mine.other = theirs;
         theirs.other = mine;
         this.clock.defer(() => accept(theirs));

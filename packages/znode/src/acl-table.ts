@@ -1,4 +1,8 @@
-import { decodeAcl, OPEN_ACL, READ_ACL, type AclEntry } from "./acl.js";
+import type { AuthIdentity } from "@quorate/protocol";
+import { decodeAcl, grants, OPEN_ACL, Perms, READ_ACL, type AclEntry } from "./acl.js";
+
+/** Whether somebody who has proved these may read. */
+export type MayRead = (identities: readonly AuthIdentity[]) => boolean;
 
 /** An ACL as nodes hold it: many share one. */
 export interface StoredAcl {
@@ -7,15 +11,29 @@ export interface StoredAcl {
   readonly bytes: Uint8Array;
 }
 
-export const STORED_OPEN_ACL: StoredAcl = { entries: OPEN_ACL, bytes: new Uint8Array(0) };
+/** That of an applied node, with who may hear of its changes. */
+export interface AppliedAcl extends StoredAcl {
+  /** Undefined when everybody may. The same for all nodes with this ACL; good for ever. */
+  readonly mayRead: MayRead | undefined;
+}
+
+export const STORED_OPEN_ACL: AppliedAcl = {
+  entries: OPEN_ACL,
+  bytes: new Uint8Array(0),
+  mayRead: undefined,
+};
 
 /**
  * `/zookeeper/config` until somebody sets another: ZooKeeper's READ_ACL_UNSAFE. It is written as no
  * bytes, so that checkpoints of a time before ACLs protect the node, too.
  */
-export const STORED_CONFIG_ACL: StoredAcl = { entries: READ_ACL, bytes: STORED_OPEN_ACL.bytes };
+export const STORED_CONFIG_ACL: AppliedAcl = {
+  entries: READ_ACL,
+  bytes: STORED_OPEN_ACL.bytes,
+  mayRead: undefined,
+};
 
-interface Counted extends StoredAcl {
+interface Counted extends AppliedAcl {
   uses: number;
 }
 
@@ -28,7 +46,7 @@ export class AclTable {
   }
 
   /** One use of the ACL with these bytes, which are copied. Null when they are none. */
-  use(bytes: Uint8Array): StoredAcl | null {
+  use(bytes: Uint8Array): AppliedAcl | null {
     if (bytes.length === 0) return STORED_OPEN_ACL;
     const text = textOf(bytes);
     const known = this.#byText.get(text);
@@ -38,7 +56,12 @@ export class AclTable {
     }
     const entries = decodeAcl(bytes);
     if (entries === null) return null;
-    const stored: Counted = { entries, bytes: new Uint8Array(bytes), uses: 1 };
+    const stored: Counted = {
+      entries,
+      bytes: new Uint8Array(bytes),
+      mayRead: readersOf(entries),
+      uses: 1,
+    };
     this.#byText.set(text, stored);
     return stored;
   }
@@ -56,6 +79,12 @@ export class AclTable {
   clear(): void {
     this.#byText.clear();
   }
+}
+
+/** Most ACLs let everybody read: then nobody is asked who they are. */
+function readersOf(entries: readonly AclEntry[]): MayRead | undefined {
+  if (grants(entries, Perms.read, [])) return undefined;
+  return (identities) => grants(entries, Perms.read, identities);
 }
 
 const latin1 = new TextDecoder("latin1");

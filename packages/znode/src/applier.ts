@@ -7,9 +7,11 @@ import {
 } from "@quorate/protocol";
 import type { AnswerWriter } from "./answer-writer.js";
 import type { Events } from "./events.js";
+import { decodeImportTransaction } from "./import-format.js";
 import { ZnodeOp } from "./op.js";
-import { parentPathOf } from "./paths.js";
+import { ROOT } from "./paths.js";
 import type { Sessions } from "./sessions.js";
+import { viewOf } from "./stat.js";
 import {
   checkDeleteTransaction,
   decodeAclTransaction,
@@ -20,7 +22,7 @@ import {
   decodeSetTransaction,
 } from "./transactions.js";
 import type { Tree } from "./tree.js";
-import { NO_DATA } from "./znode.js";
+import { NO_DATA, type Znode } from "./znode.js";
 
 /** Applies transactions, and gives the answers for whoever asked for them. */
 export class Applier {
@@ -45,6 +47,8 @@ export class Applier {
         return this.#openSession(content);
       case ZnodeOp.closeSession:
         return this.#closeSession(content, txnid);
+      case ZnodeOp.importNodes:
+        return this.#import(content, txnid);
       case ZnodeOp.broadcast:
         return NO_DATA;
       default:
@@ -57,12 +61,12 @@ export class Applier {
       case ZnodeOp.create: {
         assertPath(path, txnid);
         const node = this.#tree.create(path, txnid, decodeCreateTransaction(content));
-        this.#events.created(path, parentPathOf(path));
+        this.#events.created(node, parentOf(node));
         return this.#answers.created(node);
       }
       case ZnodeOp.set: {
         const node = this.#tree.set(path, txnid, decodeSetTransaction(content));
-        this.#events.dataChanged(path);
+        this.#events.dataChanged(node);
         return this.#answers.stat(node);
       }
       case ZnodeOp.setAcl:
@@ -78,8 +82,8 @@ export class Applier {
 
   #delete(path: string, txnid: Txnid): void {
     assertPath(path, txnid);
-    this.#tree.delete(path, txnid);
-    this.#events.deleted(path, parentPathOf(path));
+    const node = this.#tree.delete(path, txnid);
+    this.#events.deleted(node, parentOf(node));
   }
 
   #multi(content: Uint8Array, txnid: Txnid): Uint8Array {
@@ -90,6 +94,19 @@ export class Applier {
       answers.push({ op, answer });
     }
     return this.#answers.multi(answers);
+  }
+
+  /** The answer is how many there are now that were not there before. */
+  #import(content: Uint8Array, txnid: Txnid): Uint8Array {
+    const nodes = decodeImportTransaction(content);
+    for (const { path, row } of nodes) {
+      const node = this.#tree.import(path, txnid, row);
+      if (path === ROOT) this.#events.dataChanged(node);
+      else this.#events.created(node, parentOf(node));
+    }
+    const answer = new Uint8Array(4);
+    viewOf(answer).setUint32(0, nodes.length);
+    return answer;
   }
 
   #openSession(content: Uint8Array): Uint8Array {
@@ -106,6 +123,11 @@ export class Applier {
     this.#events.sessionClosed(id);
     return NO_DATA;
   }
+}
+
+function parentOf({ parent, path }: Znode): Znode {
+  assert(parent !== null, "what comes and goes has a parent", { path });
+  return parent;
 }
 
 /** Committed entries were judged before; one with a path that no tree can hold is divergence. */

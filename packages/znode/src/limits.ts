@@ -26,3 +26,10 @@ export const EPHEMERAL_BYTES_MAX = CONTENT_BYTES_MAX - 16;
 
 /** Bytes of a path that a transaction names beside its key. Longer: ERR_ARG_TOO_LARGE. */
 export const NAMED_PATH_BYTES_MAX = 0xffff;
+
+/** Watches of one client. One more is refused: ERR_CLIENT_BUSY. */
+export const WATCHES_PER_CLIENT_MAX = 100_000;
+/** Events of one watch that its program has not taken. Then it ends: ERR_CLIENT_TOO_SLOW. */
+export const WATCH_EVENTS_MAX = 10_000;
+/** Changes of a client's state that its program has not taken, likewise. */
+export const STATES_WAITING_MAX = 1000;

@@ -29,7 +29,7 @@ export class NodeRecord implements NodeView {
   childCount = 0;
   aversion = 0;
   owner = NO_OWNER;
-  acl = STORED_OPEN_ACL;
+  acl: StoredAcl = STORED_OPEN_ACL;
   dataLength = 0;
   mtime = 0;
   /** Of nodes that are a part of the quotas; null elsewhere, or when the older data are newest. */

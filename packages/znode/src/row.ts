@@ -1,5 +1,5 @@
 import { QuorateError, type StateRow } from "@quorate/protocol";
-import type { StoredAcl } from "./acl-table.js";
+import type { AppliedAcl } from "./acl-table.js";
 import { ZNODE_DATA_BYTES_MAX } from "./limits.js";
 import { checkPath } from "./paths.js";
 import type { Pages } from "./pages.js";
@@ -49,7 +49,7 @@ export function readRow(
   value: Uint8Array | null,
   node: Znode,
   pages: Pages,
-  useAcl: (bytes: Uint8Array) => StoredAcl | null,
+  useAcl: (bytes: Uint8Array) => AppliedAcl | null,
 ): void {
   if (value === null) throw damaged("it has no value");
   if (value.length < HEADER_BYTES) throw damaged("its value is too short");

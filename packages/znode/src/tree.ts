@@ -1,5 +1,5 @@
 import { assert, type StateChanges, type StateRow, type Txnid } from "@quorate/protocol";
-import { AclTable, STORED_CONFIG_ACL, STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
+import { AclTable, STORED_CONFIG_ACL, STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
 import { ChangeTracker } from "./changes.js";
 import { NO_OWNER, ownerKind } from "./create-mode.js";
 import type { TreeDigest } from "./digest.js";
@@ -22,7 +22,7 @@ import {
   type CreateTransaction,
   type WriteTransaction,
 } from "./transactions.js";
-import { Znode } from "./znode.js";
+import { HEADER_BYTES, Znode } from "./znode.js";
 
 /** Nodes and bytes of data of a subtree, its top included. */
 export interface SubtreeSize {
@@ -95,19 +95,35 @@ export class Tree {
     node.created(txnid, timeMs, owner);
     node.write(data, this.#pages);
     if (acl !== STORED_OPEN_ACL) node.acl = acl;
-    this.#changes.beforeCreate(node);
-    this.#digest.touch(node, data.length);
-    this.#nodes.set(path, node);
-    parent.adopt(node);
+    this.#join(node, parent);
     parent.childChanged(txnid, transaction.counter);
-    this.#approximateBytes += path.length + node.dataLength;
-    if (owner !== NO_OWNER) this.#own(node, true);
-    if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
-    if (isStatsPath(path)) {
-      const { count, bytes } = this.sizeBelow(quotaOwner(path));
-      this.#replaceData(node, statsOf(count, bytes));
-    }
     this.#charge(path, 1, transaction.data.length);
+    return node;
+  }
+
+  /**
+   * A node as it was elsewhere; its parent's row says what is to be known of its children. Of the
+   * root, which every tree has: what is to be known of it.
+   * @throws InvariantError as {@link create}; ERR_STORE_* for a row that is none.
+   */
+  import(path: string, txnid: Txnid, row: Uint8Array): Znode {
+    const useAcl = (bytes: Uint8Array): AppliedAcl | null => this.#useAcl(path, bytes);
+    this.#digest.relieve();
+    if (path === ROOT) {
+      const root = this.#require(path, txnid);
+      const before = root.dataLength;
+      this.#touch(root);
+      this.#acls.release(root.acl);
+      readRow(row, root, this.#pages, useAcl);
+      this.#approximateBytes += root.dataLength - before;
+      return root;
+    }
+    assert(!this.#nodes.has(path), "a node is imported where none is", { path, txnid });
+    const parent = this.#require(parentPathOf(path), txnid);
+    const node = new Znode(path, parent, row.length - HEADER_BYTES, this.#pages);
+    readRow(row, node, this.#pages, useAcl);
+    this.#join(node, parent);
+    this.#charge(path, 1, node.dataLength);
     return node;
   }
 
@@ -138,8 +154,11 @@ export class Tree {
     return node;
   }
 
-  /** @throws InvariantError when the node is missing or has children. */
-  delete(path: string, txnid: Txnid): void {
+  /**
+   * The node as it was, of which only the path, the parent and the ACL may be read any more.
+   * @throws InvariantError when the node is missing or has children.
+   */
+  delete(path: string, txnid: Txnid): Znode {
     const node = this.#require(path, txnid);
     const parent = node.parent;
     assert(parent !== null && node.childCount === 0, "a leaf is deleted", { path, txnid });
@@ -157,6 +176,7 @@ export class Tree {
     if (isLimitsPath(path)) this.#quotas.delete(quotaOwner(path));
     this.#charge(path, -1, -node.dataLength);
     node.free(this.#pages);
+    return node;
   }
 
   /** Of an absent node: nothing. */
@@ -217,12 +237,27 @@ export class Tree {
     if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
   }
 
+  /** A new node, whole, joins the others; the quota that counts for it is charged by the caller. */
+  #join(node: Znode, parent: Znode): void {
+    const { path } = node;
+    this.#changes.beforeCreate(node);
+    this.#digest.touch(node, node.dataLength);
+    this.#nodes.set(path, node);
+    parent.adopt(node);
+    this.#approximateBytes += path.length + node.dataLength;
+    if (node.owner !== NO_OWNER) this.#own(node, true);
+    if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
+    if (!isStatsPath(path)) return;
+    const { count, bytes } = this.sizeBelow(quotaOwner(path));
+    this.#replaceData(node, statsOf(count, bytes));
+  }
+
   #touch(node: Znode): void {
     this.#changes.beforeChange(node);
     this.#digest.touch(node, node.dataLength);
   }
 
-  #useAcl(path: string, bytes: Uint8Array): StoredAcl | null {
+  #useAcl(path: string, bytes: Uint8Array): AppliedAcl | null {
     if (bytes.length > 0) return this.#acls.use(bytes);
     return path === CONFIG_PATH ? STORED_CONFIG_ACL : STORED_OPEN_ACL;
   }

@@ -1,5 +1,5 @@
 import type { Txnid } from "@quorate/protocol";
-import { STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
+import { STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
 import { NO_OWNER } from "./create-mode.js";
 import { isSamePiece, type Page, type Pages } from "./pages.js";
 import { getMs, setMs } from "./stat.js";
@@ -39,7 +39,7 @@ export class Znode {
   previousSibling: Znode | null = null;
   childCount = 0;
   dataLength = 0;
-  #acl: StoredAcl = STORED_OPEN_ACL;
+  #acl: AppliedAcl = STORED_OPEN_ACL;
   #page: Page;
   #at: number;
 
@@ -83,11 +83,11 @@ export class Znode {
     return this.#page.bytes.subarray(from, from + this.dataLength);
   }
 
-  get acl(): StoredAcl {
+  get acl(): AppliedAcl {
     return this.#acl;
   }
 
-  set acl(acl: StoredAcl) {
+  set acl(acl: AppliedAcl) {
     this.#acl = acl;
     this.#page.view.setUint32(this.#at + HASH_BYTES, FORMAT_WORD | acl.bytes.length);
   }

@@ -170,6 +170,85 @@ describe("a listener", () => {
   });
 });
 
+describe("who may hear of a change", () => {
+  const USER = { scheme: "digest", id: "user:hash" };
+  const EVERYBODY = { perms: 31, scheme: "world", id: "anyone" };
+  const hidden = [
+    { perms: 1, ...USER },
+    { perms: 30, scheme: "world", id: "anyone" },
+  ];
+
+  /** What is told of paths below /p, and which of nobody and the user may know it. */
+  function audiences(asking: Asking): string[] {
+    const lines: string[] = [];
+    asking.machine.attach({
+      onNodeChange: (kind, path, _txnid, mayRead) => {
+        const one = (...who: (typeof USER)[]): string => String(mayRead?.(who) ?? "all");
+        if (path !== "/") lines.push(`${kind} ${path} ${one()} ${one(USER)}`);
+      },
+      onSessionCreated: () => undefined,
+      onSessionClosed: () => undefined,
+    });
+    return lines;
+  }
+
+  test("is whoever may read the node, and of children their parent", () => {
+    const asking = new Asking();
+    asking.create("/p");
+    asking.create("/h", { acl: hidden });
+    const lines = audiences(asking);
+    asking.create("/p/h", { acl: hidden });
+    asking.set("/p/h");
+    asking.remove("/p/h");
+    asking.create("/h/o");
+    asking.remove("/h/o");
+    expect(lines).toEqual([
+      "created /p/h false true",
+      "childrenChanged /p all all",
+      "dataChanged /p/h false true",
+      "deleted /p/h false true",
+      "childrenChanged /p all all",
+      "created /h/o all all",
+      "childrenChanged /h false true",
+      "deleted /h/o all all",
+      "childrenChanged /h false true",
+    ]);
+  });
+
+  test("goes by the ACL as of the change, also within a multi and when a session ends", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    asking.as(ONE).create("/e", { ...ephemeral, acl: hidden });
+    asking.create("/p");
+    const lines = audiences(asking);
+    const set = { kind: "set", path: "/p", data: bytes("") } as const;
+    asking.setAcl("/p", hidden);
+    asking.multi(set, { kind: "set", path: "/e", data: bytes("") });
+    asking.setAcl("/p", [EVERYBODY]);
+    asking.multi(set, { kind: "delete", path: "/p" });
+    asking.close(ONE);
+    expect(lines).toEqual([
+      "dataChanged /p false true",
+      "dataChanged /e false true",
+      "dataChanged /p all all",
+      "deleted /p all all",
+      "deleted /e false true",
+    ]);
+  });
+
+  test("is everybody where everybody may read, however the ACL is written", () => {
+    const asking = new Asking();
+    const lines = audiences(asking);
+    asking.create("/r", {
+      acl: [
+        { perms: 31, ...USER },
+        { ...EVERYBODY, perms: 1 },
+      ],
+    });
+    expect(lines).toEqual(["created /r all all"]);
+  });
+});
+
 describe("reads of what there is", () => {
   test("getEphemerals: of the caller's session, below a prefix", () => {
     const asking = new Asking();

@@ -1,5 +1,4 @@
 import {
-  assertNever,
   ChurnMap,
   type AuthIdentity,
   type Clock,
@@ -10,15 +9,15 @@ import {
   type Service,
   type Txnid,
 } from "@quorate/protocol";
-import { WatchTable } from "@quorate/znode";
+import { WatcherNumbers, WatchTable } from "@quorate/znode";
 import type { ByteChannel } from "./byte-channel.js";
 import type { ConnectionHost } from "./connection/connection-host.js";
+import { Pace } from "./connection/pace.js";
 import { ZkConnection } from "./connection/zk-connection.js";
-import { ZkEventType } from "./jute/op-codes.js";
 import { JuteWriter } from "./jute/writer.js";
 import { REMOVED_WATCHES_PER_TURN } from "./limits.js";
 import { zkOptions, type ZkOptions } from "./options.js";
-import { writeEvent } from "./requests/events.js";
+import { eventTypeOf, writeEvent } from "./requests/events.js";
 import type { ServerFacts } from "./server-facts.js";
 import { ServerStats } from "./stats.js";
 import { monitorRows, type MonitorRow } from "./words/monitor.js";
@@ -48,15 +47,12 @@ export class ZkFrontEnd {
   readonly stats = new ServerStats();
   readonly #deps: ZkFrontEndDeps;
   readonly #host: ConnectionHost;
+  readonly #pace: Pace;
   readonly #watches = new WatchTable();
   readonly #connections = new Set<ZkConnection>();
   readonly #bySession = new ChurnMap<bigint, ZkConnection>();
   readonly #byAddress = new Map<string, number>();
-  /** By the number of its watches. */
-  readonly #watchers: (ZkConnection | null)[] = [];
-  readonly #freeWatchers: number[] = [];
-  /** Numbers whose connection is gone, with watches to be taken down. */
-  readonly #retired: number[] = [];
+  readonly #watchers = new WatcherNumbers<ZkConnection>(this.#watches);
   readonly #detach: () => void;
   #deferred: ZkConnection[] = [];
   #isTurnDue = false;
@@ -71,6 +67,7 @@ export class ZkFrontEnd {
     this.#isServing = deps.service.isServing;
     this.#newestTold = deps.service.lastApplied;
     this.#host = this.#hostOf(deps);
+    this.#pace = new Pace(deps.clock);
     this.#detach = deps.service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#nodeChanged(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
@@ -95,10 +92,11 @@ export class ZkFrontEnd {
     }
     this.#byAddress.set(channel.remoteAddress, ofAddress + 1);
     const { identities = [], isSecure = false, firstBytes } = given;
-    const connection = new ZkConnection(this.#host, channel, { identities, isSecure });
+    const paced = this.#pace.channel(channel);
+    const connection = new ZkConnection(this.#host, paced, { identities, isSecure });
     this.#connections.add(connection);
     this.#deps.meter.gauge("zk_connections", this.#connections.size);
-    if (firstBytes !== undefined) connection.receive(firstBytes);
+    if (firstBytes !== undefined) paced.arrived(firstBytes);
   }
 
   get connections(): ReadonlySet<ZkConnection> {
@@ -115,7 +113,7 @@ export class ZkFrontEnd {
 
   /** The connection under whose number watches are kept; undefined when it is gone. */
   connectionOfWatcher(watcher: number): ZkConnection | undefined {
-    return this.#watchers[watcher] ?? undefined;
+    return this.#watchers.watcherOf(watcher) ?? undefined;
   }
 
   get isServing(): boolean {
@@ -199,7 +197,7 @@ export class ZkFrontEnd {
     if (txnid > this.#newestTold) this.#newestTold = txnid;
     let frame: Uint8Array | null = null;
     this.#watches.trigger(kind, path, (watcher) => {
-      const connection = this.#watchers[watcher] ?? null;
+      const connection = this.#watchers.watcherOf(watcher);
       if (connection === null) return;
       if (mayRead !== undefined && !mayRead(connection.identities)) return;
       frame ??= eventFrame(txnid, kind, path);
@@ -232,13 +230,7 @@ export class ZkFrontEnd {
   }
 
   #takeDownWatches(): void {
-    const [watcher] = this.#retired;
-    if (watcher === undefined) return;
-    if (this.#watches.removeAll(watcher, REMOVED_WATCHES_PER_TURN)) {
-      this.#retired.shift();
-      this.#freeWatchers.push(watcher);
-    }
-    if (this.#retired.length > 0) this.#scheduleTurn();
+    if (this.#watchers.takeDown(REMOVED_WATCHES_PER_TURN)) this.#scheduleTurn();
   }
 
   #sessionOpened(session: bigint, connection: ZkConnection): void {
@@ -248,10 +240,7 @@ export class ZkFrontEnd {
   }
 
   #watcherOf(connection: ZkConnection): number {
-    if (connection.watcher === -1) {
-      connection.watcher = this.#freeWatchers.pop() ?? this.#watchers.length;
-      this.#watchers[connection.watcher] = connection;
-    }
+    if (connection.watcher === -1) connection.watcher = this.#watchers.draw(connection);
     return connection.watcher;
   }
 
@@ -267,9 +256,7 @@ export class ZkFrontEnd {
     }
     const { watcher } = connection;
     if (watcher === -1) return;
-    // Not from within a trigger, and not all at once: it may have very many.
-    this.#watchers[watcher] = null;
-    this.#retired.push(watcher);
+    this.#watchers.retire(watcher);
     this.#scheduleTurn();
   }
 
@@ -282,19 +269,4 @@ function eventFrame(txnid: Txnid, kind: NodeChangeKind, path: string): Uint8Arra
   const writer = new JuteWriter(64);
   writeEvent(writer, txnid, eventTypeOf(kind), path);
   return writer.bytes();
-}
-
-function eventTypeOf(kind: NodeChangeKind): number {
-  switch (kind) {
-    case "created":
-      return ZkEventType.created;
-    case "deleted":
-      return ZkEventType.deleted;
-    case "dataChanged":
-      return ZkEventType.dataChanged;
-    case "childrenChanged":
-      return ZkEventType.childrenChanged;
-    default:
-      return assertNever(kind, "kind of change");
-  }
 }

@@ -3,6 +3,13 @@
  * @packageDocumentation
  */
 export type { ByteChannel, ByteHandler } from "./byte-channel.js";
+export {
+  createSession,
+  negotiateTimeout,
+  resumeSession,
+  type Established,
+} from "./connection/handshake.js";
+export { Identities } from "./connection/identities.js";
 export { ZkConnection } from "./connection/zk-connection.js";
 export { ZkFrontEnd, type AcceptOptions, type ZkFrontEndDeps } from "./front-end.js";
 export { FrameDecoder } from "./jute/frame.js";

@@ -5,16 +5,19 @@ import type { ByteChannel, ByteHandler } from "./byte-channel.js";
 const END_MS_MAX = 5_000;
 
 /** A TCP or TLS socket as the channel of one client. Takes over its events and errors. */
-export function socketChannel(socket: Socket): ByteChannel {
-  return new SocketChannel(socket);
+export function socketChannel(socket: Socket, endMsMax = END_MS_MAX): ByteChannel {
+  return new SocketChannel(socket, endMsMax);
 }
 
 class SocketChannel implements ByteChannel {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly #socket: Socket;
+  readonly #endMsMax: number;
+  #isEnding = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, endMsMax: number) {
+    this.#endMsMax = endMsMax;
     this.#socket = socket;
     this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
     this.remotePort = socket.remotePort ?? 0;
@@ -51,11 +54,15 @@ class SocketChannel implements ByteChannel {
   }
 
   end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
     const socket = this.#socket;
     socket.end();
     // What the client still sends is read and dropped, so that its end is seen.
     socket.resume();
-    socket.setTimeout(END_MS_MAX, () => socket.destroy());
+    // Not the socket's own timeout, which a client that goes on sending puts off for ever.
+    const cut = setTimeout(() => socket.destroy(), this.#endMsMax);
+    socket.once("close", () => clearTimeout(cut));
   }
 
   destroy(): void {

@@ -1,3 +1,4 @@
+import { OpCode } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { ZkOp } from "../src/jute/op-codes.js";
 import { bytes, create, framed, Harness } from "./support/harness.js";
@@ -173,6 +174,20 @@ describe("while the node does not serve", () => {
       { xid: 1, err: 0 },
       { xid: 2, err: 0 },
     ]);
+    expect(harness.frontEnd.outstanding).toBe(0);
+  });
+
+  test("nothing more is begun once one of those that waited has closed the connection", () => {
+    const harness = new Harness();
+    const client = harness.client();
+    harness.service.serve(false);
+    for (const path of ["/a", "/b", "/c"]) client.post(ZkOp.create, create(path));
+    harness.service.refuseAtOnce("ERR_SERVER_CLOSED");
+    harness.service.serve(true);
+    expect(client.channel.isClosed).toBe(true);
+    harness.service.applyAll();
+    const asked = harness.service.submitted.filter(({ op }) => op === OpCode.add);
+    expect(asked.map(({ key }) => key)).toEqual(["/a"]);
     expect(harness.frontEnd.outstanding).toBe(0);
   });
 

@@ -1,3 +1,4 @@
+import { KEY_BYTES_MAX } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { ZkOp } from "../src/jute/op-codes.js";
 import { SET_WATCHES_PATHS_PER_TURN } from "../src/limits.js";
@@ -45,6 +46,17 @@ describe("watches", () => {
     expect(harness.frontEnd.watches.size).toBe(0);
     client.call(ZkOp.exists, watched("/none"));
     expect(harness.frontEnd.watches.size).toBe(1);
+  });
+
+  test("of paths that no node can have take no memory", () => {
+    const { harness, client } = two();
+    const path = "/a".repeat(KEY_BYTES_MAX);
+    expect(client.call(ZkOp.exists, watched(path)).err).toBe(-101);
+    expect(client.call(ZkOp.addWatch, { path, mode: 1 }).err).toBe(0);
+    const lists = { dataWatches: [], existWatches: [path], childWatches: [] };
+    client.post(ZkOp.setWatches, { relativeZxid: 0n, ...lists }, -8);
+    expect(client.settled()).toMatchObject([{ xid: -8, err: 0 }]);
+    expect(harness.frontEnd.watches.size).toBe(0);
   });
 
   test("a deletion reaches who watches data and children once, before the reply to a later read", () => {
@@ -118,6 +130,36 @@ describe("watches", () => {
     const told = [client, other].map((one) => events(one.settled()).length);
     expect(told.sort()).toEqual([0, 1]);
     expect(harness.frontEnd.watches.size).toBe(0);
+  });
+
+  test("an event of a node that was given an ACL reaches those who may read it", () => {
+    const harness = new Harness();
+    const [stranger, reader, owner] = [harness.client(), harness.client(), harness.client()];
+    for (const one of [reader, owner]) {
+      one.post(ZkOp.auth, { type: 0, scheme: "digest", auth: bytes("u:secret") }, -4);
+      one.settled();
+    }
+    for (const one of [stranger, reader]) {
+      one.call(ZkOp.addWatch, { path: "/", mode: 1 });
+      one.call(ZkOp.exists, watched("/h"));
+    }
+    const acl = [{ perms: 31, id: { scheme: "auth", id: "" } }];
+    owner.call(ZkOp.create, create("/h", { acl }));
+    owner.call(ZkOp.create, create("/h/open"));
+    owner.call(ZkOp.setData, set("/h"));
+    owner.call(ZkOp.delete, remove("/h/open"));
+    owner.call(ZkOp.delete, remove("/h"));
+    expect(events(stranger.settled())).toEqual([
+      [1, "/h/open"],
+      [2, "/h/open"],
+    ]);
+    expect(events(reader.settled())).toEqual([
+      [1, "/h"],
+      [1, "/h/open"],
+      [3, "/h"],
+      [2, "/h/open"],
+      [2, "/h"],
+    ]);
   });
 
   test("go with their connection, however many", () => {

@@ -2,24 +2,18 @@ import { createServer, ServerResponse, type IncomingMessage, type Server } from 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import {
-  ANYONE,
-  encodeCaller,
-  type AuthIdentity,
-  type Caller,
-  type Clock,
-  type Logger,
-  type Meter,
-} from "@quorate/protocol";
+import type { Clock, Logger, Meter } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
 import type { Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
 import type { VitalsDocument } from "../vitals.js";
-import { NativeConnection, type PortBudget } from "./connection.js";
+import { NativeConnection } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
+import type { PortBudget } from "./outbox.js";
+import type { ServiceDesk } from "./service-desk.js";
 import {
   CLOSE_MS,
   FRAME_FRAGMENTS_MAX,
@@ -29,6 +23,7 @@ import {
   SWEEP_MS,
 } from "./limits.js";
 import { listen } from "./listen.js";
+import { Operator } from "./operator.js";
 import { Reception } from "./reception.js";
 import { certifiedOf, openSecurePort, type SecurePort } from "../tls/secure-port.js";
 
@@ -49,6 +44,8 @@ export interface NativePortDeps {
   readonly zookeeper?: (socket: Socket, firstBytes: Uint8Array) => boolean;
   /** What ZooKeeper's AdminServer answers a command; null asks for the list of them. */
   readonly adminCommand?: (name: string | null) => { readonly type: string; readonly text: string };
+  /** Sessions and watches of its clients. */
+  readonly desk: ServiceDesk;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -58,7 +55,7 @@ export interface NativePortDeps {
 
 type PortConfig = Pick<
   NodeConfig,
-  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "tls"
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "secret" | "tls"
 >;
 
 export interface NativePort {
@@ -91,7 +88,7 @@ export async function openNativePort(
   });
   const answers = new HttpAnswers(config, deps);
   http.on("request", (request, response) => answers.answer(request, response));
-  const acceptor = createAcceptor(connections, config.tls, deps);
+  const acceptor = createAcceptor(connections, config, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
     else answerAnyway(answers, request, socket);
@@ -157,7 +154,7 @@ function receptionOf(http: Server, deps: NativePortDeps): Reception {
 
 function createAcceptor(
   connections: Set<NativeConnection>,
-  tls: NodeConfig["tls"],
+  { secret, tls }: Pick<NodeConfig, "secret" | "tls">,
   deps: NativePortDeps,
 ): WebSocketServer {
   const acceptor = new WebSocketServer({
@@ -174,9 +171,12 @@ function createAcceptor(
     const { remoteAddress, remotePort } = request.socket;
     const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
+    const address = plainAddress(remoteAddress);
     const proved = certifiedOf(request.socket, tls?.superUser ?? null);
-    const caller = encodeCaller(callerAt(remoteAddress, proved));
-    const connection = new NativeConnection(socket, { ...deps, logger, budget, caller });
+    const isSuper = proved.some(({ scheme }) => scheme === "super");
+    const operator = new Operator({ secret, isSuper }, address);
+    const client = { address, proved, operator };
+    const connection = new NativeConnection(socket, { ...deps, logger, budget, ...client });
     connections.add(connection);
     logger.debug("a client connected");
     socket.once("close", (code) => {
@@ -208,11 +208,9 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   answers.answer(request, response);
 }
 
-/** By address and certificate. An IPv4 address within one of IPv6 is told as what it is. */
-function callerAt(address: string | undefined, proved: readonly AuthIdentity[]): Caller {
-  if (address === undefined) return ANYONE;
-  const id = address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
-  return { session: null, identities: [{ scheme: "ip", id }, ...proved] };
+/** An IPv4 address within one of IPv6 is told as what it is. Empty when it is gone already. */
+function plainAddress(address = ""): string {
+  return address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
 }
 
 interface Upgrade {

@@ -46,7 +46,7 @@ const NOT_READY: ReadResult = {
  */
 export class NodeService implements Service {
   readonly nodeId: NodeId;
-  readonly touches = new TouchBuffer();
+  readonly touches: TouchBuffer;
   readonly #deps: NodeServiceDeps;
   readonly #events: StateEvents<ServiceListener>;
   readonly #catchUps: CatchUps;
@@ -59,6 +59,7 @@ export class NodeService implements Service {
   constructor(deps: NodeServiceDeps) {
     this.nodeId = deps.nodeId;
     this.#deps = deps;
+    this.touches = new TouchBuffer(deps.clock);
     this.#events = new StateEvents(() => !this.#isLoading && this.#isWhole());
     this.#catchUps = new CatchUps(deps);
   }

@@ -1,4 +1,4 @@
-import type { NodeChangeKind, SessionInfo, StateListener, Txnid } from "@quorate/protocol";
+import type { SessionInfo, StateListener } from "@quorate/protocol";
 
 /**
  * What the state machines of one node tell, over each opening of the store. Those within the node
@@ -33,10 +33,10 @@ export class StateEvents<Outer extends StateListener> implements StateListener {
     };
   }
 
-  onNodeChange(kind: NodeChangeKind, path: string, txnid: Txnid): void {
-    for (const listener of this.#inner) listener.onNodeChange(kind, path, txnid);
+  onNodeChange(...change: Parameters<StateListener["onNodeChange"]>): void {
+    for (const listener of this.#inner) listener.onNodeChange(...change);
     if (this.#outer.length === 0 || !this.#isNew()) return;
-    for (const listener of this.#outer) listener.onNodeChange(kind, path, txnid);
+    for (const listener of this.#outer) listener.onNodeChange(...change);
   }
 
   onSessionCreated(session: SessionInfo): void {

@@ -1,20 +1,28 @@
 import {
   TOUCHES_HELD_MAX,
   TOUCHES_PER_HEARTBEAT_MAX,
+  type Clock,
   type MsgFactory,
   type PeerPipe,
 } from "@quorate/protocol";
+import { TOUCH_DOUBT_MS } from "./limits.js";
 
 /**
  * Sessions that were heard of at a node since it last told the leader. Each once; kept while there
- * is no leader. What was taken and got lost with a connection is not told again: a client gives
- * several signs of life within its timeout.
+ * is no leader. Nobody acknowledges them: what was told shortly before a connection was lost is
+ * told again on the next one. Then a session ends late at most, and never early.
  */
 export class TouchBuffer {
+  readonly #clock: Pick<Clock, "now">;
   readonly #heldMax: number;
   #touched = new Set<bigint>();
+  /** Told since `#toldSince`, and in the TOUCH_DOUBT_MS before that. */
+  #told = new Set<bigint>();
+  #toldBefore = new Set<bigint>();
+  #toldSince = 0;
 
-  constructor(heldMax = TOUCHES_HELD_MAX) {
+  constructor(clock: Pick<Clock, "now">, heldMax = TOUCHES_HELD_MAX) {
+    this.#clock = clock;
     this.#heldMax = heldMax;
   }
 
@@ -43,6 +51,30 @@ export class TouchBuffer {
     }
     return lists;
   }
+
+  /** Taken, and sent to somebody who may not get it. */
+  sent(sessions: readonly bigint[]): void {
+    this.#forgetOld();
+    for (const session of sessions) this.#told.add(session);
+  }
+
+  /** The connection is lost. */
+  connectionLost(): void {
+    this.#forgetOld();
+    for (const session of this.#toldBefore) this.add(session);
+    for (const session of this.#told) this.add(session);
+    this.#toldBefore = new Set();
+    this.#told = new Set();
+  }
+
+  #forgetOld(): void {
+    const now = this.#clock.now();
+    const age = now - this.#toldSince;
+    if (age < TOUCH_DOUBT_MS) return;
+    this.#toldBefore = age < 2 * TOUCH_DOUBT_MS ? this.#told : new Set();
+    this.#told = new Set();
+    this.#toldSince = now;
+  }
 }
 
 /**
@@ -59,5 +91,6 @@ export function answerHeartbeat(
   for (const [index, list] of lists.entries()) {
     const isLast = index === lists.length - 1;
     pipe.send(factory.createHeartbeat(isLast ? round : 0, true, list));
+    if (list.length > 0) touches?.sent(list);
   }
 }

@@ -1,4 +1,4 @@
-import type { NodeChangeKind } from "@quorate/protocol";
+import { isKeyTooLong, type NodeChangeKind } from "@quorate/protocol";
 import { parentPathOf, ROOT } from "../paths.js";
 import { PathIndex } from "./path-index.js";
 import { DataCounts } from "./data-counts.js";
@@ -37,7 +37,14 @@ export class WatchTable {
     return this.#store.size;
   }
 
+  /** Characters of all watched paths. */
+  get pathChars(): number {
+    return this.#paths.chars;
+  }
+
+  /** Of a path that no node can have, none is kept: nothing would fire it. */
   add(path: string, watcher: number, request: WatchRequest): void {
+    if (isKeyTooLong(path)) return;
     const id = this.#paths.intern(path);
     const store = this.#store;
     if (request !== "child") this.#countAdded(id, watcher);

@@ -147,6 +147,8 @@ export class Pipeline {
     this.#heldCount = 0;
     this.#heldSince = null;
     for (const pending of [...this.#queue]) {
+      // One was refused at once, for what nobody can be told: none behind it may take effect.
+      if (!this.#link.isOpen) return;
       if (!pending.isHeld || pending.packet === null) continue;
       const { packet } = pending;
       pending.isHeld = false;

@@ -42,6 +42,7 @@ export class FakeService implements Service {
   readonly #listeners = new Set<ServiceListener>();
   #counter = 0;
   #queue: (() => void)[] = [];
+  readonly #refusals: QuorateError[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -78,6 +79,11 @@ export class FakeService implements Service {
     complete: (outcome: RequestOutcome) => void,
   ): void {
     this.submitted.push({ op, key, content, complete });
+    const refusal = this.#refusals.shift();
+    if (refusal !== undefined) {
+      complete({ ok: false, error: refusal });
+      return;
+    }
     this.#queue.push(this.#effectOf(op, key, content, complete));
     if (this.isAutomatic) this.#clock.defer(() => this.applyNext());
   }
@@ -133,6 +139,11 @@ export class FakeService implements Service {
 
   failNext(code: ErrorCode): void {
     this.failures.push(new QuorateError(code, "as the test wants"));
+  }
+
+  /** The next write is refused within its submit. */
+  refuseAtOnce(code: ErrorCode): void {
+    this.#refusals.push(new QuorateError(code, "as the test wants"));
   }
 
   #effectOf(
