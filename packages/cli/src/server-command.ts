@@ -9,7 +9,8 @@ quorate server --zoo-cfg FILE
 
 Runs one node in the foreground. Settings: flag over QUORATE_* environment variable over file over
 default; \`quorate config explain\` shows each and where it comes from. Ends on SIGTERM or SIGINT
-within two seconds with code 0: it drains and hands over first.
+within two seconds with code 0: it drains and hands over first. On requestAddr it serves HTTP,
+native clients and ZooKeeper's own, unchanged: see docs/zookeeper.md.
 
 Options:
 ${serverOptionsHelp()}

@@ -431,7 +431,7 @@ describe("config", () => {
   const one = "server.1=127.0.0.1:2888:3888;127.0.0.1:2181";
 
   it("explain prints each value and its origin, and warnings beside it", async () => {
-    const file = zooCfg(one, "maxClientCnxns=60");
+    const file = zooCfg(one, "autopurge.purgeInterval=24");
     const io = new TestIo({ QUORATE_CLUSTER: "blue", QUORATE_SECRET: "hunter2-hunter2-hunter2" });
     const args = ["config", "explain", "--zoo-cfg", file, "--log-level", "debug"];
     const result = await quorate(args, io);
@@ -444,7 +444,7 @@ describe("config", () => {
     expect(rows).toContainEqual(["secret", "[redacted]", "QUORATE_SECRET"]);
     expect(rows).toContainEqual(["timings.leaseMs", "1000", "default"]);
     expect(result.out).not.toContain("hunter2");
-    expect(result.err).toContain("warning: maxClientCnxns has no effect here");
+    expect(result.err).toContain("warning: autopurge.purgeInterval has no effect here");
   });
 
   it("explain and check print JSON when asked", async () => {

@@ -5,6 +5,7 @@ import {
   toEpoch,
   toNodeId,
   type NodeId,
+  type Service,
   toTxnid,
   type Txnid,
 } from "@quorate/protocol";
@@ -17,13 +18,13 @@ import {
   type RunningNode,
   type ServerHandle,
 } from "@quorate/node";
-import { idleService, MemoryCommittedLog } from "@quorate/testkit";
+import { MemoryCommittedLog } from "@quorate/testkit";
 import { ZnodeMachine } from "@quorate/znode";
 import type { Io } from "../src/io.js";
 
 /** A server of one, in memory: the shipped tree without an ensemble below it. */
 export class MemoryServer implements ServerHandle {
-  readonly service = idleService;
+  readonly service = memoryService(this, () => this.#tree);
   readonly committed = new MemoryCommittedLog(3);
   waitingFor: readonly NodeId[] = [];
   readonly #tree = new ZnodeMachine();
@@ -88,6 +89,37 @@ export class MemoryServer implements ServerHandle {
     if (!this.isStuckInStop) this.#finish({ kind: "stopped" });
     return Promise.resolve();
   }
+}
+
+/** The service of a node that always leads alone. */
+function memoryService(server: MemoryServer, tree: () => ZnodeMachine): Service {
+  return {
+    nodeId: toNodeId(1),
+    isServing: true,
+    get lastApplied() {
+      return server.status().lastApplied;
+    },
+    get sessionCount() {
+      return tree().sessions.count;
+    },
+    attach(listener) {
+      tree().attach(listener);
+      return () => tree().attach(null);
+    },
+    readNow: (op, key, content) => tree().read(op, key, content),
+    submit(op, key, content, complete) {
+      server.submit(op, key, content).then(
+        (outcome) => complete({ ok: true, ...outcome }),
+        (error: unknown) => {
+          if (error instanceof QuorateError) complete({ ok: false, error });
+          else throw error;
+        },
+      );
+    },
+    catchUp: (done) => void setImmediate(done, null),
+    session: (id) => tree().sessions.get(id),
+    touch: () => undefined,
+  };
 }
 
 export function memoryParts(server: MemoryServer): NodeParts {

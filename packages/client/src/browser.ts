@@ -4,8 +4,34 @@
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
-export type { ClientDeps, ClientOptions, QuorateClient, SubscribeSettings } from "./client.js";
-export type { CallSettings, ReadSettings, WriteSettings } from "@quorate/znode";
+export type {
+  ClientDeps,
+  ClientOptions,
+  ClientSession,
+  ConnectedClient,
+  QuorateClient,
+  SessionSettings,
+  SubscribeSettings,
+} from "./client.js";
+export type { WatchSettings } from "./watches.js";
+export {
+  op,
+  OPEN_ACL,
+  Perms,
+  READ_ACL,
+  type AclEntry,
+  type CallSettings,
+  type ClientState,
+  type CreateSettings,
+  type MultiOp,
+  type NodeEvent,
+  type ReadSettings,
+  type ResultsOf,
+  type Stat,
+  type TreeClient,
+  type WatchKind,
+  type WriteSettings,
+} from "@quorate/znode";
 export { createClient } from "./browser-client.js";
 export {
   errorCodeOf,

@@ -12,6 +12,11 @@ export interface Call {
   readonly deadline: number;
   resolve(answer: Answer): void;
   reject(error: QuorateError): void;
+  /**
+   * `program`: its answer proves that the server has seen all that this client has. `standing`:
+   * about watches and identities, which proves nothing. `greeting`: the same, of the connection.
+   */
+  readonly kind: "program" | "standing" | "greeting";
   /** Answered, refused or given up; whatever comes later is ignored. */
   settled: boolean;
   /** It has left on a connection that may still answer. */

@@ -10,7 +10,16 @@
  * @packageDocumentation
  */
 export type { Ambient } from "./ambient.js";
-export type { ClientDeps, ClientOptions, QuorateClient, SubscribeSettings } from "./client.js";
+export type {
+  ClientDeps,
+  ClientOptions,
+  ClientSession,
+  ConnectedClient,
+  QuorateClient,
+  SessionSettings,
+  SubscribeSettings,
+} from "./client.js";
+export type { WatchSettings } from "./watches.js";
 export { createClient } from "./node-client.js";
 export {
   errorCodeOf,
@@ -28,6 +37,23 @@ export {
   type EventDocument,
   type OperationDocument,
 } from "@quorate/codec";
-export type { CallSettings, ReadSettings, WriteSettings } from "@quorate/znode";
+export {
+  op,
+  OPEN_ACL,
+  Perms,
+  READ_ACL,
+  type AclEntry,
+  type CallSettings,
+  type ClientState,
+  type CreateSettings,
+  type MultiOp,
+  type NodeEvent,
+  type ReadSettings,
+  type ResultsOf,
+  type Stat,
+  type TreeClient,
+  type WatchKind,
+  type WriteSettings,
+} from "@quorate/znode";
 export type { ClientSocket, OpenSocket } from "./socket.js";
 export * from "./status.js";

@@ -32,3 +32,13 @@ export const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 export const SERVERS_MAX = 100;
 /** Subscriptions of one client, as many as a server takes of one connection. ERR_CLIENT_BUSY. */
 export const SUBSCRIPTIONS_MAX = 32;
+/** For a server to take up a client that comes to it: its identities, its session, its watches. */
+export const GREETING_MS_MAX = 5000;
+/** Identities that one client proves. One more is refused: ERR_CLIENT_BUSY. */
+export const PROOFS_MAX = 60;
+/** A client without a session that watches something asks its server for a sign of life. */
+export const WATCH_LIFE_MS = 3000;
+/** Of a session, when nothing is said of it; the server has bounds of its own. */
+export const SESSION_MS = 10_000;
+/** For what is told a server in passing, without anybody waiting for it. */
+export const MENTION_MS = 5000;

@@ -11,6 +11,7 @@ import {
   NATIVE_OP_TAKEN,
   NATIVE_OP_UNSUBSCRIBE,
   NATIVE_REQUEST_ID_MAX,
+  type NativeChange,
   type NativeMessage,
   type NativeReply,
   type NativeRequest,
@@ -27,6 +28,9 @@ export interface LinkEvents {
   /** What a subscription received was handed to it. */
   onReceived(): void;
   onEnded(subscription: Subscription, error: QuorateError): void;
+  onChange(change: NativeChange): void;
+  /** The session of this connection is over. */
+  onSessionGone(error: QuorateError): void;
   /** Once. `inFlight` were sent and not answered. */
   onDown(inFlight: readonly Call[], reason: QuorateError): void;
 }
@@ -50,6 +54,8 @@ export class Link {
   #isDown = false;
   #heardAt: number;
   #pingedAt: number | null = null;
+  /** Asked for a sign of life, and nothing heard since. */
+  #isLifeOwed = false;
   /** Something was given up since this server was last heard: it may be silent. */
   #isOwed = false;
   /**
@@ -136,6 +142,16 @@ export class Link {
     }
   }
 
+  /** A sign of life, and a question for one. Whoever did not answer the last is left. */
+  tellLife(): void {
+    if (this.#isLifeOwed) {
+      this.close(`${this.server} fell silent`);
+      return;
+    }
+    this.#isLifeOwed = true;
+    this.#queue(noRequest(0, NATIVE_OP_PING));
+  }
+
   close(why: string): void {
     this.#flush();
     this.#down(why);
@@ -182,6 +198,7 @@ export class Link {
     this.#heardAt = this.#ambient.clock.now();
     this.#pingedAt = null;
     this.#isOwed = false;
+    this.#isLifeOwed = false;
     let messages: NativeMessage[];
     try {
       if (!(data instanceof ArrayBuffer)) throw new TypeError("a text frame");
@@ -192,30 +209,39 @@ export class Link {
       return;
     }
     for (const message of messages) {
-      const subscription = this.#subscriptions.get(message.id);
-      if (subscription === undefined) {
-        if (!("events" in message)) this.#onReply(message);
-      } else if ("events" in message) {
-        subscription.receive(message.upTo, message.events);
-        if (message.events.length === 0) this.tellTaken(subscription);
-        this.#events.onReceived();
-      } else {
-        this.#forget(subscription);
-        this.#events.onEnded(subscription, endOf(message));
-      }
+      if (this.#isDown) return;
+      if ("change" in message) this.#events.onChange(message);
+      else this.#onOthers(message);
+    }
+  }
+
+  #onOthers(message: Exclude<NativeMessage, NativeChange>): void {
+    const subscription = this.#subscriptions.get(message.id);
+    if (subscription === undefined) {
+      if (!("events" in message)) this.#onReply(message);
+    } else if ("events" in message) {
+      subscription.receive(message.upTo, message.events);
+      if (message.events.length === 0) this.tellTaken(subscription);
+      this.#events.onReceived();
+    } else {
+      this.#forget(subscription);
+      this.#events.onEnded(subscription, endOf(message));
     }
   }
 
   #onReply(reply: NativeReply): void {
     const call = this.#inFlight.get(reply.id);
-    // The answer to a ping, or to a call that was given up.
-    if (call === undefined) return;
+    if (call === undefined) {
+      // The answer to a ping, or to a call that was given up; or what was not asked for.
+      if (reply.id === 0 && !reply.ok) this.#events.onSessionGone(reply.error);
+      return;
+    }
     this.#inFlight.delete(reply.id);
     call.sent = false;
     if (reply.ok) {
       // A write was applied there behind everything before it; so was a read of this connection
       // that had to be linearizable.
-      this.isCaughtUp = true;
+      if (call.kind === "program") this.isCaughtUp = true;
       this.#events.onAnswer(call, reply.txnid, reply.content);
     } else {
       this.#events.onRefused(call, reply.error);

@@ -45,7 +45,7 @@ export function openClient(
 ): QuorateClient & Disposable & { clock: TestClock } {
   const clock = new TestClock();
   const client = createClient(options, { ...deps, ambient: { clock, random: () => 0 } });
-  return { ...client, clock, [Symbol.dispose]: () => client.close() };
+  return Object.assign(client, { clock, [Symbol.dispose]: () => client.close() });
 }
 
 /** Lets the client's time pass in steps, a turn or more each, until `condition` holds. */

@@ -23,4 +23,32 @@ export {
   type NativeEvents,
 } from "./native/native-feed.js";
 export * from "./native/native-frame.js";
+export {
+  decodeOpenedSession,
+  decodeRewatch,
+  decodeSessionOpening,
+  decodeUnwatch,
+  decodeWatch,
+  decodeWatched,
+  encodeOpenedSession,
+  encodeRewatch,
+  encodeSessionOpening,
+  encodeUnwatch,
+  encodeWatch,
+  encodeWatched,
+  NATIVE_OP_AUTH,
+  NATIVE_OP_REWATCH,
+  NATIVE_OP_SESSION,
+  NATIVE_OP_SESSION_END,
+  NATIVE_OP_UNWATCH,
+  NATIVE_OP_WATCH,
+  NATIVE_WATCH_KINDS,
+  NATIVE_WATCH_TYPES,
+  type ArmedWatch,
+  type NativeChange,
+  type NativeWatchKind,
+  type NativeWatchType,
+  type OpenedSession,
+  type SessionOpening,
+} from "./native/native-session.js";
 export * from "./wire-limits.js";

@@ -64,7 +64,7 @@ const replies = fc.array(
 );
 
 function plain(reply: NativeMessage): unknown {
-  if ("events" in reply) return reply;
+  if ("events" in reply || "change" in reply) return reply;
   return reply.ok
     ? { ...reply, content: [...reply.content] }
     : [reply.id, reply.error.code, reply.error.message, reply.error.retryable];

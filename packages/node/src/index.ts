@@ -25,6 +25,7 @@ export type { Member, MemberRole } from "./config/members.js";
 export { nearestOf } from "./config/nearest.js";
 export type { CustomState, LogEntryMsg } from "@quorate/protocol";
 export { embed, type EmbeddedNode, type EmbedParts } from "./embed/embed.js";
+export type { LocalClient, LocalSession } from "./embed/local-client.js";
 export { embedEnsemble } from "./embed/embed-ensemble.js";
 export {
   customRequestHandler,

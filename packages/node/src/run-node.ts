@@ -21,26 +21,26 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
-import {
-  isZnodeRead,
-  operationsOf,
-  ZnodeMachine,
-  type QuotaExcess,
-  type TreeCall,
-} from "@quorate/znode";
+import { isZnodeRead, operationsOf, ZnodeMachine, type QuotaExcess } from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
-import { localCall } from "./embed/local-call.js";
+import {
+  localClient,
+  localSession,
+  type LocalClient,
+  type LocalParts,
+  type LocalSession,
+} from "./embed/local-client.js";
 import { Feed, type SubscriptionHandle } from "./feed/feed.js";
 import { subscribe, type SubscribeOptions } from "./feed/subscribe.js";
 import { createWinstonLogger, type ClosableLogger } from "./log/winston-logger.js";
 import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
+import { ServiceDesk } from "./native/service-desk.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
 import { ZookeeperHost } from "./zookeeper/front-end.js";
-import { NodeFacts } from "./zookeeper/node-facts.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -67,6 +67,8 @@ export interface NodeParts {
 export interface RunningNode {
   /** Where clients reach it; with the real port where 0 was configured. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything of the node is closed. */
   readonly done: Promise<ExitReason>;
   /** Null while the server is not there yet. */
@@ -77,8 +79,10 @@ export interface RunningNode {
   ping(): Promise<void>;
   /** Closes all peer connections, which are made anew; ends no term. */
   resetConnections(): void;
-  /** Carries out one request of a client in this process, as the request port would. */
-  readonly call: TreeCall;
+  /** The tree, with watches, for this process. */
+  readonly client: LocalClient;
+  /** A session of this process. */
+  session(settings?: { readonly timeoutMs?: number }): Promise<LocalSession>;
   /** Drains, hands over, closes. Resolves with `done`. Idempotent. */
   stop(): Promise<void>;
 }
@@ -104,20 +108,20 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
   const opened: Closable[] = [metrics, vitals];
   const late = new LateServer();
   const zookeeper = new ZookeeperHost();
-  const newMachine = (): ZnodeMachine =>
-    new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) });
-  // Made anew with each opening of the store.
-  let machine = newMachine();
   try {
     // A state that is made only to be asked for its codes.
     const customReads = new Set(parts.createCustomState?.().reads ?? []);
     const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
+    const random = createRandom();
+    const desk = new ServiceDesk({ clock, random, options: config.zookeeper });
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),
-      metrics: () => metrics.scrape(late.levels(port.connectionCount)),
+      metrics: () => metrics.scrape(late.levels(port.connectionCount, zookeeper.monitor())),
+      adminCommand: (name) => zookeeper.command(name),
       zookeeper: (socket, firstBytes) => zookeeper.accept(socket, firstBytes),
       isRead,
+      desk,
       clock,
       logger: scope.child({ component: "native" }),
       meter,
@@ -126,7 +130,6 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const isElecting = (): boolean => late.status()?.role === "electing";
     const peerDeps = { clock, logger: scope, meter, isElecting };
     const peers = await openPeerPorts(config, peerDeps, opened);
-    const random = createRandom();
     const server = await parts.startServer(serverOptions(config), {
       ...peers,
       clock,
@@ -134,21 +137,23 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
-      createStateMachine: () => (machine = newMachine()),
+      createStateMachine: () =>
+        zookeeper.watch(
+          new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
+        ),
       chainHash,
       ...hostParts(parts),
     });
     const feed = feedOf(server, { clock, logger: scope, meter });
     late.attach(server, feed);
+    // A host of its own has no tree to serve.
     if (parts.openHost === undefined) {
-      const facts = new NodeFacts(config, server, () => machine, startedAtWallTime);
-      const { service } = server;
-      const own = scope.child({ component: "zookeeper" });
-      zookeeper.open({ service, clock, random, logger: own, meter, facts }, config.zookeeper);
+      zookeeper.open(config, server, { clock, random, logger: scope, meter, startedAtWallTime });
     }
+    desk.open(server.service);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
-    const call = localCall(server, isRead, clock);
-    const rest = { scope, logger, clock, opened, feed, zookeeper, call };
+    const local: LocalParts = { server, desk, isRead, clock };
+    const rest = { scope, logger, clock, opened, feed, zookeeper, desk, local };
     return handleOf(port, server, late, rest);
   } catch (error) {
     scope.error("could not start", {}, error);
@@ -165,15 +170,14 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
 
 function feedOf(
   server: ServerHandle,
-  { clock, logger, meter }: Pick<ServerDeps, "clock" | "logger"> & { readonly meter: Meter },
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly meter: Meter },
 ): Feed {
   return new Feed({
     log: server.committed,
     operationsOf,
     isServing: () => server.status().ready,
-    clock,
-    logger: logger.child({ component: "feed" }),
-    meter,
+    ...deps,
+    logger: deps.logger.child({ component: "feed" }),
   });
 }
 
@@ -212,20 +216,22 @@ interface Rest {
   readonly opened: readonly Closable[];
   readonly feed: Feed;
   readonly zookeeper: ZookeeperHost;
-  readonly call: TreeCall;
+  readonly desk: ServiceDesk;
+  readonly local: LocalParts;
 }
 
 function handleOf(
   port: NativePort,
   server: ServerHandle,
   late: LateServer,
-  { scope, logger, clock, opened, feed, zookeeper, call }: Rest,
+  { scope, logger, clock, opened, feed, zookeeper, desk, local }: Rest,
 ): RunningNode {
   const done = server.done.then(async (reason) => {
     if (reason.kind === "failed") scope.error("the server ended", {}, reason.error);
     // Subscribers hear of it before their connections close.
     feed.close();
     zookeeper.close();
+    desk.close();
     try {
       await closeInOrder(opened, clock);
       scope.info("stopped");
@@ -235,15 +241,19 @@ function handleOf(
     await closeLogger(logger, clock);
     return reason;
   });
+  const own = localClient(local);
   return {
     requestAddress: port.address,
+    secureAddress: port.secureAddress,
     done,
     status: () => late.status(),
     subscribe: (options = {}) => subscribe(feed, options),
-    call,
+    client: own.client,
+    session: (settings) => localSession(local, settings),
     ping: () => server.ping(),
     resetConnections: () => server.resetConnections(),
     async stop() {
+      own.end();
       // What is answered while it drains still reaches its clients: the port closes after it.
       await server.stop();
       await done;
@@ -329,9 +339,9 @@ class LateServer {
     this.#feed = feed;
   }
 
-  levels(connections: number): LevelSources {
+  levels(connections: number, zookeeper: LevelSources["zookeeper"]): LevelSources {
     const pressure = this.#server?.pressure() ?? null;
-    return { status: this.status(), pressure, connections, feed: this.#feed };
+    return { status: this.status(), pressure, connections, feed: this.#feed, zookeeper };
   }
 
   subscribe(...args: Parameters<Feed["subscribe"]>): SubscriptionHandle {

@@ -3,13 +3,19 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { makeTxnid, silentLogger, toEpoch, toNodeId } from "@quorate/protocol";
-import { HELP, seriesOf } from "../src/metrics/families.js";
+import { HELP, seriesOf, ZOOKEEPER_HELP } from "../src/metrics/families.js";
 import type { LevelSources } from "../src/metrics/levels.js";
 import { NodeMetrics } from "../src/metrics/node-metrics.js";
 import { runNode } from "../src/run-node.js";
 import { FakeServer, testConfig } from "./support.js";
 
-const nothing: LevelSources = { status: null, pressure: null, connections: 0, feed: null };
+const nothing: LevelSources = {
+  status: null,
+  pressure: null,
+  connections: 0,
+  feed: null,
+  zookeeper: null,
+};
 
 /** Names with labels, and values, of an exposition. */
 async function scrape(metrics: NodeMetrics, sources = nothing): Promise<Map<string, number>> {
@@ -85,6 +91,11 @@ describe("a node's metrics", () => {
         ],
       },
       connections: 9,
+      zookeeper: [
+        ["version", "3.9.5-quorate"],
+        ["znode_count", 12],
+        ["avg_latency", 0.25],
+      ],
       feed: { subscriptionCount: 3, inFlightBytes: 2048 },
     });
     expect(Object.fromEntries(got)).toMatchObject({
@@ -103,7 +114,10 @@ describe("a node's metrics", () => {
       quorate_native_connections: 9,
       quorate_subscribers: 3,
       quorate_feed_in_flight_bytes: 2048,
+      znode_count: 12,
+      avg_latency: 0.25,
     });
+    expect(got.has("version")).toBe(false);
     expect(got.has('quorate_follower_lag_entries{peer="3"}')).toBe(false);
     expect(got.get('quorate_event_loop_delay_seconds{quantile="0.99"}')).toBeGreaterThanOrEqual(0);
     expect(got.get("quorate_process_resident_memory_bytes")).toBeGreaterThan(1e6);
@@ -129,6 +143,8 @@ describe("a node's metrics", () => {
     const page = fileURLToPath(new URL("../../../docs/metrics.md", import.meta.url));
     const listed = [...readFileSync(page, "utf8").matchAll(/^\| `quorate_(\w+?)(?:_total)?`/gm)];
     expect(listed.map(([, name]) => name)).toEqual(Object.keys(HELP));
+    const theirs = [...readFileSync(page, "utf8").matchAll(/^\| `(?!quorate_)(\w+)`/gm)];
+    expect(theirs.map(([, name]) => name)).toEqual(Object.keys(ZOOKEEPER_HELP));
   });
 
   it("are served by the node, beside what its host is told", async () => {

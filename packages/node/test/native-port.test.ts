@@ -139,6 +139,7 @@ describe("the native port", () => {
       server: serverOf(setup.server, setup.feed),
       vitals: noVitals,
       metrics: () => Promise.reject(new Error("nobody asks")),
+      desk: setup.desk,
       isRead: () => false,
       clock: setup.clock,
       logger: setup.logger,

@@ -16,15 +16,18 @@ import {
   decodeNativeReplies,
   encodeNativeRequests,
   NATIVE_SUBPROTOCOL,
+  type NativeChange,
   type NativeEvents,
   type NativeReply,
   type NativeRequest,
 } from "@quorate/codec";
 import { idleService, MemoryCommittedLog } from "@quorate/testkit";
+import { createRandom } from "@quorate/transport";
 import { operationsOf } from "@quorate/znode";
 import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
 import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
+import { ServiceDesk } from "../src/native/service-desk.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "../src/server-handle.js";
 import type { VitalsDocument } from "../src/vitals.js";
 
@@ -182,6 +185,7 @@ export interface PortSetup extends AsyncDisposable {
   readonly feed: Feed;
   readonly logger: RecordingLogger;
   readonly clock: SteppedClock;
+  readonly desk: ServiceDesk;
   readonly url: string;
 }
 
@@ -197,10 +201,12 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
     logger,
     meter: silentMeter,
   });
+  const desk = new ServiceDesk({ clock, random: createRandom() });
   const port = await openNativePort(testConfig(extra), {
     server: serverOf(server, feed),
     vitals: noVitals,
     metrics: () => Promise.resolve({ type: "text/plain", text: "quorate_up 1\n" }),
+    desk,
     isRead: (op) => op === FakeOp.read || op === FakeOp.big,
     clock,
     logger,
@@ -212,6 +218,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
     feed,
     logger,
     clock,
+    desk,
     url: `127.0.0.1:${port.address.port}`,
     async [Symbol.asyncDispose]() {
       const closed = port.close();
@@ -230,6 +237,9 @@ export async function until(condition: () => boolean): Promise<void> {
 export class RawClient implements Disposable {
   readonly replies: NativeReply[] = [];
   readonly events: NativeEvents[] = [];
+  readonly changes: NativeChange[] = [];
+  /** Replies and changes as they came. */
+  readonly heard: (NativeReply | NativeChange)[] = [];
   frames = 0;
   closeCode: number | null = null;
   pings = 0;
@@ -241,6 +251,9 @@ export class RawClient implements Disposable {
       this.frames += 1;
       for (const message of decodeNativeReplies(data)) {
         if ("events" in message) this.events.push(message);
+        else this.heard.push(message);
+        if ("events" in message) continue;
+        if ("change" in message) this.changes.push(message);
         else this.replies.push(message);
       }
     });

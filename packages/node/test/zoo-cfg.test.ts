@@ -202,21 +202,20 @@ describe("a key of a zoo.cfg", () => {
     ["sslQuorum=true", "between nodes cannot be encrypted"],
     ["sslquorum=TRUE", "between nodes cannot be encrypted"],
     ["portUnification=true", "between nodes cannot be encrypted"],
-    ["ssl.quorum.keyStore.location=/x", "TLS"],
-    ["ssl.keyStore.password=hunter2", "TLS"],
-    ["secureClientPort=2281", "TLS for clients"],
-    ["secureClientPortAddress=10.0.0.1", "TLS for clients"],
-    ["client.portUnification=true", "TLS for clients"],
+    ["ssl.quorum.keyStore.password=hunter2", "between nodes cannot be encrypted"],
+    ["ssl.crl=true", "revoked certificates"],
+    ["ssl.ciphersuites=TLS_X", "write tls.ciphers"],
+    ["ssl.authProvider=own", "judged in one way"],
+    ["client.portUnification=true", "TLS has a port of its own"],
     ["quorum.auth.enableSasl=true", "shared secret"],
     ["quorum.auth.learnerRequireSasl=true", "shared secret"],
-    ["authProvider.1=org.x.SASLAuthenticationProvider", "clients cannot be authenticated"],
-    ["authProvider.sasl=org.x.SASLAuthenticationProvider", "clients cannot be authenticated"],
-    ["DigestAuthenticationProvider.superDigest=super:x", "clients cannot be authenticated"],
-    ["enforce.auth.enabled=true", "clients cannot be authenticated"],
-    ["enforce.auth.schemes=sasl", "clients cannot be authenticated"],
-    ["sessionRequireClientSASLAuth=true", "clients cannot be authenticated"],
-    ["requireClientAuthScheme=sasl", "clients cannot be authenticated"],
-    ["kerberos.removeHostFromPrincipal=true", "clients cannot be authenticated"],
+    ["authProvider.1=org.x.SASLAuthenticationProvider", "SASL is not supported"],
+    ["authProvider.sasl=org.x.SASLAuthenticationProvider", "SASL is not supported"],
+    ["DigestAuthenticationProvider.digestAlg=SHA-256", "SHA-1 alone"],
+    ["X509AuthenticationProvider.x=y", "a certificate's subject"],
+    ["sessionRequireClientSASLAuth=true", "cannot authenticate by SASL"],
+    ["requireClientAuthScheme=sasl", "cannot authenticate by SASL"],
+    ["kerberos.removeHostFromPrincipal=true", "cannot authenticate by SASL"],
     ["server.255=10.0.0.1:2888:3888", "server.N with N in 1..254"],
     ["server.x=10.0.0.1:2888:3888", "server.N with N in 1..254"],
     ["server1=10.0.0.1:2888:3888", "server.N with N in 1..254"],
@@ -238,9 +237,12 @@ describe("a key of a zoo.cfg", () => {
   );
 
   it.each([
-    ["maxClientCnxns=60", "maxClientCnxns has no effect here: connections are bounded in total"],
     ["autopurge.purgeInterval=24", "autopurge.purgeInterval has no effect here: the store"],
-    ["4lw.commands.whitelist=*", "4lw.commands.whitelist has no effect here: there is no admin"],
+    ["4lw.commands.whitelist=srvr,five", 'there is no word "five"'],
+    ["admin.serverPort=8080", "admin.serverPort has no effect here: GET /commands"],
+    ["authProvider.x509=org.x.X509AuthenticationProvider", "it is always there"],
+    ["ssl.keyStore.type=JKS", "ssl.keyStore.type has no effect here: the format"],
+    ["ssl.keyStore.location=/x", "ssl.keyStore.location has no effect without secureClientPort"],
     ["serverCnxnFactory=org.x.Netty", "serverCnxnFactory has no effect here"],
     ["forceSync=no", "forceSync has no effect here: what is acknowledged is always on disk"],
     ["skipACL=yes", "skipACL has no effect here"],
@@ -252,6 +254,103 @@ describe("a key of a zoo.cfg", () => {
     const config = load([...BASE, line]);
     expect(config.warnings).toEqual([expect.stringContaining(warning)]);
     expect(config.warnings[0]).toMatch(/zoo\.cfg:3\)$/);
+  });
+});
+
+describe("what a zoo.cfg grants its clients", () => {
+  it("is ZooKeeper's, with its default tick", () => {
+    expect(load(BASE).zookeeper).toMatchObject({
+      tickMs: 3000,
+      minSessionTimeoutMs: 6000,
+      maxSessionTimeoutMs: 60_000,
+      fourLetterWords: ["srvr"],
+    });
+  });
+
+  it("is what its keys say", () => {
+    const config = load([
+      ...BASE,
+      "tickTime=2000",
+      "minSessionTimeout=1000",
+      "maxSessionTimeout=-1",
+      "maxClientCnxns=0",
+      "maxCnxns=7",
+      "globalOutstandingLimit=50",
+      "jute.maxbuffer=0x1fffff",
+      "4lw.commands.whitelist=mntr, stat ,ruok",
+      "readonlymode.enabled=true",
+      "DigestAuthenticationProvider.superDigest=super:gG7s8t3oDEtIqF6DM9LlI/R+9Ss=",
+      "enforce.auth.enabled=true",
+      "enforce.auth.schemes=digest,x509",
+    ]);
+    expect(config.warnings).toEqual([]);
+    expect(config.zookeeper).toEqual({
+      tickMs: 2000,
+      minSessionTimeoutMs: 1000,
+      maxSessionTimeoutMs: 40_000,
+      maxClientCnxns: 0,
+      maxCnxns: 7,
+      globalOutstandingLimit: 50,
+      juteMaxBuffer: 0x1fffff,
+      fourLetterWords: ["mntr", "stat", "ruok"],
+      readOnlyMode: true,
+      superDigest: "super:gG7s8t3oDEtIqF6DM9LlI/R+9Ss=",
+      requiredSchemes: ["digest", "x509"],
+    });
+  });
+
+  it("is a port for TLS as well", () => {
+    const config = load([
+      ...BASE,
+      "secureClientPort=2281",
+      "secureClientPortAddress=127.0.0.1",
+      "ssl.keyStore.location=/keys/own.jks",
+      "ssl.keyStore.password=hunter2",
+      "ssl.trustStore.location=/keys/all.p12",
+      "ssl.clientAuth=WANT",
+      "ssl.protocol=TLSv1.3",
+      "X509AuthenticationProvider.superUser=CN=root",
+    ]);
+    expect(config.warnings).toEqual([]);
+    expect(config.tls).toEqual({
+      address: { host: "127.0.0.1", port: 2281 },
+      keyStore: "/keys/own.jks",
+      keyStorePassword: "hunter2",
+      trustStore: "/keys/all.p12",
+      trustStorePassword: null,
+      clientAuth: "want",
+      minVersion: "TLSv1.3",
+      ciphers: null,
+      superUser: "CN=root",
+    });
+  });
+
+  it.each([
+    [
+      "maxCnxns=many",
+      "ERR_CONFIG_VALUE: maxCnxns: it must be a whole number from 0 (DIR/zoo.cfg:3)",
+    ],
+    ["jute.maxbuffer=0", "ERR_CONFIG_VALUE: jute.maxbuffer: it must be a whole number from 1"],
+    ["secureClientPort=0", "ERR_CONFIG_VALUE: secureClientPort: it must be a port"],
+    ["secureClientPort=2281", "ERR_CONFIG_RELATION: tls.keyStore is required with tls"],
+    ["enforce.auth.enabled=true", "ERR_CONFIG_VALUE: enforce.auth.enabled: enforce.auth.schemes"],
+    [
+      "enforce.auth.enabled=true\nenforce.auth.schemes=sasl",
+      "ERR_CONFIG_UNSUPPORTED: enforce.auth",
+    ],
+    [
+      "readonlymode.enabled=yes",
+      "ERR_CONFIG_VALUE: readonlymode.enabled: it must be true or false",
+    ],
+    ["secureClientPort=1\nssl.clientAuth=x", "ERR_CONFIG_VALUE: ssl.clientAuth: it must be one of"],
+    [
+      "DigestAuthenticationProvider.superDigest=super:hunter2",
+      "ERR_CONFIG_VALUE: zookeeper.superDigest: it has the form",
+    ],
+  ])("is refused for %s", (lines, message) => {
+    const refusal = refusalOf([...BASE, ...lines.split("\n")]);
+    expect(refusal.slice(0, message.length)).toBe(message);
+    expect(refusal).not.toContain("hunter2");
   });
 });
 

@@ -11,6 +11,7 @@ export * from "./committed-stream.js";
 export * from "./entry-batch.js";
 export * from "./errors.js";
 export * from "./ids.js";
+export * from "./item-stream.js";
 export * from "./key.js";
 export * from "./limits.js";
 export * from "./messages.js";

@@ -19,8 +19,11 @@ export const DATAGRAM_BYTES_MAX = 1000;
 /** A vote whose round lies further ahead than this is refused (a stray or forged round). */
 export const ROUND_JUMP_MAX = 2 ** 20;
 
-/** Content bytes of a request or entry (ZooKeeper's jute.maxbuffer). Larger: ERR_ARG_TOO_LARGE. */
-export const CONTENT_BYTES_MAX = 0xfffff;
+/**
+ * Content bytes of a request or entry: all data that fit one of ZooKeeper's packets
+ * (jute.maxbuffer, 0xfffff) and who asks for what around them. Larger: ERR_ARG_TOO_LARGE.
+ */
+export const CONTENT_BYTES_MAX = 0xfffff + 64 * KIB;
 /** Bytes of a key (a path) in UTF-8. */
 export const KEY_BYTES_MAX = 64 * KIB;
 /** Entries in one batch: bounds the time to apply it on the event loop. */

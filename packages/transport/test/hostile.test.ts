@@ -2,7 +2,13 @@ import { createServer, type AddressInfo, type Server } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { encodeHandshake } from "@quorate/codec";
-import { FRAME_BYTES_MAX, makeTxnid, type PeerMsg, type PeerPipe } from "@quorate/protocol";
+import {
+  FRAME_BYTES_MAX,
+  makeTxnid,
+  PROTOCOL_VERSION,
+  type PeerMsg,
+  type PeerPipe,
+} from "@quorate/protocol";
 import { createPeerConnector } from "../src/index.js";
 import { makeDeps, Network, one, two, until } from "./network.js";
 
@@ -123,8 +129,8 @@ describe("a listener under bad weather", () => {
   });
 
   test.each([
-    ["garbage", Buffer.from([1, 0x91, 0x91, 99])],
-    ["another version", Buffer.from([2, 0x90])],
+    ["garbage", Buffer.from([PROTOCOL_VERSION, 0x91, 0x91, 99])],
+    ["another version", Buffer.from([PROTOCOL_VERSION + 1, 0x90])],
     ["an empty frame", Buffer.alloc(0)],
     ["a text frame", "hello"],
     ["an oversized frame", Buffer.alloc(FRAME_BYTES_MAX + 1)],

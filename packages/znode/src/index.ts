@@ -39,7 +39,19 @@ export {
   ZNODE_DATA_BYTES_MAX,
 } from "./limits.js";
 export * from "./op.js";
+export {
+  op,
+  type CheckOp,
+  type CreateOp,
+  type CreateSettings,
+  type DeleteOp,
+  type MultiOp,
+  type ResultOf,
+  type ResultsOf,
+  type SetOp,
+} from "./multi-builder.js";
 export { operationsOf } from "./operations.js";
+export { pathsBelow, SAME_PATHS, type PathMap } from "./path-map.js";
 export { checkPath, type PathProblem } from "./paths.js";
 export type { QuotaExcess } from "./quota.js";
 export {
@@ -63,6 +75,7 @@ export {
   type SessionRequest,
 } from "./requests.js";
 export type { Stat } from "./stat.js";
+export { States, type ClientState } from "./states.js";
 export {
   treeClient,
   type CallSettings,
@@ -72,5 +85,15 @@ export {
   type TreeClient,
   type WriteSettings,
 } from "./tree-client.js";
+export { armedAgain, missedChange, type OneShotWatch } from "./watches/missed-change.js";
+export { openWatch, type WatchOpening } from "./watches/open-watch.js";
+export {
+  WatchBook,
+  type ArmedAs,
+  type BookedWatch,
+  type NodeEvent,
+  type WatchKind,
+} from "./watches/watch-book.js";
+export { WatcherNumbers } from "./watches/watcher-numbers.js";
 export { WatchTable, type WatchRequest, type WatchType } from "./watches/watch-table.js";
 export { ZnodeMachine, type ZnodeMachineOptions } from "./znode-machine.js";

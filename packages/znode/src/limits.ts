@@ -1,12 +1,11 @@
 import { CONTENT_BYTES_MAX } from "@quorate/protocol";
 
 /**
- * Bytes of one znode's data and ACL (the open one has none); longer: ERR_ARG_TOO_LARGE. Every
- * content that carries data (request, transaction, answer with its Stat) must fit
- * CONTENT_BYTES_MAX, so a little is kept for headers.
- * ZooKeeper is alike: its jute.maxbuffer bounds the packet around the data.
+ * Bytes of one znode's data and ACL (the open one has none); longer: ERR_ARG_TOO_LARGE. As much as
+ * one of ZooKeeper's packets (jute.maxbuffer) holds. Every content that carries data (request,
+ * transaction, answer with its Stat) must fit CONTENT_BYTES_MAX, which leaves room for headers.
  */
-export const ZNODE_DATA_BYTES_MAX = CONTENT_BYTES_MAX - 255;
+export const ZNODE_DATA_BYTES_MAX = 0xfffff;
 
 /** Bytes of a list of children. A longer one is not given out: ERR_ARG_TOO_LARGE. */
 export const CHILDREN_BYTES_MAX = 2 * 1024 * 1024;
@@ -27,3 +26,10 @@ export const EPHEMERAL_BYTES_MAX = CONTENT_BYTES_MAX - 16;
 
 /** Bytes of a path that a transaction names beside its key. Longer: ERR_ARG_TOO_LARGE. */
 export const NAMED_PATH_BYTES_MAX = 0xffff;
+
+/** Watches of one client. One more is refused: ERR_CLIENT_BUSY. */
+export const WATCHES_PER_CLIENT_MAX = 100_000;
+/** Events of one watch that its program has not taken. Then it ends: ERR_CLIENT_TOO_SLOW. */
+export const WATCH_EVENTS_MAX = 10_000;
+/** Changes of a client's state that its program has not taken, likewise. */
+export const STATES_WAITING_MAX = 1000;

@@ -1,9 +1,36 @@
 import { isCustomOpCode, QuorateError, type Txnid } from "@quorate/protocol";
-import { decodeChildren, decodeCreateResult, decodeGetResult, decodeStat } from "./answers.js";
-import { ZNODE_DATA_BYTES_MAX } from "./limits.js";
+import type { AclEntry } from "./acl.js";
+import {
+  decodeAclResult,
+  decodeChildren,
+  decodeCount,
+  decodeCreateResult,
+  decodeGetResult,
+  decodeMulti,
+  decodePaths,
+  decodeStat,
+  type AclResult,
+  type MultiResult,
+} from "./answers.js";
+import {
+  checkTarget,
+  createRequestOf,
+  requestOf,
+  type CreateSettings,
+  type MultiOp,
+  type ResultsOf,
+} from "./multi-builder.js";
 import { ZnodeOp } from "./op.js";
-import { checkPath } from "./paths.js";
-import { encodeCreate, encodeDelete, encodeRead, encodeSet } from "./requests.js";
+import { SAME_PATHS, type PathMap } from "./path-map.js";
+import { ROOT } from "./paths.js";
+import {
+  encodeCreate,
+  encodeDelete,
+  encodeMulti,
+  encodeRead,
+  encodeSet,
+  encodeSetAcl,
+} from "./requests.js";
 import type { Stat } from "./stat.js";
 import { NO_DATA } from "./znode.js";
 
@@ -28,7 +55,7 @@ export interface TreeClient {
   create(
     path: string,
     data?: Uint8Array,
-    settings?: CallSettings,
+    settings?: CreateSettings & CallSettings,
   ): Promise<{ readonly path: string; readonly stat: Stat; readonly txnid: Txnid }>;
   get(
     path: string,
@@ -47,6 +74,28 @@ export interface TreeClient {
     path: string,
     settings?: ReadSettings,
   ): Promise<{ readonly children: readonly string[]; readonly stat: Stat }>;
+  /** Without the permission to administer the node, digests come masked. */
+  getAcl(path: string, settings?: ReadSettings): Promise<AclResult>;
+  /** `version` is that of the ACL, `aversion`. */
+  setAcl(
+    path: string,
+    acl: readonly AclEntry[],
+    settings?: WriteSettings,
+  ): Promise<{ readonly stat: Stat; readonly txnid: Txnid }>;
+  /**
+   * Several writes and checks under one txnid, all or none; {@link op} makes them. One that fails
+   * rejects the whole with that operation's code; `details` has its index `at`, `kind` and `path`.
+   */
+  multi<const Ops extends readonly MultiOp[]>(
+    operations: Ops,
+    settings?: CallSettings,
+  ): Promise<{ readonly results: ResultsOf<Ops>; readonly txnid: Txnid }>;
+  /** Paths of the ephemeral nodes of the caller's own session below a prefix. Default: all. */
+  getEphemerals(prefix?: string, settings?: ReadSettings): Promise<readonly string[]>;
+  /** All nodes below, at whatever depth. */
+  countAllChildren(path: string, settings?: ReadSettings): Promise<number>;
+  /** Afterwards reads here see every write that was acknowledged anywhere before the call. */
+  sync(settings?: CallSettings): Promise<void>;
   /** Ordered among the writes, stored nowhere. */
   broadcast(
     key: string,
@@ -75,38 +124,54 @@ export type TreeCall = (
   settings: CallSettings & { readonly isWrite: boolean; readonly linearizable: boolean },
 ) => Promise<TreeAnswer>;
 
-export function treeClient(call: TreeCall): TreeClient {
-  return { ...writesOf(call), ...readsOf(call) };
+/** `paths`: where the program's tree begins in the server's. */
+export function treeClient(call: TreeCall, paths: PathMap = SAME_PATHS): TreeClient {
+  return {
+    ...writesOf(call, paths),
+    ...readsOf(call, paths),
+    ...multiOf(call, paths),
+  };
 }
 
-type Writes = Pick<TreeClient, "create" | "set" | "delete" | "broadcast" | "custom">;
-type Reads = Pick<TreeClient, "get" | "exists" | "children">;
+type Reads = Pick<
+  TreeClient,
+  "get" | "exists" | "children" | "getAcl" | "getEphemerals" | "countAllChildren" | "sync"
+>;
+type Writes = Omit<TreeClient, keyof Reads | "multi">;
 
-function writesOf(call: TreeCall): Writes {
+function writesOf(call: TreeCall, paths: PathMap): Writes {
   const write = (
     op: number,
     key: string,
     content: Uint8Array,
     settings: CallSettings = {},
   ): Promise<TreeAnswer> =>
-    call(op, key, content, { ...settings, isWrite: true, linearizable: false });
+    call(op, paths.toServer(key), content, { ...settings, isWrite: true, linearizable: false });
   return {
     async create(path, data = NO_DATA, settings = {}) {
-      checkWrite(path, data);
-      const answer = await write(ZnodeOp.create, path, encodeCreate({ data }), settings);
-      return { ...decodeCreateResult(answer.content), txnid: answer.txnid };
+      const request = createRequestOf(data, settings);
+      checkTarget(path, data, request.mode);
+      const answer = await write(ZnodeOp.create, path, encodeCreate(request), settings);
+      const created = decodeCreateResult(answer.content);
+      return { ...created, path: paths.toProgram(created.path), txnid: answer.txnid };
     },
     async set(path, data, settings = {}) {
-      checkWrite(path, data);
+      checkTarget(path, data);
       const content = encodeSet({ data, ...versionOf(settings) });
       const answer = await write(ZnodeOp.set, path, content, settings);
       return { stat: decodeStat(answer.content), txnid: answer.txnid };
     },
     async delete(path, settings = {}) {
-      checkWrite(path, NO_DATA);
+      checkTarget(path, NO_DATA);
       const content = encodeDelete(versionOf(settings));
       const { txnid } = await write(ZnodeOp.delete, path, content, settings);
       return { txnid };
+    },
+    async setAcl(path, acl, settings = {}) {
+      checkTarget(path, NO_DATA);
+      const content = encodeSetAcl({ acl, ...versionOf(settings) });
+      const answer = await write(ZnodeOp.setAcl, path, content, settings);
+      return { stat: decodeStat(answer.content), txnid: answer.txnid };
     },
     async broadcast(key, content, settings) {
       const { txnid } = await write(ZnodeOp.broadcast, key, content, settings);
@@ -119,10 +184,45 @@ function writesOf(call: TreeCall): Writes {
   };
 }
 
-function readsOf(call: TreeCall): Reads {
+function multiOf(call: TreeCall, paths: PathMap): Pick<TreeClient, "multi"> {
+  return {
+    async multi<const Ops extends readonly MultiOp[]>(
+      operations: Ops,
+      settings: CallSettings = {},
+    ) {
+      const requests = operations.map((one) => requestOf(one, paths.toServer));
+      const content = encodeMulti(requests);
+      const all = { ...settings, isWrite: true, linearizable: false };
+      const answer = await call(ZnodeOp.multi, "", content, all).catch((error: unknown) => {
+        throw named(error, operations);
+      });
+      const results = decodeMulti(answer.content).map((one) => inProgramsPaths(one, paths));
+      // The server answers each operation in its place; decodeMulti has checked the forms.
+      return { results: results as unknown as ResultsOf<Ops>, txnid: answer.txnid };
+    },
+  };
+}
+
+function inProgramsPaths(result: MultiResult, paths: PathMap): MultiResult {
+  return result.kind === "create" ? { ...result, path: paths.toProgram(result.path) } : result;
+}
+
+/** Says which operation it was that was refused. */
+function named(error: unknown, operations: readonly MultiOp[]): unknown {
+  if (!(error instanceof QuorateError)) return error;
+  const { at } = error.details;
+  const operation = typeof at === "number" ? operations[at] : undefined;
+  if (typeof at !== "number" || operation === undefined) return error;
+  const { kind, path } = operation;
+  const message = `operation ${at} of the multi (${kind} ${path}): ${error.message}`;
+  const details = { ...error.details, at, kind, path };
+  return new QuorateError(error.code, message, { details, cause: error });
+}
+
+function readsOf(call: TreeCall, paths: PathMap): Reads {
   const read = async (op: number, path: string, settings: ReadSettings): Promise<Uint8Array> => {
-    checkWrite(path, NO_DATA);
-    const answer = await call(op, path, encodeRead(), {
+    checkTarget(path, NO_DATA);
+    const answer = await call(op, paths.toServer(path), encodeRead(), {
       ...settings,
       isWrite: false,
       linearizable: settings.linearizable ?? false,
@@ -144,6 +244,20 @@ function readsOf(call: TreeCall): Reads {
     async children(path, settings = {}) {
       return decodeChildren(await read(ZnodeOp.children, path, settings));
     },
+    async getAcl(path, settings = {}) {
+      return decodeAclResult(await read(ZnodeOp.getAcl, path, settings));
+    },
+    async getEphemerals(prefix = ROOT, settings = {}) {
+      const found = decodePaths(await read(ZnodeOp.getEphemerals, prefix, settings));
+      return found.map((path) => paths.toProgram(path));
+    },
+    async countAllChildren(path, settings = {}) {
+      return decodeCount(await read(ZnodeOp.countAllChildren, path, settings));
+    },
+    async sync(settings = {}) {
+      const all = { ...settings, isWrite: false, linearizable: true };
+      await call(ZnodeOp.exists, ROOT, encodeRead(), all);
+    },
   };
 }
 
@@ -154,13 +268,4 @@ function versionOf({ version }: WriteSettings): { version?: number } {
     throw new QuorateError("ERR_ARG_VALUE", `version is an integer of 32 bits, not ${version}`);
   }
   return { version };
-}
-
-/** What can be refused without asking is refused here. */
-function checkWrite(path: string, data: Uint8Array): void {
-  const problem = checkPath(path);
-  if (problem !== null) throw new QuorateError(problem.code, problem.message);
-  if (data.length > ZNODE_DATA_BYTES_MAX) {
-    throw new QuorateError("ERR_ARG_TOO_LARGE", `data has at most ${ZNODE_DATA_BYTES_MAX} bytes`);
-  }
 }

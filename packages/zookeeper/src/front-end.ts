@@ -1,5 +1,4 @@
 import {
-  assertNever,
   ChurnMap,
   type AuthIdentity,
   type Clock,
@@ -10,18 +9,18 @@ import {
   type Service,
   type Txnid,
 } from "@quorate/protocol";
-import { WatchTable } from "@quorate/znode";
+import { WatcherNumbers, WatchTable } from "@quorate/znode";
 import type { ByteChannel } from "./byte-channel.js";
 import type { ConnectionHost } from "./connection/connection-host.js";
 import { Pace } from "./connection/pace.js";
 import { ZkConnection } from "./connection/zk-connection.js";
-import { ZkEventType } from "./jute/op-codes.js";
 import { JuteWriter } from "./jute/writer.js";
 import { REMOVED_WATCHES_PER_TURN } from "./limits.js";
 import { zkOptions, type ZkOptions } from "./options.js";
-import { writeEvent } from "./requests/events.js";
+import { eventTypeOf, writeEvent } from "./requests/events.js";
 import type { ServerFacts } from "./server-facts.js";
 import { ServerStats } from "./stats.js";
+import { monitorRows, type MonitorRow } from "./words/monitor.js";
 import { WordAnswers } from "./words/word-answers.js";
 
 export interface ZkFrontEndDeps {
@@ -53,11 +52,7 @@ export class ZkFrontEnd {
   readonly #connections = new Set<ZkConnection>();
   readonly #bySession = new ChurnMap<bigint, ZkConnection>();
   readonly #byAddress = new Map<string, number>();
-  /** By the number of its watches. */
-  readonly #watchers: (ZkConnection | null)[] = [];
-  readonly #freeWatchers: number[] = [];
-  /** Numbers whose connection is gone, with watches to be taken down. */
-  readonly #retired: number[] = [];
+  readonly #watchers = new WatcherNumbers<ZkConnection>(this.#watches);
   readonly #detach: () => void;
   #deferred: ZkConnection[] = [];
   #isTurnDue = false;
@@ -118,11 +113,16 @@ export class ZkFrontEnd {
 
   /** The connection under whose number watches are kept; undefined when it is gone. */
   connectionOfWatcher(watcher: number): ZkConnection | undefined {
-    return this.#watchers[watcher] ?? undefined;
+    return this.#watchers.watcherOf(watcher) ?? undefined;
   }
 
   get isServing(): boolean {
     return this.#isServing;
+  }
+
+  /** As `mntr`: names and values, now. */
+  monitor(): readonly MonitorRow[] {
+    return monitorRows(this, this.#deps);
   }
 
   /** Closes every connection and takes no more. Idempotent. */
@@ -197,7 +197,7 @@ export class ZkFrontEnd {
     if (txnid > this.#newestTold) this.#newestTold = txnid;
     let frame: Uint8Array | null = null;
     this.#watches.trigger(kind, path, (watcher) => {
-      const connection = this.#watchers[watcher] ?? null;
+      const connection = this.#watchers.watcherOf(watcher);
       if (connection === null) return;
       if (mayRead !== undefined && !mayRead(connection.identities)) return;
       frame ??= eventFrame(txnid, kind, path);
@@ -230,13 +230,7 @@ export class ZkFrontEnd {
   }
 
   #takeDownWatches(): void {
-    const [watcher] = this.#retired;
-    if (watcher === undefined) return;
-    if (this.#watches.removeAll(watcher, REMOVED_WATCHES_PER_TURN)) {
-      this.#retired.shift();
-      this.#freeWatchers.push(watcher);
-    }
-    if (this.#retired.length > 0) this.#scheduleTurn();
+    if (this.#watchers.takeDown(REMOVED_WATCHES_PER_TURN)) this.#scheduleTurn();
   }
 
   #sessionOpened(session: bigint, connection: ZkConnection): void {
@@ -246,10 +240,7 @@ export class ZkFrontEnd {
   }
 
   #watcherOf(connection: ZkConnection): number {
-    if (connection.watcher === -1) {
-      connection.watcher = this.#freeWatchers.pop() ?? this.#watchers.length;
-      this.#watchers[connection.watcher] = connection;
-    }
+    if (connection.watcher === -1) connection.watcher = this.#watchers.draw(connection);
     return connection.watcher;
   }
 
@@ -265,9 +256,7 @@ export class ZkFrontEnd {
     }
     const { watcher } = connection;
     if (watcher === -1) return;
-    // Not from within a trigger, and not all at once: it may have very many.
-    this.#watchers[watcher] = null;
-    this.#retired.push(watcher);
+    this.#watchers.retire(watcher);
     this.#scheduleTurn();
   }
 
@@ -280,19 +269,4 @@ function eventFrame(txnid: Txnid, kind: NodeChangeKind, path: string): Uint8Arra
   const writer = new JuteWriter(64);
   writeEvent(writer, txnid, eventTypeOf(kind), path);
   return writer.bytes();
-}
-
-function eventTypeOf(kind: NodeChangeKind): number {
-  switch (kind) {
-    case "created":
-      return ZkEventType.created;
-    case "deleted":
-      return ZkEventType.deleted;
-    case "dataChanged":
-      return ZkEventType.dataChanged;
-    case "childrenChanged":
-      return ZkEventType.childrenChanged;
-    default:
-      return assertNever(kind, "kind of change");
-  }
 }

@@ -3,6 +3,13 @@
  * @packageDocumentation
  */
 export type { ByteChannel, ByteHandler } from "./byte-channel.js";
+export {
+  createSession,
+  negotiateTimeout,
+  resumeSession,
+  type Established,
+} from "./connection/handshake.js";
+export { Identities } from "./connection/identities.js";
 export { ZkConnection } from "./connection/zk-connection.js";
 export { ZkFrontEnd, type AcceptOptions, type ZkFrontEndDeps } from "./front-end.js";
 export { FrameDecoder } from "./jute/frame.js";
@@ -17,5 +24,6 @@ export { CONNECT_BYTES_MAX, PACKET_BYTES_MAX } from "./limits.js";
 export { zkOptions, type ZkOptions } from "./options.js";
 export type { ServerFacts } from "./server-facts.js";
 export { socketChannel } from "./socket-channel.js";
+export type { MonitorRow } from "./words/monitor.js";
 export { WORDS, wordOf } from "./words/words.js";
 export { ZkError, zkErrorOf } from "./zk-errors.js";

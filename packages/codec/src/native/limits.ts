@@ -20,3 +20,6 @@ export const NATIVE_ERROR_CHARS_MAX = 500;
 export const NATIVE_DEPTH_MAX = 4;
 /** Depth of a server's frame: frame, message, events, one event, operations, one operation. */
 export const NATIVE_REPLY_DEPTH_MAX = 7;
+/** Watches that one request sets again, so that looking at them is a short turn. More:
+ * ERR_ARG_TOO_LARGE. */
+export const NATIVE_REWATCH_PATHS_MAX = 1000;

@@ -17,14 +17,17 @@ import {
   NATIVE_REQUEST_ID_MAX,
 } from "./limits.js";
 import { malformed, packTxnid, readEvents, unpackTxnid, type NativeEvents } from "./native-feed.js";
+import { packChange, readChange, type NativeChange } from "./native-session.js";
 
 /**
  * The frames of the native client port. One WebSocket message is one frame, one MessagePack array:
  *
  *   client → server  [[id, op, key, content, flags], ...]      flags: 1 = linearizable read
  *   server → client  [[id, txnid, content], ...]               done; txnid 0 for reads
- *                    [[id, code, message, retryable], ...]     refused
+ *                    [[id, code, message, retryable], ...]     refused; a fifth field: the oldest
+ *                                  txnid of a subscription, or which operation of a multi it was
  *                    [[id, txnid, events], ...]                of a subscription (native-feed.ts)
+ *                    [[0, txnid, kind, path], ...]             a watched change (native-session.ts)
  *
  * Requests are pipelined; replies come in any order and name their request.
  */
@@ -47,8 +50,8 @@ export type NativeReply =
   | { readonly id: number; readonly ok: true; readonly txnid: Txnid; readonly content: Uint8Array }
   | { readonly id: number; readonly ok: false; readonly error: QuorateError };
 
-/** What a connection hears: replies, and the events of its subscriptions. */
-export type NativeMessage = NativeReply | NativeEvents;
+/** What a connection hears: replies, watched changes, and the events of its subscriptions. */
+export type NativeMessage = NativeReply | NativeEvents | NativeChange;
 
 /** Answered by the port itself, at once: tells a silent connection from a slow one. */
 export const NATIVE_OP_PING = 0;
@@ -79,19 +82,22 @@ export function decodeNativeRequests(frame: Uint8Array): (NativeRequest | Unread
   return rowsOf(frame, NATIVE_DEPTH_MAX).map(readRequest);
 }
 
-export function encodeNativeReplies(replies: readonly NativeReply[]): Uint8Array {
-  const rows = replies.map((reply) =>
-    reply.ok
-      ? [reply.id, packTxnid(reply.txnid), reply.content]
-      : [reply.id, ...packError(reply.error)],
-  );
-  return packr.pack(rows);
+export function encodeNativeReplies(replies: readonly (NativeReply | NativeChange)[]): Uint8Array {
+  return packr.pack(replies.map(packReply));
+}
+
+function packReply(reply: NativeReply | NativeChange): unknown[] {
+  if ("change" in reply) return packChange(reply);
+  return reply.ok
+    ? [reply.id, packTxnid(reply.txnid), reply.content]
+    : [reply.id, ...packError(reply.error)];
 }
 
 function packError({ code, message, retryable, details }: QuorateError): unknown[] {
   const row = [code, message.slice(0, NATIVE_ERROR_CHARS_MAX), retryable];
-  const { oldest } = details;
-  return typeof oldest === "string" ? [...row, oldest] : row;
+  const { oldest, at } = details;
+  if (typeof oldest === "string") return [...row, oldest];
+  return typeof at === "number" && at >= 0 ? [...row, at] : row;
 }
 
 /** Reads a frame of a server. @throws ERR_PROTOCOL_DECODE. */
@@ -141,7 +147,13 @@ function readReply(row: unknown): NativeMessage {
   if (values.length === 3 && Array.isArray(third)) {
     return { id, upTo: unpackTxnid(second), events: readEvents(third) };
   }
-  const isError = values.length === 4 || (values.length === 5 && typeof fifth === "string");
+  if (id === 0 && values.length === 4 && typeof second !== "string") {
+    const change = readChange(unpackTxnid(second), third, fourth);
+    if (change === undefined) throw malformed("change");
+    return change;
+  }
+  const details = detailsOf(fifth);
+  const isError = values.length === 4 || (values.length === 5 && details !== null);
   if (isError && typeof second === "string" && typeof third === "string") {
     // A newer server may know codes that this client does not.
     const code: ErrorCode = isErrorCode(second) ? second : "ERR_SERVER_INTERNAL";
@@ -151,11 +163,17 @@ function readReply(row: unknown): NativeMessage {
       ok: false,
       error: new QuorateError(code, message, {
         retryable: fourth === true,
-        ...(typeof fifth === "string" ? { details: { oldest: fifth } } : {}),
+        ...(details === null ? {} : { details }),
       }),
     };
   }
   throw malformed("reply");
+}
+
+/** What the fifth field says; null when it says nothing. */
+function detailsOf(field: unknown): Readonly<Record<string, unknown>> | null {
+  if (typeof field === "string") return { oldest: field };
+  return isId(field) ? { at: field } : null;
 }
 
 function isId(value: unknown): value is number {

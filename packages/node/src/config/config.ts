@@ -20,7 +20,8 @@ import {
   type Members,
 } from "./members.js";
 import type { ConfigInput } from "./schema.js";
-import { refuseInsecure, secretOf } from "./secret.js";
+import { refuseExposed, refuseInsecure, secretOf } from "./secret.js";
+import { tlsOf, type TlsConfig } from "./tls.js";
 import { zookeeperOf, type ZookeeperConfig } from "./zookeeper.js";
 
 export type LogFormat = "auto" | "human" | "json";
@@ -49,6 +50,8 @@ export interface NodeConfig extends Members {
   readonly allowedHosts: readonly string[];
   /** For ZooKeeper's clients. */
   readonly zookeeper: ZookeeperConfig;
+  /** The port for clients that speak TLS. */
+  readonly tls: TlsConfig | null;
   readonly log: { readonly level: LogThreshold; readonly format: LogFormat };
   /** What was ignored, and what somebody should look at. Logged at start. */
   readonly warnings: readonly string[];
@@ -87,6 +90,8 @@ export function configOf(layers: Layers): NodeConfig {
   const { secret, warnings } = withPlace(settings, () => secretOf(input));
   const where = hostSetting(input, nodeId);
   withPlace(settings, () => refuseInsecure(host, secret, { isZooCfg: layers.isZooCfg, where }));
+  const tls = withPlace(settings, () => tlsOf(input.tls));
+  if (tls !== null) withPlace(settings, () => refuseExposed("tls.addr", tls.address, secret));
   return deepFreeze({
     nodeId,
     role: host.role,
@@ -104,6 +109,7 @@ export function configOf(layers: Layers): NodeConfig {
     allowedOrigins: input.allowedOrigins ?? [],
     allowedHosts: input.allowedHosts ?? [],
     zookeeper: withPlace(settings, () => zookeeperOf(input.zookeeper)),
+    tls,
     log: {
       level: input.log?.level ?? DEFAULTS.log.level,
       format: input.log?.format ?? DEFAULTS.log.format,
@@ -127,7 +133,18 @@ export function describeConfig(config: NodeConfig): Readonly<Record<string, unkn
     host: member(config.host),
     peers: config.peers.map(member),
     secret: masked(config.secret),
+    tls: describeTls(config.tls),
     zookeeper: { ...config.zookeeper, superDigest: masked(config.zookeeper.superDigest) },
+  };
+}
+
+function describeTls(tls: TlsConfig | null): Readonly<Record<string, unknown>> | null {
+  if (tls === null) return null;
+  return {
+    ...tls,
+    address: formatAddress(tls.address),
+    keyStorePassword: masked(tls.keyStorePassword),
+    trustStorePassword: masked(tls.trustStorePassword),
   };
 }
 

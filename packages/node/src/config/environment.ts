@@ -21,6 +21,7 @@ const ENVIRONMENT: Readonly<Record<string, readonly [path: readonly string[], ki
   QUORATE_TRUST_EMPTY: [["trustEmpty"], "flag"],
   QUORATE_ALLOWED_ORIGINS: [["allowedOrigins"], "json"],
   QUORATE_ALLOWED_HOSTS: [["allowedHosts"], "json"],
+  QUORATE_TLS: [["tls"], "json"],
   QUORATE_ZOOKEEPER: [["zookeeper"], "json"],
   QUORATE_LOG_LEVEL: [["log", "level"], "text"],
   QUORATE_LOG_FORMAT: [["log", "format"], "text"],

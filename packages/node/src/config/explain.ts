@@ -97,8 +97,27 @@ function* rowsOf(config: NodeConfig, settings: LocatedObject): Generator<Row> {
     const isSecret = SECRET_KEY.test(key) && value !== null;
     yield [`zookeeper.${key}`, isSecret ? "[redacted]" : value];
   }
+  yield* tlsRows(config, settings);
   yield ["log.level", config.log.level];
   yield ["log.format", config.log.format];
+}
+
+function* tlsRows({ tls }: NodeConfig, settings: LocatedObject): Generator<Row> {
+  if (tls === null) {
+    yield ["tls", null];
+    return;
+  }
+  const { address, ...rest } = tls;
+  yield ["tls.addr", formatAddress(address)];
+  for (const [key, value] of Object.entries(rest)) {
+    const isSecret = SECRET_KEY.test(key) && value !== null;
+    const isFile = valueAt(settings, ["tls", `${key}File`]) !== undefined;
+    yield [
+      `tls.${key}`,
+      isSecret ? "[redacted]" : value,
+      isFile ? ["tls", `${key}File`] : undefined,
+    ];
+  }
 }
 
 function listedIds(settings: LocatedObject): number[] {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CLUSTER_NAME_BYTES_MAX, NODE_ID_MAX, NODE_ID_MIN } from "@quorate/protocol";
+import { tlsSchema } from "./tls.js";
 import { zookeeperSchema } from "./zookeeper.js";
 import { SECRET_LENGTH_MAX, SECRET_LENGTH_MIN } from "./secret.js";
 
@@ -80,6 +81,7 @@ export const configSchema = z
     allowedOrigins: z.array(z.string()).max(100),
     allowedHosts: z.array(z.string()).max(100),
     zookeeper: zookeeperSchema,
+    tls: tlsSchema,
     log,
   })
   .partial();

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { QuorateError } from "@quorate/protocol";
-import { formatAddress, isLoopback } from "./address.js";
+import { formatAddress, isLoopback, type Address } from "./address.js";
 import type { Member } from "./members.js";
 import type { ConfigInput } from "./schema.js";
 import { readText } from "./text-file.js";
@@ -60,6 +60,17 @@ export function refuseInsecure(
       { details: { address: formatAddress(host[kind]), key: `${where}.${kind}Addr` } },
     );
   }
+}
+
+/** @throws ERR_CONFIG_INSECURE. */
+export function refuseExposed(setting: string, address: Address, secret: string | null): void {
+  if (secret !== null || isLoopback(address.host)) return;
+  throw new QuorateError(
+    "ERR_CONFIG_INSECURE",
+    `${setting} ${formatAddress(address)} is reachable from other machines and no secret is set; ` +
+      "set a secret (secretFile, --secret-file, QUORATE_SECRET_FILE or QUORATE_SECRET)",
+    { details: { address: formatAddress(address), key: setting } },
+  );
 }
 
 /** How an address is bound to loopback, in the words of the file. */

@@ -4,6 +4,7 @@ import { DEFAULT_TIMINGS, NODE_ID_MAX, QuorateError, type Timings } from "@quora
 import { nearestOf } from "./nearest.js";
 import { formatOrigin, locate, type Located, type LocatedObject } from "./located.js";
 import { readText } from "./text-file.js";
+import { CLIENT_KEYS, clientSettings, TICK_TIME_MS, tlsSettings } from "./zoo-clients.js";
 import { nodeIdOf, serverIdOf, ZooEntries } from "./zoo-entries.js";
 import { MAPPED_KEYS, refusalOfKey, warningOfKey } from "./zoo-keys.js";
 import {
@@ -16,8 +17,6 @@ import {
   type ServerLine,
 } from "./zoo-members.js";
 
-/** ZooKeeper's default. */
-const TICK_TIME_MS = 3000;
 /** Followers that are less patient elect for ever. */
 const FOLLOWER_TIMEOUT_MS_MIN = 100;
 /** In ZooKeeper's own directory, beside its `version-2`. */
@@ -56,6 +55,8 @@ export function readZooCfg(file: string, overrides: ZooOverrides): ZooSettings {
   const id = overrides.nodeId ?? valueOf(fields.get("nodeId"));
   if (servers.length === 0) fields.set("host", standaloneHost(entries));
   else readServers({ entries, servers, fields }, id);
+  fields.set("zookeeper", clientSettings(entries));
+  setIfGiven(fields, "tls", tlsSettings(entries));
   const patience = patienceOf(entries);
   if (patience !== null && patience.ms < DEFAULT_TIMINGS.followerTimeoutMs) {
     const { ms, from } = patience;
@@ -78,7 +79,8 @@ function valueOf(located: Located | undefined): unknown {
 
 function judgeKeys(entries: ZooEntries): void {
   for (const [key, { value, line }] of entries.all()) {
-    if ((MAPPED_KEYS as readonly string[]).includes(key) || serverIdOf(key) !== null) continue;
+    const isRead = [...MAPPED_KEYS, ...CLIENT_KEYS].includes(key);
+    if (isRead || serverIdOf(key) !== null) continue;
     const refusal = refusalOfKey(key, value);
     if (refusal !== null) {
       const what = `${key} must not be ignored, and cannot be heeded: ${refusal}`;

@@ -1,4 +1,5 @@
 import { nearestOf } from "./nearest.js";
+import { CLIENT_KEYS } from "./zoo-clients.js";
 
 /** What this node makes of a zoo.cfg. */
 export const MAPPED_KEYS = [
@@ -14,27 +15,32 @@ export const MAPPED_KEYS = [
   "quorumListenOnAllIPs",
 ] as const;
 
+const NO_PROVIDERS = "only digest, ip and x509 are known, and SASL is not supported yet";
+
 /** Their loss would change who counts, who may connect, or what can be overheard. */
 const REFUSED: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^(group|weight)/, "quorums by groups and weights are not supported; every voter counts once"],
-  [/^server(?!cnxnfactory$)/, "it is not of the form server.N with N in 1..254"],
-  [/^dynamicconfigfile$/, "the members are read from this file alone; write its server lines here"],
-  [/^reconfigenabled$/, "members cannot be changed while the ensemble runs"],
-  [/^oraclepath$/, "an oracle that breaks ties in an ensemble of two is not supported"],
+  [/^server(?!cnxnfactory=)/, "it is not of the form server.N with N in 1..254"],
+  [/^dynamicconfigfile=/, "the members are read from this file alone; write its server lines here"],
+  [/^reconfigenabled=/, "members cannot be changed while the ensemble runs"],
+  [/^oraclepath=/, "an oracle that breaks ties in an ensemble of two is not supported"],
   [/^quorum\.auth\./, "nodes prove themselves by a shared secret here (secretFile), not by SASL"],
-  [/^(sslquorum|portunification)/, "connections between nodes cannot be encrypted yet"],
-  [/^ssl\./, "TLS is not supported yet"],
-  [/^secureclientport/, "TLS for clients is not supported yet"],
-  [/^client\.(portunification|certreload)$/, "TLS for clients is not supported yet"],
   [
-    /^(authprovider|digestauthenticationprovider|x509authenticationprovider)\b/,
-    "clients cannot be authenticated yet",
+    /^(sslquorum|portunification|ssl\.quorum\.)/,
+    "connections between nodes cannot be encrypted yet",
   ],
+  [/^ssl\.(crl|ocsp)/, "revoked certificates are not looked up"],
+  [/^ssl\.(ciphersuites|enabledprotocols)/, "write tls.ciphers or tls.minVersion (QUORATE_TLS)"],
+  [/^ssl\.(context|authprovider=(?!x509$))/, "certificates are judged in one way: see tls"],
+  [/^client\.portunification/, "TLS has a port of its own, secureClientPort"],
+  [/^authprovider\b(?!.*(digest|x509|ip)authenticationprovider$)/, NO_PROVIDERS],
+  [/^digestauthenticationprovider\./, "passwords are hashed by SHA-1 alone"],
+  [/^x509authenticationprovider\./, "a certificate's subject is who a client is"],
   [
-    /^(enforce\.auth\.|sessionrequireclientsaslauth$|requireclientauth|allowsaslfailedclients$)/,
-    "clients cannot be authenticated yet, so they cannot be made to",
+    /^(sessionrequireclientsaslauth|requireclientauth|allowsaslfailedclients)/,
+    "clients cannot authenticate by SASL yet, so they cannot be made to",
   ],
-  [/^(kerberos|sasl|jaas|superuser)/, "clients cannot be authenticated yet"],
+  [/^(kerberos|sasl|jaas|superuser)/, "clients cannot authenticate by SASL yet"],
 ];
 
 /** They switch off what is not there anyway. */
@@ -45,24 +51,20 @@ export function refusalOfKey(key: string, value: string): string | null {
   // ZooKeeper takes keys as they are written. One that differs in case only is meant all the same.
   const lower = key.toLowerCase();
   if (OFF.has(value.toLowerCase()) && !lower.startsWith("server")) return null;
-  return REFUSED.find(([pattern]) => pattern.test(lower))?.[1] ?? null;
+  const line = `${lower}=${value.toLowerCase()}`;
+  return REFUSED.find(([pattern]) => pattern.test(line))?.[1] ?? null;
 }
 
-const SESSIONS = "there are no sessions yet";
+const SESSIONS = "sessions are always known to the whole ensemble";
 const OWN_STORE = "the store is another one and keeps its own house";
-const NO_ADMIN = "there is no admin server and there are no four-letter words; see GET /status";
+const ONE_PORT = "GET /commands and /metrics are answered on the port for clients";
 
 /** Keys of ZooKeeper without an effect here, and why. A final dot stands for all keys below. */
 const IGNORED: Readonly<Record<string, string>> = {
-  minSessionTimeout: SESSIONS,
-  maxSessionTimeout: SESSIONS,
   localSessionsEnabled: SESSIONS,
   localSessionsUpgradingEnabled: SESSIONS,
-  skipACL: "there are no access control lists yet",
-  maxClientCnxns: "connections are bounded in total, not per address",
-  maxCnxns: "connections have a bound of their own",
+  skipACL: "access control lists are always checked",
   clientPortListenBacklog: "the system's is used",
-  globalOutstandingLimit: "queues have bounds of their own",
   "autopurge.": OWN_STORE,
   snapCount: "see checkpointBytes",
   snapSizeLimitInKb: "see checkpointBytes",
@@ -83,13 +85,14 @@ const IGNORED: Readonly<Record<string, string>> = {
   "multiAddress.": "a node has one address",
   tcpKeepAlive: "heartbeats notice what is lost",
   electionPortBindRetry: "a port in use ends the start",
-  "readonlymode.": "reads are answered while a quorum is there",
-  "4lw.": NO_ADMIN,
-  "admin.": NO_ADMIN,
-  "metricsProvider.": NO_ADMIN,
+  "admin.": ONE_PORT,
+  "metricsProvider.": ONE_PORT,
+  "authProvider.": "it is always there",
+  "ssl.": "the format of a store is told by its content, and clients are known by their subject",
+  "client.certReload": "replaced certificates are always taken up",
   "jvm.": "there is no JVM",
   "audit.": "there is no audit log",
-  extendedTypesEnabled: "there are no nodes with a time to live",
+  extendedTypesEnabled: "nodes with a time to live are always possible",
   "digest.": "digests are always kept",
   serializeLastProcessedZxid: OWN_STORE,
   version: "it belongs to dynamic configuration",
@@ -101,7 +104,7 @@ export function warningOfKey(key: string): string {
     name.endsWith(".") ? key.startsWith(name) : key === name,
   )?.[1];
   if (why !== undefined) return `${key} has no effect here: ${why}`;
-  const nearest = nearestOf(key, [...MAPPED_KEYS, ...Object.keys(IGNORED)]);
+  const nearest = nearestOf(key, [...MAPPED_KEYS, ...CLIENT_KEYS, ...Object.keys(IGNORED)]);
   const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
   return `unknown key "${key}" is ignored${hint}`;
 }

@@ -7,7 +7,6 @@ import {
   type Meter,
 } from "@quorate/protocol";
 import type { HostContext, OpenedHost } from "@quorate/server";
-import { treeClient, type TreeClient } from "@quorate/znode";
 import type { Address } from "../config/address.js";
 import { buildConfig } from "../config/config.js";
 import type { RawSettings } from "../config/located.js";
@@ -17,6 +16,7 @@ import { productionParts } from "../production-parts.js";
 import { runNode, type NodeParts, type RunningNode } from "../run-node.js";
 import type { ExitReason, NodeStatus } from "../server-handle.js";
 import { customRequestHandler, type CustomHandlers } from "./handlers.js";
+import type { LocalClient, LocalSession } from "./local-client.js";
 
 /** What the program brings. Everything that other nodes must agree on is the same on every node. */
 export interface EmbedParts {
@@ -37,9 +37,16 @@ export interface EmbedParts {
 /** A server within this process. */
 export interface EmbeddedNode extends AsyncDisposable {
   /** In-process: no socket, no copy on a wire. Calls are bounded like those of any client. */
-  readonly client: TreeClient;
+  readonly client: LocalClient;
+  /**
+   * A session of this process, which can own ephemeral nodes. It ends with the node.
+   * @throws (rejects) ERR_SERVER_NOT_READY, ERR_SERVER_CLOSED.
+   */
+  session(settings?: { readonly timeoutMs?: number }): Promise<LocalSession>;
   /** Where clients of other processes reach it. */
   readonly requestAddress: Address;
+  /** The same with TLS; null where that is not configured. */
+  readonly secureAddress: Address | null;
   /** Resolves once, when everything is closed; also when the node ended by itself. */
   readonly done: Promise<ExitReason>;
   status(): NodeStatus | null;
@@ -126,17 +133,16 @@ function isCustomState(state: Partial<CustomState> | undefined | null): state is
 function handleOf(node: RunningNode): EmbeddedNode {
   let isClosed = false;
   let closing: Promise<void> | null = null;
-  const client = treeClient((...call) =>
-    isClosed ? Promise.reject(closedError()) : node.call(...call),
-  );
   const close = (): Promise<void> => {
     isClosed = true;
     closing ??= node.stop();
     return closing;
   };
   return {
-    client,
+    client: node.client,
+    session: (settings) => (isClosed ? Promise.reject(closedError()) : node.session(settings)),
     requestAddress: node.requestAddress,
+    secureAddress: node.secureAddress,
     done: node.done,
     status: () => node.status(),
     ready: ({ timeoutMs = READY_MS } = {}) => untilReady(node, timeoutMs),

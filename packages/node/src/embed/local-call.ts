@@ -16,11 +16,12 @@ export function localCall(
   server: Pick<ServerHandle, "submit" | "read">,
   isRead: (op: number) => boolean,
   clock: Pick<Clock, "setTimer">,
+  callerOf: () => Uint8Array = () => CALLER,
 ): TreeCall {
   const gate = new ReadGate();
   return (op, key, body, { linearizable, signal, timeoutMs = LOCAL_CALL_MS }) => {
     const reads = isRead(op);
-    const content = hasCaller(op) ? withCaller(CALLER, body) : body;
+    const content = hasCaller(op) ? withCaller(callerOf(), body) : body;
     const run = (): Promise<TreeAnswer> => {
       if (reads) {
         const passed = new Promise<void>((resolve) => gate.passRead(resolve));

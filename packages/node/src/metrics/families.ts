@@ -73,6 +73,7 @@ export const HELP: Readonly<Record<string, string>> = {
   store_failures: "Failures of the store.",
   subscribers: "Subscriptions to committed entries, in-process ones included.",
   sync_plan: "Histories sent to followers, by kind.",
+  tls_handshakes_failed: "TLS handshakes of clients that failed.",
   txnid_counter: "Counter half of the log's end, the commit mark and what is applied.",
   txnid_epoch: "Epoch half of the same.",
   unapplied_entries: "Logged and not applied, when both are of one epoch.",
@@ -80,4 +81,28 @@ export const HELP: Readonly<Record<string, string>> = {
   zk_connections_rejected: "Connections of ZooKeeper's clients refused because too many were open.",
   zk_slow_connections_closed:
     "Connections of ZooKeeper's clients closed because they were silent or took nothing.",
+};
+
+/** ZooKeeper's, where they mean the same: gauges without a prefix, as its exporter has them. */
+export const ZOOKEEPER_HELP: Readonly<Record<string, string>> = {
+  approximate_data_size: "Characters of all paths and bytes of all data.",
+  auth_failed_count: "Attempts of ZooKeeper's clients to prove who they are that failed.",
+  avg_latency: "Mean time of a request of ZooKeeper's clients at this node, in milliseconds.",
+  connection_rejected: "Connections of ZooKeeper's clients refused because too many were open.",
+  ephemerals_count: "Ephemeral nodes in the applied tree.",
+  global_sessions: "Open sessions in the applied state.",
+  learners: "Nodes that follow this one; on the leader.",
+  local_sessions: "Sessions that this node alone knows: none.",
+  max_latency: "Greatest of the same as avg_latency.",
+  min_latency: "Least of the same.",
+  num_alive_connections: "Connections of ZooKeeper's clients.",
+  outstanding_requests: "Requests of ZooKeeper's clients that are not answered.",
+  packets_received: "Packets of ZooKeeper's clients.",
+  packets_sent: "Packets to ZooKeeper's clients.",
+  quorum_size: "Voters.",
+  synced_followers: "Voters that follow and are synchronised; on the leader.",
+  synced_observers: "Watchers that follow this node; on the leader.",
+  uptime: "Since the process's start, in milliseconds.",
+  watch_count: "Watches of ZooKeeper's clients at this node.",
+  znode_count: "Nodes in the applied tree.",
 };

@@ -17,6 +17,8 @@ export interface LevelSources {
   readonly status: NodeStatus | null;
   readonly pressure: Pressure | null;
   readonly connections: number;
+  /** What ZooKeeper would count, under its names. */
+  readonly zookeeper: readonly (readonly [name: string, value: string | number])[] | null;
   readonly feed: { readonly subscriptionCount: number; readonly inFlightBytes: number } | null;
 }
 

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { IntervalHistogram } from "node:perf_hooks";
 import type { Meter } from "@quorate/protocol";
 import { Buckets } from "./buckets.js";
-import { HELP, seriesOf } from "./families.js";
+import { HELP, seriesOf, ZOOKEEPER_HELP } from "./families.js";
 import { levelsOf, type Level, type LevelSources } from "./levels.js";
 
 export type { LevelSources };
@@ -104,6 +104,12 @@ export class NodeMetrics {
         value,
         labels,
       });
+    }
+    for (const [name, value] of sources.zookeeper ?? []) {
+      const help = ZOOKEEPER_HELP[name];
+      if (help === undefined || typeof value !== "number") continue;
+      const values = [{ value, labels: {} }];
+      documents.set(name, { name, help, type: "gauge", aggregator: "sum", values });
     }
     return [...documents.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }

@@ -8,17 +8,16 @@ import {
   type Clock,
   type Logger,
   type Meter,
+  type Service,
+  type Txnid,
+  type AuthIdentity,
 } from "@quorate/protocol";
 import {
   decodeNativeRequests,
-  encodeNativeReplies,
-  NATIVE_FRAME_BYTES_SOFT_MAX,
-  NATIVE_FRAME_MESSAGES_MAX,
   NATIVE_OP_PING,
   NATIVE_OP_SUBSCRIBE,
   NATIVE_OP_TAKEN,
   NATIVE_OP_UNSUBSCRIBE,
-  type NativeReply,
   type NativeRequest,
   type UnreadableRequest,
 } from "@quorate/codec";
@@ -26,6 +25,10 @@ import type { Feed } from "../feed/feed.js";
 import type { ServerHandle } from "../server-handle.js";
 import { hasCaller, withCaller } from "@quorate/znode";
 import { ConnectionSubscriptions } from "./connection-subscriptions.js";
+import { Member } from "./member.js";
+import { MESSAGE_OVERHEAD_BYTES, Outbox, type PortBudget } from "./outbox.js";
+import type { ServiceDesk } from "./service-desk.js";
+import { isInTurn, isSessionRequest, SessionRequests } from "./session-requests.js";
 import {
   CLOSE_MS,
   OUTSTANDING_BYTES_MAX,
@@ -33,16 +36,9 @@ import {
   OUTSTANDING_READS_MAX,
   PORT_BYTES_MAX,
   SEND_PAUSE_BYTES,
-  SEND_QUEUE_BYTES_MAX,
   STALLED_SWEEPS_MAX,
 } from "./limits.js";
 import { ReadGate } from "./read-gate.js";
-
-/** What all connections of a port share. */
-export interface PortBudget {
-  /** Of requests that wait and of replies that were not taken. */
-  bytes: number;
-}
 
 export interface ConnectionDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> & Pick<Feed, "subscribe">;
@@ -51,16 +47,18 @@ export interface ConnectionDeps {
   readonly logger: Logger;
   readonly meter: Meter;
   readonly budget: PortBudget;
-  /** Who is at the other end, encoded: it goes before the content of each request to the tree. */
-  readonly caller: Uint8Array;
+  /** For sessions and watches. */
+  readonly desk: ServiceDesk;
+  /** Of the other end; empty when nobody knows it. */
+  readonly address: string;
+  /** What its certificate proves. */
+  readonly proved?: readonly AuthIdentity[];
 }
 
 /** WebSocket's names for why a connection ends. */
 const CloseCode = { goingAway: 1001, unsupported: 1003, malformed: 1007, overload: 1013 } as const;
 
 const NO_CONTENT = new Uint8Array(0);
-/** Of a request or reply in a frame, besides key and content. */
-const MESSAGE_OVERHEAD_BYTES = 32;
 
 /**
  * One client's connection: requests in, replies out, both bounded. What cannot be taken on waits
@@ -71,27 +69,35 @@ export class NativeConnection {
   readonly #deps: ConnectionDeps;
   readonly #gate = new ReadGate();
   readonly #subscriptions: ConnectionSubscriptions;
+  readonly #outbox: Outbox;
+  readonly #member: Member;
+  readonly #sessionRequests: SessionRequests;
   /** Framed requests that are not yet taken on: what one read of the socket brought, at most. */
   #inbox: (NativeRequest | UnreadableRequest)[] = [];
   #inboxAt = 0;
   #outstanding = 0;
   #outstandingReads = 0;
   #outstandingBytes = 0;
-  #replies: NativeReply[] = [];
-  #replyBytes = 0;
-  #flushIsDue = false;
+  /** Nothing is taken on until what was taken on last is answered. */
+  #isHeld = false;
   #closed = false;
   #heard = true;
   #sweepsStalled = 0;
-  /** Frames that the operating system took since the last sweep. */
-  #framesTaken = 0;
 
   constructor(socket: WebSocket, deps: ConnectionDeps) {
     this.#socket = socket;
     this.#deps = deps;
+    this.#outbox = this.#openOutbox();
     this.#subscriptions = new ConnectionSubscriptions(deps.server, {
-      reply: (reply) => this.#reply(reply),
-      send: (parts) => this.#sendParts(parts),
+      reply: (reply) => this.#outbox.reply(reply),
+      send: (parts) => this.#outbox.sendParts(parts),
+    });
+    this.#member = this.#join();
+    this.#sessionRequests = new SessionRequests({
+      member: this.#member,
+      desk: deps.desk,
+      reply: (reply) => this.#outbox.reply(reply),
+      hold: (isHeld) => this.#hold(isHeld),
     });
     socket.binaryType = "nodebuffer";
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
@@ -106,9 +112,7 @@ export class NativeConnection {
   sweep(): void {
     if (this.#closed) return;
     const buffered = this.#socket.bufferedAmount;
-    const stalled = buffered > 0 && this.#framesTaken === 0;
-    this.#sweepsStalled = stalled ? this.#sweepsStalled + 1 : 0;
-    this.#framesTaken = 0;
+    this.#sweepsStalled = this.#outbox.isStalled() ? this.#sweepsStalled + 1 : 0;
     if (this.#sweepsStalled > STALLED_SWEEPS_MAX) {
       this.#drop(CloseCode.overload, "a client does not read its replies", { buffered });
       return;
@@ -127,14 +131,53 @@ export class NativeConnection {
   /** Sends what is answered, then closes; at last without ceremony. */
   close(): void {
     if (this.#closed) return;
-    this.#flush();
-    this.#socket.close(CloseCode.goingAway, "the server stops");
+    this.#leave("the server stops");
+  }
+
+  #openOutbox(): Outbox {
+    const { clock, meter, budget } = this.#deps;
+    return new Outbox(this.#socket, {
+      clock,
+      meter,
+      budget,
+      onRoom: () => {
+        if (this.#inbox.length > 0) this.#drain();
+      },
+      onOverflow: (waiting) => {
+        this.#drop(CloseCode.overload, "a client does not read its replies", { waiting });
+      },
+    });
+  }
+
+  #join(): Member {
+    const { desk, address, proved = [] } = this.#deps;
+    return new Member(
+      desk,
+      { address, proved },
+      {
+        onChange: (change) => this.#outbox.tell(change),
+        onSessionGone: (error) => {
+          this.#outbox.reply({ id: 0, ok: false, error });
+          this.#leave("its session is gone");
+        },
+        onReset: (reason) => this.#leave(reason),
+      },
+    );
+  }
+
+  /** What was said before still reaches the client, which is to come again. */
+  #leave(reason: string): void {
+    if (this.#closed) return;
+    this.#outbox.flush();
+    this.#onClose();
+    this.#socket.close(CloseCode.goingAway, reason);
     this.#terminateSoon();
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#closed) return;
     this.#heard = true;
+    this.#member.touch();
     if (!isBinary) {
       this.#drop(CloseCode.unsupported, "closed a client connection: a text frame", {});
       return;
@@ -179,27 +222,37 @@ export class NativeConnection {
   #hasRoom(): boolean {
     return (
       !this.#closed &&
+      !this.#isHeld &&
       this.#outstanding < OUTSTANDING_MAX &&
       this.#outstandingReads < OUTSTANDING_READS_MAX &&
       this.#outstandingBytes < OUTSTANDING_BYTES_MAX &&
-      this.#replyBytes + this.#socket.bufferedAmount <= SEND_PAUSE_BYTES
+      this.#outbox.waitingBytes <= SEND_PAUSE_BYTES
     );
+  }
+
+  #hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (!isHeld && this.#inbox.length > 0) this.#drain();
   }
 
   #take(request: NativeRequest | UnreadableRequest): void {
     if ("error" in request) {
-      this.#reply({ id: request.id, ok: false, error: request.error });
+      this.#outbox.reply({ id: request.id, ok: false, error: request.error });
     } else if (request.op === NATIVE_OP_PING) {
-      this.#reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: NO_CONTENT });
+      this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: NO_CONTENT });
     } else if (isSubscriptionOp(request.op)) {
       if (!this.#subscriptions.take(request)) {
         this.#drop(CloseCode.malformed, "closed a client connection: an id is in use", {});
       }
+    } else if (this.#member.refusal !== null) {
+      this.#outbox.reply({ id: request.id, ok: false, error: this.#member.refusal });
     } else if (isNodesOwn(request.op)) {
       // Entries that decide who votes, who has a session and what has expired.
       this.#refuse(request.id, "ERR_SERVER_UNSUPPORTED", "this operation is internal", false);
     } else if (this.#deps.budget.bytes >= PORT_BYTES_MAX) {
       this.#refuse(request.id, "ERR_SERVER_BUSY", "too many requests wait", true);
+    } else if (isSessionRequest(request.op)) {
+      this.#takeOfSession(request);
     } else if (this.#deps.isRead(request.op)) {
       this.#begin(request, 1);
       this.#gate.passRead(() => this.#read(request));
@@ -209,38 +262,88 @@ export class NativeConnection {
     }
   }
 
+  #takeOfSession(request: NativeRequest): void {
+    if (!isInTurn(request.op)) {
+      this.#sessionRequests.take(request);
+      return;
+    }
+    this.#begin(request, 1);
+    this.#gate.passRead(() => {
+      this.#sessionRequests.take(request);
+      this.#end(request, 1);
+    });
+  }
+
   #write(request: NativeRequest): void {
     const write = this.#gate.beginWrite();
-    this.#deps.server.submit(request.op, request.key, this.#contentOf(request)).then(
-      ({ txnid, content }) => {
-        this.#reply({ id: request.id, ok: true, txnid, content });
-        this.#end(request, 0);
-        this.#gate.endWrite(write);
-      },
-      (error: unknown) => {
-        this.#fail(request, error);
-        this.#end(request, 0);
-        this.#gate.endWrite(write);
-      },
-    );
+    const { op, key } = request;
+    const answered = (txnid: Txnid, content: Uint8Array): void => {
+      this.#outbox.reply({ id: request.id, ok: true, txnid, content });
+      this.#end(request, 0);
+      this.#gate.endWrite(write);
+    };
+    const failed = (error: unknown): void => {
+      this.#fail(request, error);
+      this.#end(request, 0);
+      this.#gate.endWrite(write);
+    };
+    if (!this.#member.isOrdered) {
+      const work = this.#deps.server.submit(op, key, this.#contentOf(request));
+      work.then(({ txnid, content }) => answered(txnid, content), failed);
+      return;
+    }
+    try {
+      // Told while it is applied, in one order with the changes that are watched.
+      this.#deps.desk.service.submit(op, key, this.#contentOf(request), (outcome) => {
+        if (outcome.ok) answered(outcome.txnid, outcome.content.slice());
+        else failed(outcome.error);
+      });
+    } catch (error) {
+      failed(error);
+    }
   }
 
   #read(request: NativeRequest): void {
     const { op, key, linearizable } = request;
-    this.#deps.server.read(op, key, this.#contentOf(request), { linearizable }).then(
-      (answer) => {
-        this.#reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: answer });
-        this.#end(request, 1);
-      },
-      (error: unknown) => {
-        this.#fail(request, error);
-        this.#end(request, 1);
-      },
-    );
+    const answered = (content: Uint8Array): void => {
+      this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content });
+      this.#end(request, 1);
+    };
+    const failed = (error: unknown): void => {
+      this.#fail(request, error);
+      this.#end(request, 1);
+    };
+    if (this.#member.isOrdered) this.#readInOrder(request, answered, failed);
+    else {
+      const content = this.#contentOf(request);
+      this.#deps.server.read(op, key, content, { linearizable }).then(answered, failed);
+    }
+  }
+
+  /** Answered in the turn in which the state is read, so that no change is told in between. */
+  #readInOrder(
+    request: NativeRequest,
+    answered: (content: Uint8Array) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    const { op, key } = request;
+    const readNow = (service: Service): void => {
+      const result = service.readNow(op, key, this.#contentOf(request));
+      if (result.ok) answered(result.content.slice());
+      else failed(new QuorateError(result.code, result.message));
+    };
+    try {
+      const { desk } = this.#deps;
+      if (!request.linearizable) readNow(desk.serving);
+      else
+        desk.service.catchUp((error) => (error === null ? readNow(desk.service) : failed(error)));
+    } catch (error) {
+      failed(error);
+    }
   }
 
   #contentOf({ op, content }: NativeRequest): Uint8Array {
-    return hasCaller(op) ? withCaller(this.#deps.caller, content) : content;
+    return hasCaller(op) ? withCaller(this.#member.caller, content) : content;
   }
 
   #begin(request: NativeRequest, reads: number): void {
@@ -262,7 +365,7 @@ export class NativeConnection {
 
   #fail(request: NativeRequest, cause: unknown): void {
     if (cause instanceof QuorateError) {
-      this.#reply({ id: request.id, ok: false, error: cause });
+      this.#outbox.reply({ id: request.id, ok: false, error: cause });
       return;
     }
     this.#deps.logger.error("a request failed unexpectedly", { op: request.op }, cause);
@@ -276,71 +379,8 @@ export class NativeConnection {
     message: string,
     retryable: boolean,
   ): void {
-    this.#reply({ id, ok: false, error: new QuorateError(code, message, { retryable }) });
-  }
-
-  #reply(reply: NativeReply): void {
-    if (this.#closed) return;
-    this.#replies.push(reply);
-    this.#replyBytes += MESSAGE_OVERHEAD_BYTES + (reply.ok ? reply.content.length : 0);
-    const waiting = this.#replyBytes + this.#socket.bufferedAmount;
-    if (waiting > SEND_QUEUE_BYTES_MAX) {
-      this.#drop(CloseCode.overload, "a client does not read its replies", { waiting });
-      return;
-    }
-    if (this.#flushIsDue) return;
-    this.#flushIsDue = true;
-    this.#deps.clock.defer(() => this.#flush());
-  }
-
-  /** All that was answered in this turn leaves in as few frames as its bytes allow. */
-  #flush(): void {
-    this.#flushIsDue = false;
-    if (this.#closed || this.#replies.length === 0) return;
-    const replies = this.#replies;
-    this.#replies = [];
-    this.#replyBytes = 0;
-    let from = 0;
-    let bytes = 0;
-    for (let i = 0; i < replies.length; i += 1) {
-      const reply = replies[i];
-      bytes += MESSAGE_OVERHEAD_BYTES + (reply?.ok === true ? reply.content.length : 0);
-      const isFull =
-        bytes >= NATIVE_FRAME_BYTES_SOFT_MAX || i - from + 1 === NATIVE_FRAME_MESSAGES_MAX;
-      if (!isFull && i + 1 < replies.length) continue;
-      this.#send(
-        encodeNativeReplies(
-          from === 0 && i + 1 === replies.length ? replies : replies.slice(from, i + 1),
-        ),
-      );
-      from = i + 1;
-      bytes = 0;
-    }
-    if (this.#inbox.length > 0) this.#drain();
-  }
-
-  #send(frame: Uint8Array): void {
-    this.#deps.meter.count("native_sent_bytes", frame.length);
-    this.#deps.budget.bytes += frame.length;
-    this.#socket.send(frame, { binary: true }, () => {
-      // Written out, or failed (then `close` follows): room again for requests that wait.
-      this.#framesTaken += 1;
-      this.#deps.budget.bytes -= frame.length;
-      if (this.#inbox.length > 0) this.#drain();
-    });
-  }
-
-  /** One message in pieces that are shared with other connections and counted elsewhere. */
-  #sendParts(parts: readonly Uint8Array[]): void {
-    if (this.#closed) return;
-    for (const [index, part] of parts.entries()) {
-      this.#deps.meter.count("native_sent_bytes", part.length);
-      const fin = index + 1 === parts.length;
-      this.#socket.send(part, { binary: true, fin }, () => {
-        this.#framesTaken += 1;
-        if (this.#inbox.length > 0) this.#drain();
-      });
-    }
+    const error = new QuorateError(code, message, { retryable });
+    this.#outbox.reply({ id, ok: false, error });
   }
 
   #drop(code: number, message: string | null, data: Readonly<Record<string, unknown>>): void {
@@ -365,10 +405,10 @@ export class NativeConnection {
   #onClose(): void {
     this.#closed = true;
     this.#subscriptions.close();
+    this.#member.close();
+    this.#outbox.close();
     this.#inbox = [];
     this.#inboxAt = 0;
-    this.#replies = [];
-    this.#replyBytes = 0;
   }
 }
 

@@ -52,7 +52,14 @@ export class HttpAnswers {
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {
-    switch ((request.url ?? "").split("?")[0]) {
+    const path = (request.url ?? "").split("?")[0] ?? "";
+    const command = /^\/commands(?:\/(\w*))?$/.exec(path);
+    if (command !== null && this.#deps.adminCommand !== undefined) {
+      const [, name = ""] = command;
+      sendText(response, this.#deps.adminCommand(name === "" ? null : name));
+      return;
+    }
+    switch (path) {
       case "/status":
         send(response, 200, this.#status());
         return;
@@ -75,7 +82,9 @@ export class HttpAnswers {
         } else this.#watch(request, response);
         return;
       default:
-        send(response, 404, { error: "there are /status, /healthz, /readyz, /metrics and /watch" });
+        send(response, 404, {
+          error: "there are /status, /healthz, /readyz, /metrics, /watch and /commands",
+        });
     }
   }
 
@@ -85,14 +94,7 @@ export class HttpAnswers {
 
   #metrics(response: ServerResponse): void {
     this.#deps.metrics().then(
-      ({ type, text }) => {
-        response.writeHead(200, {
-          "Content-Type": type,
-          "Cache-Control": "no-store",
-          "X-Content-Type-Options": "nosniff",
-        });
-        response.end(text);
-      },
+      (answer) => sendText(response, answer),
       (error: unknown) => {
         this.#deps.logger.error("metrics cannot be written", {}, error);
         send(response, 500, { error: "metrics cannot be written" });
@@ -125,6 +127,18 @@ function busy(message: string): QuorateError {
 function statusOf({ code, retryable }: QuorateError): number {
   if (code === "ERR_CLIENT_COMPACTED") return 410;
   return retryable ? 503 : 400;
+}
+
+function sendText(
+  response: ServerResponse,
+  { type, text }: { readonly type: string; readonly text: string },
+): void {
+  response.writeHead(200, {
+    "Content-Type": type,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+  });
+  response.end(text);
 }
 
 function send(response: ServerResponse, status: number, body: object): void {

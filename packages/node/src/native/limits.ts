@@ -12,6 +12,10 @@ export const SILENT_SOCKETS_MAX = 10_000;
  * its client's system after one second, three and seven; so long would some be away when a leader's
  * death has sent thousands here at once. */
 export const LISTEN_BACKLOG = 2048;
+/** Connections to the port for TLS, in their handshake or after it. One more is dropped. */
+export const SECURE_CONNECTIONS_MAX = 60_000;
+/** For a TLS handshake. Then the connection is closed. */
+export const HANDSHAKE_MS = 5000;
 /** A connection that says nothing over so many sweeps is closed at the next. */
 export const SILENT_SWEEPS_MAX = 1;
 /** Requests of one connection that wait for their outcome. At the bound it is not read from. */
@@ -49,3 +53,14 @@ export const WATCHES_MAX = 500;
 export const WATCH_QUIET_SWEEPS_MAX = 2;
 /** For the last words of a watch to be taken. Then its connection is cut. */
 export const WATCH_CLOSE_MS = 5000;
+/** Bytes of watched changes that a client has not taken. Beyond it the connection is closed: its
+ * client connects again, sets its watches again and hears what it missed. */
+export const CHANGE_BYTES_MAX = 4 * MIB;
+/** The same while the whole port is at its bound, so that one slow client does not fill it. */
+export const CHANGE_BYTES_FAIR = 64 * KIB;
+/** Watches of all connections (a persistent one counts twice). Beyond it: ERR_SERVER_BUSY. */
+export const WATCHES_HELD_MAX = 2_000_000;
+/** Characters of all paths that are watched. Effect as above. */
+export const WATCHED_PATH_CHARS_MAX = 64 * MIB;
+/** Watches of connections that are gone that are taken down within one turn. */
+export const REMOVED_WATCHES_PER_TURN = 5_000;

@@ -2,34 +2,29 @@ import { createServer, ServerResponse, type IncomingMessage, type Server } from 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import {
-  ANYONE,
-  encodeCaller,
-  QuorateError,
-  type Caller,
-  type Clock,
-  type Logger,
-  type Meter,
-} from "@quorate/protocol";
+import type { Clock, Logger, Meter } from "@quorate/protocol";
 import { NATIVE_FRAME_BYTES_MAX, NATIVE_SUBPROTOCOL } from "@quorate/codec";
-import { formatAddress, type Address } from "../config/address.js";
+import type { Address } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
 import type { Feed } from "../feed/feed.js";
 import type { NodeStatus, ServerHandle } from "../server-handle.js";
 import type { VitalsDocument } from "../vitals.js";
-import { NativeConnection, type PortBudget } from "./connection.js";
+import { NativeConnection } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
+import type { PortBudget } from "./outbox.js";
+import type { ServiceDesk } from "./service-desk.js";
 import {
   CLOSE_MS,
   FRAME_FRAGMENTS_MAX,
   FRAME_READS_MAX,
   HTTP_HEADER_BYTES_MAX,
   HTTP_REQUEST_MS,
-  LISTEN_BACKLOG,
   SWEEP_MS,
 } from "./limits.js";
+import { listen } from "./listen.js";
 import { Reception } from "./reception.js";
+import { certifiedOf, openSecurePort, type SecurePort } from "../tls/secure-port.js";
 
 export interface NativePortDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> &
@@ -46,6 +41,10 @@ export interface NativePortDeps {
    * Default: nobody ever can.
    */
   readonly zookeeper?: (socket: Socket, firstBytes: Uint8Array) => boolean;
+  /** What ZooKeeper's AdminServer answers a command; null asks for the list of them. */
+  readonly adminCommand?: (name: string | null) => { readonly type: string; readonly text: string };
+  /** Sessions and watches of its clients. */
+  readonly desk: ServiceDesk;
   /** Whether an op only reads: then it may be answered at this node. */
   readonly isRead: (op: number) => boolean;
   readonly clock: Clock;
@@ -55,12 +54,14 @@ export interface NativePortDeps {
 
 type PortConfig = Pick<
   NodeConfig,
-  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins"
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "tls"
 >;
 
 export interface NativePort {
   /** As bound: with the real port where 0 was asked for. */
   readonly address: Address;
+  /** Where clients connect with TLS; null without such a port. */
+  readonly secureAddress: Address | null;
   /** WebSocket connections open now. */
   readonly connectionCount: number;
   /** Sends what is answered and closes every connection. Idempotent. */
@@ -86,30 +87,51 @@ export async function openNativePort(
   });
   const answers = new HttpAnswers(config, deps);
   http.on("request", (request, response) => answers.answer(request, response));
-  const acceptor = createAcceptor(connections, deps);
+  const acceptor = createAcceptor(connections, config.tls, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
     else answerAnyway(answers, request, socket);
   });
   const reception = receptionOf(http, deps);
-  const bound = await listen(http, config.host.request);
+  const bound = await listen(http, config.host.request, "requestAddr");
+  const secure = await openSecure(config.tls, http, reception, deps);
   const sweeper = startSweeping(deps.clock, () => {
     reception.sweep();
+    secure?.sweep().catch((error: unknown) => {
+      deps.logger.error("certificates cannot be looked at", {}, error);
+    });
     for (const connection of connections) connection.sweep();
     answers.sweep();
   });
   let closing: Promise<void> | null = null;
   return {
     address: bound,
+    secureAddress: secure?.address ?? null,
     get connectionCount() {
       return connections.size;
     },
     close() {
       sweeper.cancel();
-      closing ??= closeAll(http, reception, connections, deps.clock);
+      closing ??= closeAll({ http, secure, reception, connections, clock: deps.clock });
       return closing;
     },
   };
+}
+
+/** @throws as openSecurePort; then the other port is closed again. */
+async function openSecure(
+  tls: NodeConfig["tls"],
+  http: Server,
+  reception: Reception,
+  deps: NativePortDeps,
+): Promise<SecurePort | null> {
+  if (tls === null) return null;
+  try {
+    return await openSecurePort(tls, { ...deps, take: (socket) => reception.take(socket) });
+  } catch (error) {
+    await new Promise((resolve) => http.close(resolve));
+    throw error;
+  }
 }
 
 /** Puts itself between the accepted sockets and the HTTP server, which listens for all. */
@@ -129,7 +151,11 @@ function receptionOf(http: Server, deps: NativePortDeps): Reception {
   return reception;
 }
 
-function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps): WebSocketServer {
+function createAcceptor(
+  connections: Set<NativeConnection>,
+  tls: NodeConfig["tls"],
+  deps: NativePortDeps,
+): WebSocketServer {
   const acceptor = new WebSocketServer({
     noServer: true,
     maxPayload: NATIVE_FRAME_BYTES_MAX,
@@ -144,8 +170,9 @@ function createAcceptor(connections: Set<NativeConnection>, deps: NativePortDeps
     const { remoteAddress, remotePort } = request.socket;
     const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
-    const caller = encodeCaller(callerAt(remoteAddress));
-    const connection = new NativeConnection(socket, { ...deps, logger, budget, caller });
+    const proved = certifiedOf(request.socket, tls?.superUser ?? null);
+    const address = addressOf(remoteAddress);
+    const connection = new NativeConnection(socket, { ...deps, logger, budget, address, proved });
     connections.add(connection);
     logger.debug("a client connected");
     socket.once("close", (code) => {
@@ -177,11 +204,9 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   answers.answer(request, response);
 }
 
-/** Known by the address alone. One of the old kind within the new is told as what it is. */
-function callerAt(address: string | undefined): Caller {
-  if (address === undefined) return ANYONE;
-  const id = address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
-  return { session: null, identities: [{ scheme: "ip", id }] };
+/** One of the old kind within the new is told as what it is. */
+function addressOf(address = ""): string {
+  return address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
 }
 
 interface Upgrade {
@@ -219,31 +244,6 @@ function acceptUpgrade(
   );
 }
 
-function listen(http: Server, address: Address): Promise<Address> {
-  return new Promise((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => {
-      const where = formatAddress(address);
-      reject(
-        error.code === "EADDRINUSE"
-          ? new QuorateError("ERR_SERVER_PORT_IN_USE", `requestAddr ${where} is already in use`, {
-              cause: error,
-              details: { address: where },
-            })
-          : new QuorateError("ERR_CONFIG_VALUE", `requestAddr ${where} cannot be bound`, {
-              cause: error,
-            }),
-      );
-    });
-    http.listen({ host: address.host, port: address.port, backlog: LISTEN_BACKLOG }, () => {
-      const bound = http.address();
-      resolve({
-        host: address.host,
-        port: typeof bound === "object" && bound !== null ? bound.port : address.port,
-      });
-    });
-  });
-}
-
 function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   const sweep = (): void => {
     timer = clock.setTimer(SWEEP_MS, sweep);
@@ -253,19 +253,23 @@ function startSweeping(clock: Clock, look: () => void): { cancel(): void } {
   return { cancel: () => timer.cancel() };
 }
 
-async function closeAll(
-  http: Server,
-  reception: Reception,
-  connections: ReadonlySet<NativeConnection>,
-  clock: Clock,
-): Promise<void> {
+interface Open {
+  readonly http: Server;
+  readonly secure: SecurePort | null;
+  readonly reception: Reception;
+  readonly connections: ReadonlySet<NativeConnection>;
+  readonly clock: Clock;
+}
+
+async function closeAll({ http, secure, reception, connections, clock }: Open): Promise<void> {
   const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  const secureClosed = secure?.close();
   for (const connection of connections) connection.close();
-  // Of HTTP only; upgraded connections are closed above.
+  // Of HTTP only, over TLS too; upgraded connections are closed above.
   http.closeAllConnections();
   reception.closeSilent();
   // They were told before: their front end has closed. Who has not gone by then is cut off.
   const timer = clock.setTimer(CLOSE_MS, () => reception.cutOff());
-  await closed;
+  await Promise.all([closed, secureClosed]);
   timer.cancel();
 }

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, type Stats } from "node:fs";
 import { arch, freemem, hostname, platform, release } from "node:os";
 import { join } from "node:path";
 import type { SessionInfo } from "@quorate/protocol";
@@ -24,19 +24,17 @@ export class NodeFacts implements ServerFacts {
   readonly startedAtWallTime: number;
   readonly #config: FactsConfig;
   readonly #server: Pick<ServerHandle, "status" | "pressure">;
-  readonly #machine: () => ZnodeMachine;
+  readonly #machine: () => ZnodeMachine | null;
 
-  /** `machine` is that of the store that was opened last. */
   constructor(
     config: FactsConfig,
     server: Pick<ServerHandle, "status" | "pressure">,
-    machine: () => ZnodeMachine,
-    startedAtWallTime: number,
+    state: { machine(): ZnodeMachine | null; readonly startedAtWallTime: number },
   ) {
     this.#config = config;
     this.#server = server;
-    this.#machine = machine;
-    this.startedAtWallTime = startedAtWallTime;
+    this.#machine = () => state.machine();
+    this.startedAtWallTime = state.startedAtWallTime;
   }
 
   mode(): ReturnType<ServerFacts["mode"]> {
@@ -47,19 +45,40 @@ export class NodeFacts implements ServerFacts {
   }
 
   znodeCount(): number {
-    return this.#machine().nodeCount;
+    return this.#machine()?.nodeCount ?? 0;
   }
 
   dataBytes(): number {
-    return this.#machine().approximateBytes;
+    return this.#machine()?.approximateBytes ?? 0;
   }
 
   ephemeralCount(): number {
-    return this.#machine().ephemeralCount;
+    return this.#machine()?.ephemeralCount ?? 0;
   }
 
   sessions(): Iterable<SessionInfo> {
-    return this.#machine().sessions.values();
+    return this.#machine()?.sessions.values() ?? [];
+  }
+
+  get dataDir(): string {
+    return this.#config.dataDir;
+  }
+
+  ephemeralsOf(session: bigint): readonly string[] {
+    return this.#machine()?.ephemeralsOf(session) ?? [];
+  }
+
+  /** Watchers that follow this very node now. */
+  watchersBelow(): readonly number[] {
+    const voters = new Set<number>(this.#config.voters);
+    const peers = this.#server.pressure().peers.map(({ peer }) => Number(peer));
+    return [...new Set(peers)].filter((peer) => !voters.has(peer));
+  }
+
+  /** When the checkpoint's file was last written to, in seconds. Its txnid is not known here. */
+  lastCheckpoint(): { readonly zxid: string; readonly timestamp: number } {
+    const times = this.#filesOf("state").map(({ mtimeMs }) => Math.floor(mtimeMs / 1000));
+    return { zxid: "ffffffffffffffff", timestamp: Math.max(-1, ...times) };
   }
 
   /** The store's two files, each with what belongs to it. */
@@ -103,25 +122,28 @@ export class NodeFacts implements ServerFacts {
     const rows: [string, number][] = [["quorum_size", this.#config.voters.length]];
     if (this.#server.status().role !== "leading") return rows;
     const { peers } = this.#server.pressure();
-    const voters = new Set<number>(this.#config.voters);
-    const followers = peers.filter(({ peer }) => voters.has(peer));
-    const synced = followers.filter(({ lagEntries }) => lagEntries !== null);
+    const observers = this.watchersBelow().length;
+    const synced = peers.filter(({ lagEntries }) => lagEntries !== null);
     return [
       ...rows,
-      ["learners", peers.length],
-      ["synced_followers", synced.length],
-      ["synced_observers", peers.length - followers.length],
+      ["learners", new Set(peers.map(({ peer }) => peer)).size],
+      ["synced_followers", new Set(synced.map(({ peer }) => peer)).size],
+      ["synced_observers", observers],
     ];
   }
 
   #bytesOf(prefix: string): number {
+    return this.#filesOf(prefix).reduce((sum, { size }) => sum + size, 0);
+  }
+
+  #filesOf(prefix: string): readonly Stats[] {
     const { dataDir } = this.#config;
     try {
       const names = readdirSync(dataDir).filter((name) => name.startsWith(`${prefix}.db`));
-      return names.reduce((sum, name) => sum + statSync(join(dataDir, name)).size, 0);
+      return names.map((name) => statSync(join(dataDir, name)));
     } catch {
-      // A file may go between the two looks; and a host of its own has none.
-      return 0;
+      // A file may go between the two looks.
+      return [];
     }
   }
 }

@@ -1,10 +1,4 @@
-import type {
-  AuthIdentity,
-  NodeChangeKind,
-  SessionInfo,
-  StateListener,
-  Txnid,
-} from "@quorate/protocol";
+import type { SessionInfo, StateListener } from "@quorate/protocol";
 
 /**
  * What the state machines of one node tell, over each opening of the store. Those within the node
@@ -39,15 +33,10 @@ export class StateEvents<Outer extends StateListener> implements StateListener {
     };
   }
 
-  onNodeChange(
-    kind: NodeChangeKind,
-    path: string,
-    txnid: Txnid,
-    mayRead?: (identities: readonly AuthIdentity[]) => boolean,
-  ): void {
-    for (const listener of this.#inner) listener.onNodeChange(kind, path, txnid, mayRead);
+  onNodeChange(...change: Parameters<StateListener["onNodeChange"]>): void {
+    for (const listener of this.#inner) listener.onNodeChange(...change);
     if (this.#outer.length === 0 || !this.#isNew()) return;
-    for (const listener of this.#outer) listener.onNodeChange(kind, path, txnid, mayRead);
+    for (const listener of this.#outer) listener.onNodeChange(...change);
   }
 
   onSessionCreated(session: SessionInfo): void {

@@ -8,6 +8,12 @@ export class PathIndex {
   readonly #shards = Array.from({ length: SHARDS }, () => new ChurnMap<string, number>());
   readonly #paths: (string | null)[] = [];
   readonly #free: number[] = [];
+  #chars = 0;
+
+  /** Characters of all that have a number. */
+  get chars(): number {
+    return this.#chars;
+  }
 
   /** Numbers ever given; every number is below it. */
   get end(): number {
@@ -27,6 +33,7 @@ export class PathIndex {
     const id = this.#free.pop() ?? this.#paths.length;
     this.#paths[id] = path;
     shard.set(path, id);
+    this.#chars += path.length;
     return id;
   }
 
@@ -40,6 +47,7 @@ export class PathIndex {
     if (path === null || path === undefined) return;
     this.#shardOf(path).delete(path);
     this.#paths[id] = null;
+    this.#chars -= path.length;
     this.#free.push(id);
   }
 

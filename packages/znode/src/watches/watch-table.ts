@@ -37,6 +37,11 @@ export class WatchTable {
     return this.#store.size;
   }
 
+  /** Characters of all watched paths. */
+  get pathChars(): number {
+    return this.#paths.chars;
+  }
+
   /** Of a path that no node can have, none is kept: nothing would fire it. */
   add(path: string, watcher: number, request: WatchRequest): void {
     if (isKeyTooLong(path)) return;

@@ -39,7 +39,10 @@ export interface Established {
   readonly isReadOnly: boolean;
 }
 
-export function negotiateTimeout(asked: number, options: ZkOptions): number {
+export function negotiateTimeout(
+  asked: number,
+  options: Pick<ZkOptions, "sessionMsMin" | "sessionMsMax">,
+): number {
   return Math.min(Math.max(asked, options.sessionMsMin), options.sessionMsMax);
 }
 
@@ -71,14 +74,17 @@ export type HandshakeDone = (result: Established | null | QuorateError) => void;
 export function establish(deps: HandshakeDeps, packet: ConnectPacket, done: HandshakeDone): void {
   const { sessionId, passwd } = packet.request;
   const timeoutMs = negotiateTimeout(packet.request.timeOut, deps.options);
-  if (sessionId === 0n) {
-    create(deps, timeoutMs, SESSION_ID_TRIES_MAX, done);
-  } else {
-    resume(deps.service, BigInt.asUintN(64, sessionId), passwd, done);
-  }
+  if (sessionId === 0n) createSession(deps, timeoutMs, done);
+  else resumeSession(deps.service, BigInt.asUintN(64, sessionId), passwd, done);
 }
 
-function create(deps: HandshakeDeps, timeoutMs: number, tries: number, done: HandshakeDone): void {
+/** Asks for a session of this node's. `timeoutMs` is what was negotiated. */
+export function createSession(
+  deps: Pick<HandshakeDeps, "service" | "random">,
+  timeoutMs: number,
+  done: HandshakeDone,
+  tries = SESSION_ID_TRIES_MAX,
+): void {
   const { service, random } = deps;
   const session = newSessionId(service.nodeId, random);
   const password = newPassword(random);
@@ -87,14 +93,15 @@ function create(deps: HandshakeDeps, timeoutMs: number, tries: number, done: Han
     if (outcome.ok) {
       done({ session, password, timeoutMs, isReadOnly: false });
     } else if (outcome.error.code === "ERR_SESSION_EXISTS" && tries > 1) {
-      create(deps, timeoutMs, tries - 1, done);
+      createSession(deps, timeoutMs, done, tries - 1);
     } else {
       done(outcome.error);
     }
   });
 }
 
-function resume(
+/** Takes a session up at this node. */
+export function resumeSession(
   service: Service,
   session: bigint,
   passwd: Uint8Array | null,

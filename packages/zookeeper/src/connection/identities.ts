@@ -10,13 +10,14 @@ export class Identities {
   #session: bigint | null = null;
   #caller: Uint8Array | null = null;
 
-  /** `certified` are those of the client's certificate. */
+  /** `address` may be empty: none. `certified` are those of the client's certificate. */
   constructor(address: string, certified: readonly AuthIdentity[], superDigest: string | null) {
     this.#address = address;
     this.#certified = certified;
     this.#superDigest = superDigest;
     // As ZooKeeper: a connection has its address, and its certificate, without asking.
-    this.#list = [{ scheme: "ip", id: address }, ...certified];
+    const ofAddress = address === "" ? [] : [{ scheme: "ip", id: address }];
+    this.#list = [...ofAddress, ...certified];
   }
 
   get list(): readonly AuthIdentity[] {
@@ -44,7 +45,7 @@ export class Identities {
       case "digest":
         return auth !== null && this.#digest(auth);
       case "ip":
-        return this.add({ scheme: "ip", id: this.#address });
+        return this.#address !== "" && this.add({ scheme: "ip", id: this.#address });
       case "x509":
         return this.#certified.length > 0 && this.#certified.every((one) => this.add(one));
       default:

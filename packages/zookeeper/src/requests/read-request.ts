@@ -163,8 +163,11 @@ function multiRead(reader: JuteReader, context: ReadContext, writer: JuteWriter)
   const isRead = (type: number): boolean => type === ZkOp.getData || type === ZkOp.getChildren;
   if (!operations.every(({ type }) => isRead(type))) return ZkError.marshalling;
   const startedAt = writer.length;
-  for (const { type, request } of operations) {
-    const { path } = request;
+  // Whether they ask for a watch is not looked at, as there.
+  for (const {
+    type,
+    request: { path },
+  } of operations) {
     if (path === null) return ZkError.marshalling;
     const isData = type === ZkOp.getData;
     const resultAt = writer.length;
@@ -180,8 +183,6 @@ function multiRead(reader: JuteReader, context: ReadContext, writer: JuteWriter)
     if (err !== ZkError.ok) {
       writer.truncate(resultAt);
       writeMultiError(writer, err);
-    } else if ("watch" in request && request.watch) {
-      context.addWatch(path, isData ? "data" : "child");
     }
     if (writer.length - startedAt > MULTI_READ_BYTES_MAX) return ZkError.badArguments;
   }

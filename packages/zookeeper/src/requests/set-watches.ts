@@ -1,8 +1,9 @@
 import { encodeCaller, OpCode, QuorateError, type Service } from "@quorate/protocol";
-import type { WatchRequest } from "@quorate/znode";
-import { ZkEventType, ZkOp } from "../jute/op-codes.js";
+import { armedAgain, missedChange, type OneShotWatch, type WatchRequest } from "@quorate/znode";
+import { ZkOp } from "../jute/op-codes.js";
 import type { JuteReader } from "../jute/reader.js";
 import { SetWatches, SetWatches2 } from "../jute/records.js";
+import { eventTypeOf } from "./events.js";
 
 export interface SetWatchesTarget {
   readonly service: Service;
@@ -11,12 +12,10 @@ export interface SetWatchesTarget {
   addWatch(path: string, request: WatchRequest): void;
 }
 
-type List = "data" | "exist" | "child" | "persistent" | "persistentRecursive";
+type List = OneShotWatch | "persistent" | "persistentRecursive";
 
 /** Watches that are set again look at the tree as it is, whoever may read it: as there. */
 const ROOT_CALLER = encodeCaller({ session: null, identities: [{ scheme: "super", id: "" }] });
-const MZXID_AT = 8;
-const PZXID_AT = 60;
 
 /**
  * The watches of a client that has connected again: what it missed since `relativeZxid` it is told,
@@ -70,27 +69,13 @@ export class SetWatchesRun {
     }
     const result = target.service.readNow(OpCode.exists, path === "" ? "/" : path, ROOT_CALLER);
     const stat = result.ok ? result.content : null;
-    if (kind === "exist") {
-      if (stat !== null) target.tell(ZkEventType.created, path);
-      else target.addWatch(path, "data");
-    } else if (stat === null) {
-      target.tell(ZkEventType.deleted, path);
-    } else if (kind === "data") {
-      if (zxidAt(stat, MZXID_AT) > this.#relativeZxid) target.tell(ZkEventType.dataChanged, path);
-      else target.addWatch(path, "data");
-    } else if (zxidAt(stat, PZXID_AT) > this.#relativeZxid) {
-      target.tell(ZkEventType.childrenChanged, path);
-    } else {
-      target.addWatch(path, "child");
-    }
+    const missed = missedChange(kind, stat, this.#relativeZxid);
+    if (missed === null) target.addWatch(path, armedAgain(kind));
+    else target.tell(eventTypeOf(missed), path);
   }
 }
 
 function listOf(paths: readonly (string | null)[] | null): readonly (string | null)[] {
   if (paths === null) throw new QuorateError("ERR_PROTOCOL_DECODE", "unreadable packet: no list");
   return paths;
-}
-
-function zxidAt(stat: Uint8Array, at: number): bigint {
-  return new DataView(stat.buffer, stat.byteOffset + at, 8).getBigInt64(0);
 }

@@ -167,15 +167,18 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
   if (operations.length > MULTI_OPERATIONS_MAX) {
     throw new QuorateError("ERR_ARG_TOO_LARGE", "a multi of too many operations");
   }
-  for (const { type, request } of operations) {
+  for (const operation of operations) {
+    const { type, request } = operation;
     // As there, a flag that no create has makes the whole multi unreadable (3.9.5; 3.8 names it).
     if ("flags" in request && !modes.has(request.flags)) throw unreadable(`flags of ${type}`);
     if (request.path === null) throw unreadable("a null path");
+    // Only its own kind of request says how long such a node may live.
+    if (isTtl(operation) && type !== ZkOp.createTtl) throw unreadable("no time to live");
   }
   const parts: Part[] = [];
   for (const operation of operations) {
     try {
-      parts.push(partOf(operation));
+      parts.push({ ...partOf(operation), ...resultOf(operation) });
     } catch (error) {
       if (!isBadArguments(error)) throw error;
       // Refused in its turn like any other: the machine takes no path that is empty.
@@ -187,7 +190,7 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
       });
     }
   }
-  const types = operations.map(({ type }) => resultType(type));
+  const types = operations.map((operation) => resultOf(operation).type ?? operation.type);
   return {
     op: OpCode.multi,
     key: "",
@@ -215,9 +218,24 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
   };
 }
 
-/** All that answer with a Stat too are a create2 here, and Java's client knows no other. */
-function resultType(type: number): number {
-  return type === ZkOp.createContainer || type === ZkOp.createTtl ? ZkOp.create2 : type;
+/**
+ * Within a multi the flags of a create decide, not which of ZooKeeper's creates it is: a container
+ * and a node with a time to live are answered as a create2, all others with their path alone.
+ */
+function resultOf(operation: MultiOp): {
+  readonly type?: number;
+  readonly answer?: Part["answer"];
+} {
+  if (!("flags" in operation.request)) return {};
+  const hasStat = operation.request.flags === CreateMode.container || isTtl(operation);
+  return hasStat
+    ? { type: ZkOp.create2, answer: writeCreated2 }
+    : { type: ZkOp.create, answer: writeCreated };
+}
+
+function isTtl({ request }: MultiOp): boolean {
+  if (!("flags" in request)) return false;
+  return request.flags === CreateMode.ttl || request.flags === CreateMode.ttlSequential;
 }
 
 export function writeResultHeader(writer: JuteWriter, type: number, err: number): void {

@@ -6,6 +6,7 @@ import type { ZkOptions } from "../options.js";
 import type { ServerFacts } from "../server-facts.js";
 import type { ServerStats } from "../stats.js";
 import { connectionLine, fraction, hex, javaDate } from "./formats.js";
+import { monitorRows } from "./monitor.js";
 import { TextLines } from "./text-lines.js";
 
 /** What the words tell of the front end. */
@@ -159,30 +160,12 @@ export class WordAnswers {
   }
 
   #mntr(lines: TextLines): void {
-    const { stats, connections, outstanding, watches, isServing } = this.#subject;
-    const { min, mean, max } = stats.latency;
-    const metric = (name: string, value: string | number): void => {
-      lines.line(`zk_${name}\t${value}`);
-    };
-    metric("version", this.#facts.version);
-    metric("server_state", isServing ? this.#facts.mode() : "read-only");
-    metric("ephemerals_count", this.#facts.ephemeralCount());
-    metric("num_alive_connections", connections.size);
-    metric("avg_latency", fraction(mean));
-    metric("outstanding_requests", outstanding);
-    metric("znode_count", this.#facts.znodeCount());
-    metric("global_sessions", this.#service.sessionCount);
-    metric("local_sessions", 0);
-    metric("packets_sent", stats.packetsSent);
-    metric("packets_received", stats.packetsReceived);
-    metric("watch_count", watches.size);
-    metric("auth_failed_count", stats.authFailed);
-    metric("connection_rejected", stats.connectionsRejected);
-    metric("min_latency", Math.round(min));
-    metric("max_latency", Math.round(max));
-    metric("approximate_data_size", this.#facts.dataBytes());
-    metric("uptime", Math.max(0, this.#clock.wallTime() - this.#facts.startedAtWallTime));
-    for (const [name, value] of this.#facts.monitor()) metric(name, value);
+    const deps = { service: this.#service, clock: this.#clock, facts: this.#facts };
+    for (const [name, value] of monitorRows(this.#subject, deps)) {
+      // A double there.
+      const isFraction = name === "avg_latency" && typeof value === "number";
+      lines.line(`zk_${name}\t${isFraction ? fraction(value) : value}`);
+    }
   }
 
   #dump(lines: TextLines): void {

@@ -8,17 +8,24 @@ import {
 import type { Ambient } from "./ambient.js";
 import { bytesOf, outcomeUnknown, type Answer, type Call } from "./call.js";
 import { Connector } from "./connector.js";
+import { greet } from "./greet.js";
 import { Link } from "./link.js";
-import { Subscription } from "./subscription.js";
+import type { Standing } from "./standing.js";
+import { aborted, NOT_TAKEN_ON, NOT_TAKEN_UP } from "./refusals.js";
+import {
+  Subscriptions,
+  type SubscribeCallOptions,
+  type SubscriptionsHost,
+} from "./subscriptions.js";
 import {
   KEPT_MS,
   LEAVE_MS_MAX,
+  MENTION_MS,
   OUTSTANDING_BYTES_MAX,
   OUTSTANDING_MAX,
   REFUSALS_MAX,
   RETRY_MS,
   RETRY_MS_MAX,
-  SUBSCRIPTIONS_MAX,
   SWEEP_MS,
 } from "./limits.js";
 import type { ClientSocket, OpenSocket } from "./socket.js";
@@ -30,34 +37,37 @@ export interface CallOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-export interface SubscribeCallOptions {
-  readonly prefix: string;
-  readonly from: Txnid | null;
-  readonly bookmarks: boolean;
-  /** For it to begin; afterwards it is resumed for ever. */
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
+export interface CarrierEvents {
+  onConnected(): void;
+  onSuspended(): void;
+  /** The session is over, and everything has ended with this error. */
+  onLost(error: QuorateError): void;
 }
 
-/** Refusals that leave nothing behind: the same request may be sent again, also elsewhere. */
-const NOT_TAKEN_ON: ReadonlySet<string> = new Set([
-  "ERR_SERVER_NOT_READY",
-  "ERR_SERVER_NOT_LEADING",
-  "ERR_SERVER_BUSY",
-  "ERR_SERVER_CLOSED",
-]);
+export interface Request {
+  readonly op: number;
+  readonly key: string;
+  readonly content: Uint8Array;
+}
+
+/** Told in the very turn in which the server's word arrives. */
+export interface Outcome {
+  resolve(answer: Answer): void;
+  reject(error: QuorateError): void;
+}
 
 /**
  * The calls of one client and the one connection that carries them. Calls that did not leave wait
  * for the next connection. When a connection is lost, reads in flight are asked again; writes in
  * flight are not, for nobody knows their outcome.
  */
-export class Session {
+export class Carrier {
+  readonly #standing: Standing;
+  readonly #events: CarrierEvents;
   readonly #ambient: Ambient;
   readonly #connector: Connector;
-  readonly #serverCount: number;
   readonly #calls = new ChurnMap<Call, Call>();
-  readonly #subscriptions = new Set<Subscription>();
+  readonly #subscriptions: Subscriptions;
   #bytes = 0;
   /** Not sent, in order. */
   #waiting: Call[] = [];
@@ -69,93 +79,123 @@ export class Session {
   /** Set to leave a server that does not take requests on, once its answers are in. */
   #leavingSince: number | null = null;
   #hasSeenState = false;
-  #isClosed = false;
+  /** The open connection knows who this client is. */
+  #isGreeted = false;
+  #greeting: { cancel(): void } | null = null;
+  #life: Timer | null = null;
+  /** Why nothing is taken on any more. */
+  #ending: QuorateError | null = null;
 
-  constructor(servers: readonly string[], openSocket: OpenSocket, ambient: Ambient) {
+  constructor(
+    servers: readonly string[],
+    openSocket: OpenSocket,
+    ambient: Ambient,
+    standing: Standing,
+    events: CarrierEvents,
+  ) {
+    this.#standing = standing;
+    this.#events = events;
     this.#ambient = ambient;
-    this.#serverCount = servers.length;
+    this.#subscriptions = new Subscriptions(this.#subscriptionsHost(servers.length));
     this.#connector = new Connector(servers, openSocket, ambient, {
       onOpen: (socket, server) => this.#onOpen(socket, server),
     });
   }
 
-  call(op: number, key: string, content: Uint8Array, options: CallOptions): Promise<Answer> {
+  call(request: Request, options: CallOptions): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const refused = this.#refusal(options.signal, bytesOf({ key, content }));
-      if (refused !== null) {
-        reject(refused);
-        return;
-      }
-      const call: Call = {
-        op,
-        key,
-        content,
-        isWrite: options.isWrite,
-        linearizable: options.linearizable,
-        deadline: this.#ambient.clock.now() + options.timeoutMs,
-        resolve,
-        reject,
-        settled: false,
-        sent: false,
-        id: 0,
-      };
-      this.#calls.set(call, call);
-      this.#bytes += bytesOf(call);
-      if (options.signal !== undefined) this.#watchSignal(call, options.signal);
-      this.#waiting.push(call);
-      this.#pump();
-      this.#startSweeping();
+      this.ask("program", request, options, { resolve, reject });
     });
+  }
+
+  ask(
+    kind: "program" | "standing",
+    request: Request,
+    options: CallOptions,
+    { resolve, reject }: Outcome,
+  ): void {
+    const refused = this.#refusal(options.signal, bytesOf(request));
+    if (refused !== null) {
+      reject(refused);
+      return;
+    }
+    const call: Call = {
+      ...request,
+      kind,
+      isWrite: options.isWrite,
+      linearizable: options.linearizable,
+      deadline: this.#ambient.clock.now() + options.timeoutMs,
+      resolve,
+      reject,
+      settled: false,
+      sent: false,
+      id: 0,
+    };
+    this.#calls.set(call, call);
+    this.#bytes += bytesOf(call);
+    if (options.signal !== undefined) this.#watchSignal(call, options.signal);
+    this.#waiting.push(call);
+    this.#pump();
+    this.#startSweeping();
+  }
+
+  /** Sends it if there is a connection that has heard of what it is about; nobody waits for it. */
+  mention(request: Request): void {
+    if (this.#link === null || !this.#isGreeted) return;
+    const nothing: Outcome = { resolve: () => undefined, reject: () => undefined };
+    const options = { isWrite: false, linearizable: false, signal: undefined };
+    this.ask("standing", request, { ...options, timeoutMs: MENTION_MS }, nothing);
+  }
+
+  /** There may be reason for a connection, or for signs of life. */
+  stand(): void {
+    if (this.#ending !== null) return;
+    this.#pump();
+    this.#startLife();
   }
 
   /** Ends with its error through the iterator, whatever happens. */
   subscribe(options: SubscribeCallOptions): AsyncIterableIterator<CommittedEvent, undefined> {
-    const { prefix, from, bookmarks, timeoutMs, signal } = options;
-    const deadline = this.#ambient.clock.now() + timeoutMs;
-    const subscription = new Subscription(
-      { prefix, after: from, bookmarks, deadline },
-      {
-        onTaken: (one) => this.#onTaken(one),
-        onReturn: (one) => this.#drop(one),
-      },
-    );
-    const { stream } = subscription;
-    const refused = this.#subscriptionRefusal(signal);
-    if (refused !== null) {
-      stream.end(refused);
-      return stream;
-    }
-    this.#subscriptions.add(subscription);
-    if (signal !== undefined) this.#endOnAbort(subscription, signal);
-    this.#pump();
-    this.#startSweeping();
+    const stream = this.#subscriptions.open(options, this.#ending);
+    if (this.#subscriptions.size > 0) this.#startSweeping();
     return stream;
   }
 
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+  /** Everything ends with this error; what is asked later, too. */
+  end(error: QuorateError): void {
+    if (this.#ending !== null) return;
+    this.#ending = error;
     this.#connector.stop();
     this.#sweeper?.cancel();
     this.#retry?.cancel();
-    this.#link?.close("the client was closed");
-    for (const call of this.#calls.values()) {
-      this.#settle(call, closedError());
-    }
-    for (const subscription of this.#subscriptions) {
-      this.#endSubscription(subscription, closedError());
-    }
+    this.#life?.cancel();
+    this.#greeting?.cancel();
+    this.#link?.close(error.message);
+    for (const call of this.#calls.values()) this.#settle(call, error);
+    this.#subscriptions.endAll(error);
+    this.#standing.end(error);
   }
 
-  #subscriptionRefusal(signal: AbortSignal | undefined): QuorateError | null {
-    if (this.#isClosed) return closedError();
-    if (signal?.aborted === true) return aborted(signal);
-    if (this.#subscriptions.size < SUBSCRIPTIONS_MAX) return null;
-    return new QuorateError("ERR_CLIENT_BUSY", "this client has too many subscriptions");
+  #subscriptionsHost(serverCount: number): SubscriptionsHost {
+    const link = (): Link | null => this.#link;
+    return {
+      get link() {
+        return link();
+      },
+      serverCount,
+      now: () => this.#ambient.clock.now(),
+      pump: () => this.#pump(),
+      turnedAway: (isBehind, isClosed) => {
+        this.#refusals += 1;
+        if (isBehind || isClosed || this.#refusals >= REFUSALS_MAX) this.#leave();
+        else this.#retryLater();
+      },
+      leave: () => this.#leave(),
+    };
   }
 
   #refusal(signal: AbortSignal | undefined, bytes: number): QuorateError | null {
-    if (this.#isClosed) return closedError();
+    if (this.#ending !== null) return this.#ending;
     if (signal?.aborted === true) return aborted(signal);
     if (this.#calls.size >= OUTSTANDING_MAX || this.#bytes + bytes > OUTSTANDING_BYTES_MAX) {
       return new QuorateError("ERR_CLIENT_BUSY", "too many requests wait for their answer", {
@@ -166,22 +206,18 @@ export class Session {
   }
 
   #pump(): void {
-    if (this.#isClosed) return;
-    if (this.#waiting.length === 0 && this.#subscriptions.size === 0) return;
+    if (this.#ending !== null) return;
+    const isIdle = this.#waiting.length === 0 && this.#subscriptions.size === 0;
+    if (isIdle && !this.#standing.needsConnection) return;
     if (this.#link === null) {
       this.#connector.start();
       return;
     }
-    if (this.#leavingSince !== null || this.#retry !== null) return;
+    if (!this.#isGreeted || this.#leavingSince !== null || this.#retry !== null) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const call of waiting) if (!call.settled) this.#link.send(call);
-    for (const subscription of this.#subscriptions) {
-      // What it received before is still in its buffer, which one window bounds.
-      if (subscription.isSent || !subscription.stream.isEmpty) continue;
-      subscription.isSent = true;
-      this.#link.subscribe(subscription);
-    }
+    this.#subscriptions.send(this.#link);
   }
 
   #onOpen(socket: ClientSocket, server: string): void {
@@ -196,17 +232,70 @@ export class Session {
         this.#refusals = 0;
         this.#connector.succeeded();
       },
-      onEnded: (subscription, error) => this.#onEnded(subscription, error),
+      onEnded: (subscription, error) => {
+        this.#subscriptions.ended(subscription, error);
+        this.#leaveIfDone();
+      },
+      onChange: (change) => this.#standing.told(change),
+      onSessionGone: (error) => this.#lose(error),
       onDown: (inFlight, reason) => this.#onDown(inFlight, reason),
     });
     this.#link = link;
+    const greetings = this.#standing.greetings();
+    if (greetings.length === 0) this.#greeted();
+    else {
+      this.#greeting = greet(link, this.#standing, greetings, this.#ambient, (error) => {
+        this.#greeting = null;
+        if (error === null) this.#greeted();
+        else this.#notTakenUp(link, error);
+      });
+    }
+  }
+
+  #greeted(): void {
+    this.#isGreeted = true;
+    this.#events.onConnected();
+    this.#startLife();
     this.#pump();
   }
 
+  #notTakenUp(link: Link, error: QuorateError): void {
+    if (!NOT_TAKEN_UP.has(error.code)) {
+      if (this.#standing.hasSession) {
+        this.#lose(error);
+        return;
+      }
+      this.#standing.end(error);
+    }
+    this.#connector.turnedAway();
+    link.close(`${link.server} did not take this client up: ${error.message}`);
+  }
+
+  #lose(error: QuorateError): void {
+    if (this.#ending !== null) return;
+    this.end(error);
+    this.#events.onLost(error);
+  }
+
+  #startLife(): void {
+    const { lifeMs } = this.#standing;
+    if (lifeMs === null || this.#ending !== null) return;
+    this.#life ??= this.#ambient.clock.setTimer(lifeMs, () => {
+      this.#life = null;
+      if (this.#isGreeted) this.#link?.tellLife();
+      this.#startLife();
+    });
+  }
+
   #onAnswer(call: Call, txnid: Txnid, content: Uint8Array): void {
-    this.#hasSeenState = true;
     this.#refusals = 0;
     this.#connector.succeeded();
+    if (call.kind === "greeting") {
+      call.resolve({ txnid, content });
+      return;
+    }
+    this.#hasSeenState = true;
+    this.#standing.saw(txnid);
     if (!call.settled) {
       this.#forget(call);
       call.resolve({ txnid, content });
@@ -215,10 +304,14 @@ export class Session {
   }
 
   #onRefused(call: Call, error: QuorateError): void {
+    if (call.kind === "greeting") {
+      call.reject(error);
+      return;
+    }
     if (!call.settled && NOT_TAKEN_ON.has(error.code)) {
       this.#waiting.push(call);
       this.#refusals += 1;
-      if (error.code === "ERR_SERVER_CLOSED") {
+      if (error.code === "ERR_SERVER_CLOSED" || error.code === "ERR_SESSION_MOVED") {
         // It stops, and says so before it closes the connection: nothing to wait for here.
         this.#leave();
       } else {
@@ -233,55 +326,12 @@ export class Session {
     this.#leaveIfDone();
   }
 
-  /** A subscription ended on this connection; it goes on elsewhere unless that helps nothing. */
-  #onEnded(subscription: Subscription, error: QuorateError): void {
-    if (!this.#subscriptions.has(subscription)) return;
-    if (error.code === "ERR_CLIENT_COMPACTED" || error.code === "ERR_ARG_TXNID") {
-      const end = subscription.without(error, this.#serverCount);
-      if (end !== null) {
-        this.#endSubscription(subscription, end);
-        return;
-      }
-      this.#leave();
-    } else if (NOT_TAKEN_ON.has(error.code)) {
-      this.#refusals += 1;
-      // One that had begun ends so when this server falls behind the others.
-      const isBehind = subscription.hasBegun || this.#refusals >= REFUSALS_MAX;
-      if (isBehind || error.code === "ERR_SERVER_CLOSED") this.#leave();
-      else this.#retryLater();
-    } else {
-      this.#endSubscription(subscription, error);
-      return;
-    }
-    subscription.isSent = false;
-    this.#leaveIfDone();
-  }
-
-  #onTaken(subscription: Subscription): void {
-    this.#link?.tellTaken(subscription);
-    if (!subscription.isSent) this.#pump();
-  }
-
-  #endOnAbort(subscription: Subscription, signal: AbortSignal): void {
-    const onAbort = (): void => this.#endSubscription(subscription, aborted(signal));
-    signal.addEventListener("abort", onAbort, { once: true });
-    subscription.onGone = () => signal.removeEventListener("abort", onAbort);
-  }
-
-  #endSubscription(subscription: Subscription, error: QuorateError): void {
-    this.#drop(subscription);
-    subscription.stream.end(error);
-  }
-
-  #drop(subscription: Subscription): void {
-    this.#subscriptions.delete(subscription);
-    subscription.onGone();
-    this.#link?.unsubscribe(subscription);
-  }
-
   #onDown(inFlight: readonly Call[], reason: QuorateError): void {
     this.#link = null;
-    for (const subscription of this.#subscriptions) subscription.isSent = false;
+    this.#isGreeted = false;
+    this.#greeting?.cancel();
+    this.#greeting = null;
+    this.#subscriptions.unsent();
     const again: Call[] = [];
     for (const call of inFlight) {
       if (call.settled) continue;
@@ -290,12 +340,13 @@ export class Session {
       call.sent = false;
     }
     this.#waiting = [...again, ...this.#waiting];
+    if (this.#ending === null) this.#events.onSuspended();
     this.#pump();
   }
 
   /** One pause for all that were refused; it grows while nothing succeeds. */
   #retryLater(): void {
-    if (this.#retry !== null || this.#isClosed) return;
+    if (this.#retry !== null || this.#ending !== null) return;
     const pause = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(this.#refusals - 1, 10));
     this.#retry = this.#ambient.clock.setTimer(pause * (0.5 + this.#ambient.random() / 2), () => {
       this.#retry = null;
@@ -321,7 +372,7 @@ export class Session {
       this.#sweeper = null;
       this.#sweep();
       const isNeeded = this.#calls.size > 0 || this.#subscriptions.size > 0;
-      if (isNeeded && !this.#isClosed) this.#startSweeping();
+      if (isNeeded && this.#ending === null) this.#startSweeping();
     });
   }
 
@@ -335,10 +386,7 @@ export class Session {
     }
     this.#waiting = this.#waiting.filter((call) => !call.settled);
     this.#leaveIfDone();
-    for (const subscription of this.#subscriptions) {
-      if (subscription.hasBegun || now < subscription.deadline) continue;
-      this.#endSubscription(subscription, this.#lateError());
-    }
+    this.#subscriptions.sweep(now, () => this.#lateError());
   }
 
   #timeoutOf(call: Call): QuorateError {
@@ -379,12 +427,4 @@ export class Session {
     this.#calls.delete(call);
     this.#bytes -= bytesOf(call);
   }
-}
-
-function closedError(): QuorateError {
-  return new QuorateError("ERR_CLIENT_CLOSED", "the client was closed");
-}
-
-function aborted(signal: AbortSignal): QuorateError {
-  return new QuorateError("ERR_CLIENT_ABORTED", "the call was aborted", { cause: signal.reason });
 }

@@ -1,0 +1,241 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { errorCodeOf, TXNID_ZERO, toTxnid, type Txnid } from "@quorate/protocol";
+import {
+  decodeOpenedSession,
+  encodeRewatch,
+  encodeSessionOpening,
+  encodeUnwatch,
+  encodeWatch,
+  NATIVE_OP_AUTH,
+  NATIVE_OP_REWATCH,
+  NATIVE_OP_SESSION,
+  NATIVE_OP_SESSION_END,
+  NATIVE_OP_UNWATCH,
+  NATIVE_OP_WATCH,
+  type NativeReply,
+  type NativeRequest,
+  type OpenedSession,
+} from "@quorate/codec";
+import { CreateMode, encodeCreate, encodeRead, encodeSet, ZnodeOp } from "@quorate/znode";
+import { embed, type EmbeddedNode } from "../src/index.js";
+import { RawClient, until } from "./support.js";
+
+let dataDir = "";
+let node: EmbeddedNode;
+let url = "";
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "quorate-native-"));
+  node = await embed({ dataDir });
+  await node.ready();
+  url = `127.0.0.1:${node.requestAddress.port}`;
+}, 30_000);
+
+afterAll(async () => {
+  await node.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const NOTHING = encodeRead();
+
+/** One request after the other, each with its answer. */
+class Asking implements Disposable {
+  #id = 0;
+
+  private constructor(readonly raw: RawClient) {}
+
+  static async connect(): Promise<Asking> {
+    return new Asking(await RawClient.connect(url));
+  }
+
+  async ask(request: Partial<NativeRequest>): Promise<NativeReply> {
+    this.#id += 1;
+    const id = this.#id;
+    this.raw.send({ content: NOTHING, key: "", ...request, id });
+    await until(() => this.raw.replies.some((one) => one.id === id));
+    const reply = this.raw.replies.find((one) => one.id === id);
+    if (reply === undefined) throw new Error("no reply");
+    return reply;
+  }
+
+  async open(): Promise<OpenedSession> {
+    const opening = { kind: "new", seen: TXNID_ZERO, timeoutMs: 10_000 } as const;
+    const reply = await this.ask({ op: NATIVE_OP_SESSION, content: encodeSessionOpening(opening) });
+    if (!reply.ok) throw reply.error;
+    return decodeOpenedSession(reply.content);
+  }
+
+  resume({ id, password }: OpenedSession, seen: Txnid = TXNID_ZERO): Promise<NativeReply> {
+    const content = encodeSessionOpening({ kind: "resume", seen, id, password });
+    return this.ask({ op: NATIVE_OP_SESSION, content });
+  }
+
+  [Symbol.dispose](): void {
+    this.raw[Symbol.dispose]();
+  }
+}
+
+const codeOf = (reply: NativeReply): string => (reply.ok ? "ok" : reply.error.code);
+
+describe("sessions on the native port", () => {
+  it("are asked for by their own operations, and never by those of the log", async () => {
+    using client = await Asking.connect();
+    for (const op of [12, 13, 14, 30, 40, 41]) {
+      expect(codeOf(await client.ask({ op, content: new Uint8Array(28) }))).toBe(
+        "ERR_SERVER_UNSUPPORTED",
+      );
+    }
+  });
+
+  it("move to the connection that takes them up, and the older one is closed", async () => {
+    using first = await Asking.connect();
+    const session = await first.open();
+    const content = encodeCreate({ data: bytes("x"), mode: CreateMode.ephemeral });
+    expect(codeOf(await first.ask({ op: ZnodeOp.create, key: "/moves", content }))).toBe("ok");
+    using second = await Asking.connect();
+    expect(codeOf(await second.resume(session))).toBe("ok");
+    await until(() => first.raw.closeCode !== null);
+    expect(codeOf(await second.ask({ op: ZnodeOp.getEphemerals, key: "/" }))).toBe("ok");
+    expect(codeOf(await second.ask({ op: NATIVE_OP_SESSION_END }))).toBe("ok");
+    expect(await node.client.exists("/moves")).toBeNull();
+    // Whatever follows is not the session's any more, nor anybody's.
+    expect(codeOf(await second.ask({ op: ZnodeOp.get, key: "/" }))).toBe("ERR_SESSION_EXPIRED");
+  });
+
+  it("are not to be had by a wrong password, and nothing goes on without one", async () => {
+    using owner = await Asking.connect();
+    const session = await owner.open();
+    using thief = await Asking.connect();
+    const reply = await thief.resume({ ...session, password: new Uint8Array(16) });
+    expect(codeOf(reply)).toBe("ERR_SESSION_EXPIRED");
+    expect(codeOf(await thief.ask({ op: ZnodeOp.create, key: "/theft" }))).toBe(
+      "ERR_SESSION_EXPIRED",
+    );
+    expect(await node.client.exists("/theft")).toBeNull();
+    expect(owner.raw.closeCode).toBeNull();
+    expect(await owner.open().catch(errorCodeOf)).toBe("ERR_SESSION_EXISTS");
+  });
+
+  it("are refused by a node that has not seen what the client has", async () => {
+    using client = await Asking.connect();
+    const session = await client.open();
+    using later = await Asking.connect();
+    const future = toTxnid(0xffff_ffffn << 32n);
+    expect(codeOf(await later.resume(session, future))).toBe("ERR_SERVER_NOT_READY");
+  });
+
+  it("hear that they are over, and their connection closes", async () => {
+    using client = await Asking.connect();
+    const session = await client.open();
+    using killer = await Asking.connect();
+    // The same session on another connection ends it; the first one has been reset by then.
+    expect(codeOf(await killer.resume(session))).toBe("ok");
+    expect(codeOf(await killer.ask({ op: NATIVE_OP_SESSION_END }))).toBe("ok");
+    using late = await Asking.connect();
+    expect(codeOf(await late.resume(session))).toBe("ERR_SESSION_EXPIRED");
+  });
+
+  it.each([
+    [NATIVE_OP_SESSION, new Uint8Array(3), "ERR_ARG_VALUE"],
+    [NATIVE_OP_SESSION_END, NOTHING, "ERR_ARG_VALUE"],
+    [NATIVE_OP_AUTH, bytes("x"), "ERR_SESSION_AUTH_FAILED"],
+    [NATIVE_OP_WATCH, Uint8Array.of(9), "ERR_ARG_VALUE"],
+    [NATIVE_OP_WATCH, encodeWatch("data"), "ERR_ARG_PATH"],
+    [NATIVE_OP_UNWATCH, encodeUnwatch("any", false), "ERR_ZNODE_NO_WATCHER"],
+    [NATIVE_OP_REWATCH, new Uint8Array(9), "ERR_ARG_VALUE"],
+    [NATIVE_OP_REWATCH, encodeRewatch(TXNID_ZERO, [{ kind: "data", path: "x" }]), "ERR_ARG_PATH"],
+  ])("answer what makes no sense, and go on: operation %i", async (op, content, code) => {
+    using client = await Asking.connect();
+    expect(codeOf(await client.ask({ op, content }))).toBe(code);
+    expect(codeOf(await client.ask({ op: ZnodeOp.get, key: "/" }))).toBe("ok");
+  });
+});
+
+describe("watches on the native port", () => {
+  it("are told before any reply that has seen the change (invariant 9)", async () => {
+    await node.client.create("/before", bytes("0"));
+    using client = await Asking.connect();
+    await client.ask({ op: NATIVE_OP_WATCH, key: "/before", content: encodeWatch("persistent") });
+    client.raw.heard.length = 0;
+    const requests = Array.from({ length: 50 }, (_, i) => [
+      {
+        id: 1000 + 2 * i,
+        op: ZnodeOp.set,
+        key: "/before",
+        content: encodeSet({ data: bytes("x") }),
+      },
+      { id: 1001 + 2 * i, op: ZnodeOp.get, key: "/before", content: NOTHING },
+    ]);
+    client.raw.send(...requests.flat());
+    await until(() => client.raw.heard.length === 150);
+    let told = 0;
+    for (const message of client.raw.heard) {
+      if ("change" in message) {
+        told += 1;
+      } else if (message.ok) {
+        // Both answers begin with a Stat, which has the version behind five numbers of 64 bits.
+        const { content } = message;
+        const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+        expect(view.getInt32(40)).toBeLessThanOrEqual(told);
+      }
+    }
+    expect(told).toBe(50);
+  });
+
+  it("say what was missed since the client last heard, and are armed again", async () => {
+    await node.client.create("/miss");
+    const { stat } = await node.client.set("/miss", bytes("1"));
+    using client = await Asking.connect();
+    const rewatch = (seen: Txnid): Promise<NativeReply> =>
+      client.ask({
+        op: NATIVE_OP_REWATCH,
+        content: encodeRewatch(seen, [
+          { kind: "data", path: "/miss" },
+          { kind: "exist", path: "/miss" },
+          { kind: "child", path: "/nobody" },
+        ]),
+      });
+    expect(codeOf(await rewatch(stat.mzxid))).toBe("ok");
+    expect(client.raw.changes.map(({ change, path }) => `${change} ${path}`)).toEqual([
+      "created /miss",
+      "deleted /nobody",
+    ]);
+    await node.client.set("/miss", bytes("2"));
+    await until(() => client.raw.changes.length === 3);
+    expect(client.raw.changes[2]).toMatchObject({ change: "dataChanged", path: "/miss" });
+    // It was one-shot, and has fired.
+    const look = { op: NATIVE_OP_UNWATCH, key: "/miss", content: encodeUnwatch("data", true) };
+    expect(codeOf(await client.ask(look))).toBe("ERR_ZNODE_NO_WATCHER");
+    expect(codeOf(await rewatch(stat.mzxid))).toBe("ok");
+    expect(client.raw.changes.slice(3).map(({ change }) => change)).toContain("dataChanged");
+  });
+});
+
+describe("a session of this very process", () => {
+  it("owns ephemerals, watches and ends in order", async () => {
+    const session = await node.session({ timeoutMs: 5000 });
+    await session.create("/local", undefined, { mode: "ephemeral" });
+    const events = session.watch("/local");
+    await session.set("/local", bytes("1"));
+    expect((await events.next()).value).toMatchObject({ kind: "dataChanged", path: "/local" });
+    expect(await session.getEphemerals()).toEqual(["/local"]);
+    await session.close();
+    expect(session.state).toBe("closed");
+    expect(await node.client.exists("/local")).toBeNull();
+    expect((await events.next()).value).toMatchObject({ kind: "deleted" });
+    expect(await events.next().catch(errorCodeOf)).toBe("ERR_CLIENT_CLOSED");
+    expect(await session.get("/").catch(errorCodeOf)).toBe("ERR_CLIENT_CLOSED");
+  });
+
+  it("proves who it is, as any client", async () => {
+    await using session = await node.session();
+    await session.addAuth("digest", "bob:pw");
+    await session.create("/bobs", bytes("1"), { acl: [{ perms: 31, scheme: "auth", id: "" }] });
+    expect(await node.client.get("/bobs").catch(errorCodeOf)).toBe("ERR_ZNODE_NO_AUTH");
+    expect(await session.addAuth("x", "y").catch(errorCodeOf)).toBe("ERR_SESSION_AUTH_FAILED");
+  });
+});
