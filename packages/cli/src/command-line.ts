@@ -3,6 +3,7 @@ import { QuorateError } from "@quorate/protocol";
 import { recordCommands, type RecordedCommand } from "./command-recorder.js";
 import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
+import { IMPORT_HELP, IMPORT_OPTIONS } from "./import-options.js";
 import type { Io } from "./io.js";
 import { reportError, usageError } from "./report.js";
 import { SERVER_OPTIONS } from "./server-options.js";
@@ -80,6 +81,7 @@ function addCommands(parser: Argv, io: Io, done: Done): void {
   addReadCommands(parser, io, done);
   addWatchCommand(parser, io, done);
   addLogCommand(parser, io, done);
+  addImportCommand(parser, io, done);
   addElectCommand(parser, io, done);
   addConfigCommand(parser, io, done);
   addCompletionCommand(parser, io, done);
@@ -312,6 +314,24 @@ function addLogCommand(parser: Argv, io: Io, done: Done): void {
     async (argv) => {
       const { logCommand } = await import("./log-command.js");
       await done(logCommand(argv, io));
+    },
+  );
+}
+
+function addImportCommand(parser: Argv, io: Io, done: Done): void {
+  parser.command(
+    "import",
+    "Copy a live ZooKeeper's tree into this ensemble, or compare the two",
+    (command) =>
+      command
+        .epilogue(IMPORT_HELP)
+        .options({ ...clientOptions(io), ...IMPORT_OPTIONS })
+        .example("$0 import --zookeeper zk1:2181,zk2:2181 --dry-run", "What is there?")
+        .example("$0 import --zookeeper zk1:2181 --verify", "Is it the same here?"),
+    async (argv) => {
+      const { importCommand } = await import("./import-command.js");
+      const { secretFile, authFile, spoolDir, owners } = argv;
+      await done(importCommand({ ...argv, secretFile, authFile, spoolDir, owners }, io));
     },
   );
 }
