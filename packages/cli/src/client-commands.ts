@@ -1,6 +1,8 @@
 import { createClient, printableData, type QuorateClient } from "@quorate/client";
 import { formatTxnid, QuorateError } from "@quorate/protocol";
 import type { Io } from "./io.js";
+import { createSettingsOf, type CreateFlags } from "./operations.js";
+import { prove, proofsOf } from "./proofs.js";
 import { usageError } from "./report.js";
 import { parseVersion } from "./strict-arguments.js";
 
@@ -8,6 +10,8 @@ export interface ClientArgs {
   readonly server: readonly string[];
   readonly timeout: number;
   readonly json: boolean;
+  /** Of identities to prove; see proofs.ts. */
+  readonly authFile?: string | undefined;
 }
 
 export interface DataArgs extends ClientArgs {
@@ -30,27 +34,39 @@ const STDIN_BYTES_MAX = 2 ** 20;
 
 type Stat = NonNullable<Awaited<ReturnType<QuorateClient["exists"]>>>;
 
-async function withClient<T>(
+export async function withClient<T>(
   args: ClientArgs,
+  io: Io,
   run: (client: QuorateClient) => Promise<T>,
 ): Promise<T> {
+  const proofs = proofsOf(args.authFile, io.env);
   const client = createClient({ servers: args.server, timeoutMs: args.timeout });
   try {
+    await prove(client, proofs);
     return await run(client);
   } finally {
     client.close();
   }
 }
 
-export async function create(args: DataArgs, io: Io): Promise<void> {
+export async function create(
+  args: DataArgs & CreateFlags & { readonly sessionTimeout: number },
+  io: Io,
+): Promise<void> {
+  const settings = createSettingsOf(args);
   const data = await dataOf(args, io);
-  const result = await withClient(args, (client) => client.create(args.path, data));
+  if (args.ephemeral === true) {
+    const { createEphemeral } = await import("./contract-commands.js");
+    await createEphemeral(args, { data, settings }, io);
+    return;
+  }
+  const result = await withClient(args, io, (client) => client.create(args.path, data, settings));
   if (args.json) printJson(io, { path: result.path, txnid: formatTxnid(result.txnid) });
   else io.out(`${result.path}\n`);
 }
 
 export async function get(args: ReadArgs, io: Io): Promise<void> {
-  const { data, stat } = await withClient(args, (client) => client.get(args.path, args));
+  const { data, stat } = await withClient(args, io, (client) => client.get(args.path, args));
   if (!args.json) {
     io.out(data);
     // At a terminal the prompt would stand behind it; anywhere else the data is all there is.
@@ -62,7 +78,7 @@ export async function get(args: ReadArgs, io: Io): Promise<void> {
 
 export async function set(args: DataArgs & VersionArgs, io: Io): Promise<void> {
   const data = await dataOf(args, io);
-  const { stat, txnid } = await withClient(args, (client) =>
+  const { stat, txnid } = await withClient(args, io, (client) =>
     client.set(args.path, data, versionOf(args)),
   );
   if (args.json) {
@@ -76,18 +92,20 @@ export async function remove(
   args: ClientArgs & VersionArgs & { readonly path: string },
   io: Io,
 ): Promise<void> {
-  const { txnid } = await withClient(args, (client) => client.delete(args.path, versionOf(args)));
+  const { txnid } = await withClient(args, io, (client) =>
+    client.delete(args.path, versionOf(args)),
+  );
   if (args.json) printJson(io, { path: args.path, txnid: formatTxnid(txnid) });
 }
 
 export async function list(args: ReadArgs, io: Io): Promise<void> {
-  const { children } = await withClient(args, (client) => client.children(args.path, args));
+  const { children } = await withClient(args, io, (client) => client.children(args.path, args));
   if (args.json) printJson(io, { path: args.path, children });
   else io.out(children.map((name) => `${name}\n`).join(""));
 }
 
 export async function stat(args: ReadArgs, io: Io): Promise<void> {
-  const found = await withClient(args, (client) => client.exists(args.path, args));
+  const found = await withClient(args, io, (client) => client.exists(args.path, args));
   if (found === null) throw new QuorateError("ERR_ZNODE_NO_NODE", `${args.path} does not exist`);
   const printable = printableStat(found);
   if (args.json) {
@@ -107,7 +125,7 @@ function versionOf({ ifVersion }: VersionArgs): { version?: number } {
   return version === undefined ? {} : { version };
 }
 
-function printableStat(found: Stat): Record<string, string | number> {
+export function printableStat(found: Stat): Record<string, string | number> {
   return {
     czxid: formatTxnid(found.czxid),
     mzxid: formatTxnid(found.mzxid),

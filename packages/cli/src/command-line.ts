@@ -5,6 +5,8 @@ import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import { IMPORT_HELP, IMPORT_OPTIONS } from "./import-options.js";
 import type { Io } from "./io.js";
+import { ACL_FORM } from "./acl-text.js";
+import { addContractCommands, SESSION_TIMEOUT } from "./contract-command-line.js";
 import { reportError, usageError } from "./report.js";
 import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
@@ -80,6 +82,7 @@ function addCommands(parser: Argv, io: Io, done: Done): void {
   addWriteCommands(parser, io, done);
   addReadCommands(parser, io, done);
   addWatchCommand(parser, io, done);
+  addContractCommands(parser, io, done, clientOptions);
   addLogCommand(parser, io, done);
   addImportCommand(parser, io, done);
   addElectCommand(parser, io, done);
@@ -87,10 +90,10 @@ function addCommands(parser: Argv, io: Io, done: Done): void {
   addCompletionCommand(parser, io, done);
 }
 
-type Done = (work: Promise<ExitCode | void>) => Promise<void>;
+export type Done = (work: Promise<ExitCode | void>) => Promise<void>;
 
 /** What all commands that ask a server have in common. */
-function clientOptions(io: Io) {
+function serverOptions(io: Io) {
   const fromEnvironment = io.env["QUORATE_SERVER"]?.split(",").filter((text) => text !== "");
   return {
     server: {
@@ -103,6 +106,21 @@ function clientOptions(io: Io) {
     },
     timeout: { type: "number", describe: "Milliseconds to wait for the answer", default: 5000 },
     json: { type: "boolean", describe: "Print JSON", default: false },
+  } as const;
+}
+
+export type ClientOptionsOf = typeof clientOptions;
+
+/** What those that read or change the tree have, too. */
+function clientOptions(io: Io) {
+  return {
+    ...serverOptions(io),
+    "auth-file": {
+      type: "string",
+      describe: "Prove the identities in this file, a line each: digest:user:password",
+      default: undefined as string | undefined,
+      defaultDescription: "$QUORATE_AUTH",
+    },
   } as const;
 }
 
@@ -171,7 +189,7 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
       (command) =>
         command
           .epilogue(EXIT_CODES_HELP)
-          .options(clientOptions(io))
+          .options(serverOptions(io))
           .option("follow", {
             type: "boolean",
             default: false,
@@ -189,6 +207,15 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
     );
 }
 
+const createOptions = {
+  ephemeral: { type: "boolean", default: false, describe: "It goes with this command: Ctrl-C" },
+  sequential: { type: "boolean", default: false, describe: "Its number is added to its name" },
+  container: { type: "boolean", default: false, describe: "It goes with its last child" },
+  ttl: { type: "number", describe: "It goes so many ms after its last change, if it can" },
+  acl: { type: "string", describe: `Who may do what with it: ${ACL_FORM}` },
+  "session-timeout": SESSION_TIMEOUT,
+} as const;
+
 function addWriteCommands(parser: Argv, io: Io, done: Done): void {
   const stdin = { type: "boolean", default: false, describe: "Read the data from stdin" } as const;
   parser
@@ -198,10 +225,12 @@ function addWriteCommands(parser: Argv, io: Io, done: Done): void {
       (command) =>
         command
           .epilogue(EXIT_CODES_HELP)
-          .options({ ...clientOptions(io), stdin })
+          .options({ ...clientOptions(io), stdin, ...createOptions })
           .positional("path", path)
           .positional("data", { type: "string", describe: "Its data, as text" })
           .example('$0 create /greeting "hello"', "With data")
+          .example("$0 create /jobs/j- --sequential", "Prints its name: /jobs/j-0000000000")
+          .example("$0 create /here --ephemeral", "Until Ctrl-C")
           .example("$0 create /blob --stdin < blob.bin", "With bytes"),
       (argv) => done(client.create({ ...argv, data: dataOf(argv) }, io)),
     )
@@ -277,7 +306,7 @@ function addWatchCommand(parser: Argv, io: Io, done: Done): void {
       command
         .epilogue(EXIT_CODES_HELP)
         .options({
-          ...clientOptions(io),
+          ...serverOptions(io),
           timeout: { type: "number", describe: "Milliseconds for it to begin", default: 5000 },
           from: { type: "string", describe: "Behind this txnid, as e7:12; e0:0 is the beginning" },
         })

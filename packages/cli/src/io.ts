@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { ExitCode } from "./exit-codes.js";
 
 /** Everything that a command touches of its process, so that tests can stand in for it. */
@@ -9,6 +9,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Columns are aligned and coloured for people only. */
   readonly isTerminal: boolean;
+  /** Where somebody types and sees what he types; null when either end is none. */
+  readonly terminal: { readonly input: Readable; readonly output: Writable } | null;
   /** Calls back at the first SIGINT, SIGTERM or SIGHUP; returns how to stop listening. */
   onStopSignal(callback: () => void): () => void;
   /** How to start this program again: executable and leading arguments. */
@@ -37,6 +39,10 @@ export function processIo(): Io {
     err: (text) => void process.stderr.write(text),
     env: process.env,
     isTerminal: process.stdout.isTTY === true,
+    terminal:
+      process.stdin.isTTY === true && process.stdout.isTTY === true
+        ? { input: process.stdin, output: process.stdout }
+        : null,
     onStopSignal(callback) {
       let isTold = false;
       // The listener stays: a second signal must not end the process while it drains.

@@ -43,7 +43,10 @@ export class MemoryServer implements ServerHandle {
     if (op === OpCode.raiseEpoch) return Promise.resolve(this.#raiseEpoch(content));
     const txnid = toTxnid(this.#last + 1n);
     const prepared = this.#tree.prepare(op, key, content, { txnid, wallTimeMs: 1000 });
-    if (!prepared.ok) return Promise.reject(new QuorateError(prepared.code, prepared.message));
+    if (!prepared.ok) {
+      const details = prepared.at === undefined ? {} : { at: prepared.at };
+      return Promise.reject(new QuorateError(prepared.code, prepared.message, { details }));
+    }
     this.#last = txnid;
     const answer = this.#tree.apply({ ...prepared, txnid, fid: "1", reqId: 0n });
     this.committed.append([prepared]);
@@ -166,9 +169,10 @@ export async function startMemoryNode(
 
 /** Keeps what a command printed, and gives it signals. */
 export class TestIo implements Io {
-  readonly stdin: Readable;
+  stdin: Readable;
   readonly env: Readonly<Record<string, string | undefined>>;
   isTerminal = false;
+  terminal: Io["terminal"] = null;
   readonly self = [process.execPath, "no-such-file"] as const;
   readonly #out: Uint8Array[] = [];
   errText = "";

@@ -40,7 +40,7 @@ import { openNativePort, type NativePort } from "./native/native-port.js";
 import { ServiceDesk } from "./native/service-desk.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
 import { Vitals } from "./vitals.js";
-import { ZookeeperHost } from "./zookeeper/front-end.js";
+import { optionsOf, ZookeeperHost } from "./zookeeper/front-end.js";
 
 /** What the composition root composes: replaced one by one by hosts and tests. */
 export interface NodeParts {
@@ -113,7 +113,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     const customReads = new Set(parts.createCustomState?.().reads ?? []);
     const isRead = (op: number): boolean => isZnodeRead(op) || customReads.has(op);
     const random = createRandom();
-    const desk = new ServiceDesk({ clock, random, options: config.zookeeper });
+    const desk = new ServiceDesk({ clock, random, options: optionsOf(config.zookeeper) });
     const port = await openNativePort(config, {
       server: late,
       vitals: () => vitals.document(),

@@ -7,12 +7,14 @@ import {
   decodeOpenedSession,
   encodeRewatch,
   encodeSessionOpening,
+  encodeSubscribe,
   encodeUnwatch,
   encodeWatch,
   NATIVE_OP_AUTH,
   NATIVE_OP_REWATCH,
   NATIVE_OP_SESSION,
   NATIVE_OP_SESSION_END,
+  NATIVE_OP_SUBSCRIBE,
   NATIVE_OP_UNWATCH,
   NATIVE_OP_WATCH,
   type NativeReply,
@@ -48,8 +50,8 @@ class Asking implements Disposable {
 
   private constructor(readonly raw: RawClient) {}
 
-  static async connect(): Promise<Asking> {
-    return new Asking(await RawClient.connect(url));
+  static async connect(to = url): Promise<Asking> {
+    return new Asking(await RawClient.connect(to));
   }
 
   async ask(request: Partial<NativeRequest>): Promise<NativeReply> {
@@ -153,6 +155,39 @@ describe("sessions on the native port", () => {
     expect(codeOf(await client.ask({ op, content }))).toBe(code);
     expect(codeOf(await client.ask({ op: ZnodeOp.get, key: "/" }))).toBe("ok");
   });
+});
+
+it("an operator's bounds and rules hold for native clients as for ZooKeeper's", async () => {
+  const own = await mkdtemp(join(tmpdir(), "quorate-rules-"));
+  const superDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=";
+  const strict = await embed({
+    dataDir: own,
+    zookeeper: {
+      minSessionTimeoutMs: 500,
+      maxSessionTimeoutMs: 700,
+      requiredSchemes: ["digest"],
+      superDigest,
+    },
+  });
+  await strict.ready();
+  using client = await Asking.connect(`127.0.0.1:${strict.requestAddress.port}`);
+  expect(await client.open().catch(errorCodeOf)).toBe("ERR_SESSION_AUTH_REQUIRED");
+  expect(codeOf(await client.ask({ op: ZnodeOp.get, key: "/" }))).toBe("ERR_SESSION_AUTH_REQUIRED");
+  const subscribe = { op: NATIVE_OP_SUBSCRIBE, content: encodeSubscribe(null) };
+  expect(codeOf(await client.ask(subscribe))).toBe("ERR_SESSION_AUTH_REQUIRED");
+  const proof = { op: NATIVE_OP_AUTH, key: "digest", content: bytes("super:admin") };
+  expect(codeOf(await client.ask(proof))).toBe("ok");
+  expect((await client.open()).timeoutMs).toBe(700);
+  // The superuser passes every ACL.
+  const content = encodeCreate({
+    data: bytes("x"),
+    acl: [{ perms: 1, scheme: "digest", id: "nobody:x" }],
+  });
+  expect(codeOf(await client.ask({ op: ZnodeOp.create, key: "/closed", content }))).toBe("ok");
+  expect(codeOf(await client.ask({ op: ZnodeOp.get, key: "/closed" }))).toBe("ok");
+  expect(await strict.client.get("/closed").catch(errorCodeOf)).toBe("ERR_ZNODE_NO_AUTH");
+  await strict.close();
+  await rm(own, { recursive: true, force: true });
 });
 
 describe("watches on the native port", () => {

@@ -17,6 +17,7 @@ import {
   decodeNativeRequests,
   NATIVE_OP_CHALLENGE,
   NATIVE_OP_OPERATE,
+  NATIVE_OP_AUTH,
   NATIVE_OP_PING,
   NATIVE_OP_SUBSCRIBE,
   NATIVE_OP_TAKEN,
@@ -246,12 +247,12 @@ export class NativeConnection {
       this.#outbox.reply({ id: request.id, ok: false, error: request.error });
     } else if (request.op === NATIVE_OP_PING) {
       this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content: NO_CONTENT });
+    } else if (request.op !== NATIVE_OP_AUTH && this.#member.refusal !== null) {
+      this.#outbox.reply({ id: request.id, ok: false, error: this.#member.refusal });
     } else if (isSubscriptionOp(request.op)) {
       if (!this.#subscriptions.take(request)) {
         this.#drop(CloseCode.malformed, "closed a client connection: an id is in use", {});
       }
-    } else if (this.#member.refusal !== null) {
-      this.#outbox.reply({ id: request.id, ok: false, error: this.#member.refusal });
     } else if (isNodesOwn(request.op)) {
       // Entries that decide who votes, who has a session and what has expired.
       this.#refuse(request.id, "ERR_SERVER_UNSUPPORTED", "this operation is internal", false);

@@ -70,8 +70,13 @@ export class Member implements DeskMember {
     return this.#identities.caller;
   }
 
+  /** Why nothing else than proofs is taken on. */
   get refusal(): QuorateError | null {
-    return this.#refusal;
+    const { requiredSchemes } = this.#desk.options;
+    if (this.#refusal !== null || requiredSchemes.length === 0) return this.#refusal;
+    if (this.#identities.hasSchemeOf(requiredSchemes)) return null;
+    const what = `this node asks for an identity of ${requiredSchemes.join(" or ")}`;
+    return new QuorateError("ERR_SESSION_AUTH_REQUIRED", what);
   }
 
   get session(): bigint | null {

@@ -32,7 +32,11 @@ export interface DeskMember {
  */
 export type ResetReason = "replaced" | "moved" | "stopped";
 
-export type DeskOptions = Pick<ZkOptions, "sessionMsMin" | "sessionMsMax" | "superDigest">;
+/** What ZooKeeper's clients are granted, these are as well. */
+export type DeskOptions = Pick<
+  ZkOptions,
+  "sessionMsMin" | "sessionMsMax" | "superDigest" | "requiredSchemes"
+>;
 
 export interface DeskDeps {
   readonly clock: Clock;

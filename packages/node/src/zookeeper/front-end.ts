@@ -91,7 +91,7 @@ export class ZookeeperHost {
   }
 }
 
-function optionsOf(config: ZookeeperConfig): Partial<ZkOptions> {
+export function optionsOf(config: ZookeeperConfig): Partial<ZkOptions> {
   return {
     tickMs: config.tickMs,
     sessionMsMin: config.minSessionTimeoutMs,
