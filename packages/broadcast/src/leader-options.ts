@@ -15,6 +15,7 @@ import type {
   RequestMsg,
   Timings,
 } from "@quorate/protocol";
+import type { Answers } from "./answers.js";
 
 export interface LeaderOptions {
   readonly nodeId: NodeId;
@@ -34,6 +35,8 @@ export interface LeaderDeps {
   readonly customHandler?: CustomRequestHandler;
   /** Default: there are no sessions. */
   readonly sessions?: SessionKeeper;
+  /** Takes raiseEpoch. Default: the state refuses it, as what it does not know. */
+  readonly epochs?: EpochKeeper;
   /** A follower or watcher joined or left. */
   onEnsembleChange(): void;
   /** This leader must not go on. Once. */
@@ -43,14 +46,19 @@ export interface LeaderDeps {
 /** What knows, beside the state, where each session is and when it was last heard of. */
 export interface SessionKeeper {
   /**
-   * In order of arrival, for each request of a client before it joins the order of writes. Null
-   * when it may.
+   * For each request of a client in order of arrival, and again when its turn in the order of
+   * writes has come. Null when it may take it.
    */
   judge(fid: string, request: RequestMsg): QuorateError | null;
   /** Takes resumeSession, which is answered by `Leader.answer` or `refuse` and not logged. */
   resume(fid: string, request: RequestMsg): void;
   /** Sessions that gave a sign of life at a peer. */
   touched(sessions: readonly bigint[]): void;
+}
+
+export interface EpochKeeper {
+  /** Answered through these, and not logged. */
+  take(answers: Answers, fid: string, request: RequestMsg): void;
 }
 
 export interface JoiningFollower {

@@ -81,6 +81,7 @@ export class Leader {
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
+      judge: (fid, request) => deps.sessions?.judge(fid, request) ?? null,
       onRefused: (fid, request, { code, message, at, judgedAt }) => {
         const details = at === undefined ? {} : { at };
         const error = new QuorateError(code, message, { details });
@@ -112,10 +113,6 @@ export class Leader {
   /** Followers connected and synchronised, and the leader. */
   getActiveEnsembleSize(): number {
     return 1 + this.#peers.followerCount();
-  }
-
-  getCommitMark(): Txnid {
-    return this.#tracker.mark;
   }
 
   /** Entries that a joined follower has not accepted; null of a watcher and before it joins. */
@@ -203,13 +200,14 @@ export class Leader {
     } else if (op === OpCode.resumeSession) {
       if (this.#deps.sessions === undefined) refuse("ERR_SERVER_UNSUPPORTED", "no sessions");
       else this.#deps.sessions.resume(fid, request);
+    } else if (op === OpCode.raiseEpoch && this.#deps.epochs !== undefined) {
+      this.#deps.epochs.take(this.answers, fid, request);
     } else if (isCustomOpCode(op) && this.#deps.handler.isReplicated?.(op) !== true) {
       this.#custom.take(fid, request);
     } else {
       const error = this.#deps.sessions?.judge(fid, request) ?? null;
       // It rests on who leads, and on no transaction.
-      const { mark } = this.#tracker;
-      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, mark);
+      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, this.#tracker.mark);
       else if (this.#maker.add(fid, request)) this.#scheduleFlush();
       else refuse("ERR_SERVER_BUSY", "leader's queue is full");
     }
@@ -219,7 +217,7 @@ export class Leader {
   proposeOwn(op: number, key: string, content: Uint8Array): boolean {
     if (this.#isTerminated || this.#isDraining) return false;
     const request = { kind: "request", reqId: 0n, op, key, content } as const;
-    if (!this.#maker.add(this.getFollowerId(), request)) return false;
+    if (!this.#maker.add(this.getFollowerId(), request, true)) return false;
     this.#scheduleFlush();
     return true;
   }
@@ -240,10 +238,7 @@ export class Leader {
     }
   }
 
-  /**
-   * Calls back once every session that gave a sign of life anywhere before now was told to the
-   * keeper; see {@link TouchRounds}. One at a time. Never after the end.
-   */
+  /** Calls back once all signs of life from before now were told; see {@link TouchRounds}. */
   hearTouches(done: () => void): void {
     if (this.#isTerminated) return;
     this.#touches.begin(this.#beginRound(), done);

@@ -17,6 +17,7 @@ import type {
   Epoch,
   LogPosition,
   Prepared,
+  QuorateError,
   RequestMsg,
   Txnid,
 } from "@quorate/protocol";
@@ -24,6 +25,11 @@ import type {
 export interface ProposalMakerDeps {
   readonly handler: ActionHandler;
   readonly chainHash: ChainHash;
+  /**
+   * Why a client's request has no place in the order, whatever the state is. Asked again when its
+   * turn comes: its session may have moved while it waited.
+   */
+  judge?(fid: string, request: RequestMsg): QuorateError | null;
   /**
    * A request was refused before it drew a txnid. `judgedAt` is the newest transaction, perhaps
    * not committed, that the judgement may rest on.
@@ -38,6 +44,7 @@ export interface ProposalMakerDeps {
 interface Waiting {
   readonly fid: string;
   readonly request: RequestMsg;
+  readonly isOwn: boolean;
 }
 
 /**
@@ -66,8 +73,8 @@ export class ProposalMaker {
     return this.#waiting.length;
   }
 
-  /** False when the leader's queue is full. */
-  add(fid: string, request: RequestMsg): boolean {
+  /** `isOwn`: the leader's own, not a client's. False when the leader's queue is full. */
+  add(fid: string, request: RequestMsg, isOwn = false): boolean {
     const bytes = request.content.length + request.key.length;
     // The ensemble's own entries, at most one per node, always find room.
     if (
@@ -77,7 +84,7 @@ export class ProposalMaker {
     ) {
       return false;
     }
-    this.#waiting.push({ fid, request });
+    this.#waiting.push({ fid, request, isOwn });
     this.#waitingBytes += bytes;
     return true;
   }
@@ -101,8 +108,12 @@ export class ProposalMaker {
     ) {
       const waiting = this.#waiting[taken];
       if (waiting === undefined) break;
-      const { fid, request } = waiting;
-      const prepared = handler.prepare(request, advanceTxnid(first, builder.count));
+      const { fid, request, isOwn } = waiting;
+      const error = isOwn ? null : (this.#deps.judge?.(fid, request) ?? null);
+      const prepared: Prepared =
+        error === null
+          ? handler.prepare(request, advanceTxnid(first, builder.count))
+          : { ok: false, code: error.code, message: error.message };
       taken += 1;
       this.#waitingBytes -= request.content.length + request.key.length;
       if (prepared.ok) {

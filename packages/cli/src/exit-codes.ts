@@ -11,6 +11,8 @@ export const ExitCode = {
   outcomeUnknown: 4,
   /** No server answered; nothing has changed. */
   unreachable: 5,
+  /** Two trees were compared, and are not the same. 1 is what Node ends with by itself. */
+  differs: 6,
   /** An invariant did not hold: a bug. */
   internal: 70,
   /** The disk or the data on it failed. */
@@ -48,5 +50,6 @@ export const EXIT_CODES_HELP = `Exit codes:
   3   refused: understood and turned down, nothing has changed
   4   unknown outcome: the write may have happened or not
   5   unreachable: no server answered, nothing has changed
+  6   differs: the trees that import --verify compared are not the same
   70  internal: an invariant did not hold
   74  store: the disk or the data on it failed`;

@@ -1,5 +1,8 @@
 import { Readable } from "node:stream";
 import {
+  epochOf,
+  makeTxnid,
+  OpCode,
   QuorateError,
   silentLogger,
   toEpoch,
@@ -37,6 +40,7 @@ export class MemoryServer implements ServerHandle {
 
   submit(op: number, key: string, content: Uint8Array) {
     if (this.writeError !== null) return Promise.reject(this.writeError);
+    if (op === OpCode.raiseEpoch) return Promise.resolve(this.#raiseEpoch(content));
     const txnid = toTxnid(this.#last + 1n);
     const prepared = this.#tree.prepare(op, key, content, { txnid, wallTimeMs: 1000 });
     if (!prepared.ok) {
@@ -47,6 +51,15 @@ export class MemoryServer implements ServerHandle {
     const answer = this.#tree.apply({ ...prepared, txnid, fid: "1", reqId: 0n });
     this.committed.append([prepared]);
     return Promise.resolve({ txnid, content: answer });
+  }
+
+  /** Answers as the next leader does, at once. */
+  #raiseEpoch(content: Uint8Array) {
+    const floor = new DataView(content.buffer, content.byteOffset).getUint32(0);
+    if (epochOf(this.#last) <= floor) this.#last = makeTxnid(floor + 1, 0);
+    const answer = new Uint8Array(4);
+    new DataView(answer.buffer).setUint32(0, epochOf(this.#last));
+    return { txnid: this.#last, content: answer };
   }
 
   read(op: number, key: string, content: Uint8Array) {

@@ -51,4 +51,5 @@ export {
   type OpenedSession,
   type SessionOpening,
 } from "./native/native-session.js";
+export * from "./native/native-operator.js";
 export * from "./wire-limits.js";

@@ -7,6 +7,13 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 export const EPOCH_MAX = 0xffff_ffff;
+/** An operator may ask for epochs so far ahead at once; further with force. Else: ERR_ARG_EPOCH. */
+export const EPOCH_FLOOR_JUMP_MAX = 2 ** 16;
+/**
+ * Nobody may ask for epochs above this: ERR_ARG_EPOCH. ZooKeeper's clients take a txnid for a
+ * signed number, so from 2^31 on it would be below all others; room for terms is left.
+ */
+export const EPOCH_FLOOR_MAX = 2 ** 31 - 2 ** 24;
 export const TXN_COUNTER_MAX = 0xffff_ffff;
 /** Node ids are ZooKeeper's `myid`: they are the high byte of session ids, and 255 is reserved. */
 export const NODE_ID_MIN = 1;

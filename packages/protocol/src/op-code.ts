@@ -22,12 +22,16 @@ export const OpCode = {
   deleteExpired: 14,
   /** A version check; within a multi only. */
   check: 15,
+  /** The operator's own: nodes of another ensemble, with all that it knew of them. */
+  importNodes: 16,
   getAcl: 20,
   /** Paths of the caller's own ephemerals below a prefix. */
   getEphemerals: 21,
   countAllChildren: 22,
   /** Answered by the leader and not logged: a session moves to the node that asks. */
   resumeSession: 30,
+  /** The operator's own, answered by the leader, not logged: the next epoch is to be higher. */
+  raiseEpoch: 37,
   /** Internal: the identity table, whole, as the founding leader saw it. */
   foundEnsemble: 40,
   /** Internal: one node id and the identity that is admitted under it. */
@@ -50,6 +54,11 @@ export function isSessionOpCode(op: number): boolean {
 /** Only a leader takes these on, by itself: no client and no other node may ask for them. */
 export function isLeaderOpCode(op: number): boolean {
   return op === OpCode.deleteExpired;
+}
+
+/** Only for the ensemble's operator: a client has to prove that it is. */
+export function isOperatorOpCode(op: number): boolean {
+  return op === OpCode.importNodes || op === OpCode.raiseEpoch;
 }
 
 export function isCustomOpCode(op: number): boolean {

@@ -24,6 +24,7 @@ import {
 } from "@quorate/protocol";
 import { ConsentState, type Gate } from "@quorate/sync";
 import { Admissions } from "./admissions.js";
+import { EpochRaiser } from "./epoch-raiser.js";
 import { encodeIdentities } from "./identity-record.js";
 import { LeaderConnections } from "./leader-connections.js";
 import type { Role, RoleEnd, RoleHandler } from "./role.js";
@@ -184,10 +185,13 @@ export class LeaderServer implements Role {
       this.#end({ kind: "stopped" });
       return;
     }
-    const finish = (): void => {
+    this.#drain(leader, () => {
       leader.handOver();
       this.#end({ kind: "stopped" });
-    };
+    });
+  }
+
+  #drain(leader: Leader, finish: () => void): void {
     this.#stopTimer = this.#deps.clock.setTimer(this.#options.timings.drainTimeoutMs, finish);
     this.#deps.requests.onRequest(null);
     leader.drain(finish);
@@ -287,6 +291,7 @@ export class LeaderServer implements Role {
         chainHash,
         ...(customHandler === undefined ? {} : { customHandler }),
         ...(sessions === null ? {} : { sessions }),
+        epochs: new EpochRaiser({ epoch, logger, onRaise: (floor) => this.#supersede(floor) }),
         onEnsembleChange: () => {
           this.#deps.meter.gauge("active_ensemble", this.getActiveEnsembleSize());
         },
@@ -312,6 +317,15 @@ export class LeaderServer implements Role {
       leader.queueRequest(action.getFollowerId(), request);
     });
     this.#deps.onServing?.();
+  }
+
+  /** The operator wants a higher epoch: as if a voter had promised this one. */
+  #supersede(acceptedEpoch: number): void {
+    const leader = this.#leader;
+    if (leader === null || this.#hasEnded || this.#stopTimer !== null) return;
+    this.#drain(leader, () => {
+      this.#end({ kind: "superseded", acceptedEpoch });
+    });
   }
 
   #proposeOwn(op: number, members: IdentityTable): void {

@@ -1,7 +1,13 @@
-import { EPOCH_ZERO, QuorateError, TXNID_ZERO } from "@quorate/protocol";
+import { EPOCH_ZERO, QuorateError, silentMeter, TXNID_ZERO } from "@quorate/protocol";
 import { startServer, type NodeRole, type Server } from "@quorate/server";
+import { ZkFrontEnd, type ServerFacts } from "@quorate/zookeeper";
 import { shippedChainHash, shippedCodec, znodeApplication } from "./shipped-parts.js";
-import type { Composition, SimulatedStatus, StartServer } from "./world/simulated-server.js";
+import type {
+  Composition,
+  ServerPorts,
+  SimulatedStatus,
+  StartServer,
+} from "./world/simulated-server.js";
 
 const roles = {
   electing: "electing",
@@ -24,8 +30,10 @@ const notStarted: SimulatedStatus = {
 const startShipped: StartServer = (options, ports) => {
   const starting = startServer(options, ports);
   let server: Server | null = null;
+  let frontEnd: ZkFrontEnd | null = null;
   const done = starting.then(async (started) => {
     server = started;
+    frontEnd = frontEndOf(started, ports);
     const reason = await started.done;
     return reason.kind === "stopped" ? "stopped" : `failed: ${reason.error.code}`;
   });
@@ -51,13 +59,49 @@ const startShipped: StartServer = (options, ports) => {
     },
     submit: async (op, key, content) => running().submit(op, key, content),
     read: async (op, key, content, readOptions) => running().read(op, key, content, readOptions),
+    accept: (channel) => {
+      frontEnd?.accept(channel);
+      return frontEnd !== null;
+    },
     stop: async () => (await starting).stop(),
   };
+};
+
+/** Shorter ones than ZooKeeper allows, so that many expire, and some within a leader's lease. */
+const SESSION_MS_MIN = 200;
+
+function frontEndOf({ service }: Server, { clock, random, logger }: ServerPorts): ZkFrontEnd {
+  return new ZkFrontEnd({
+    service,
+    clock,
+    random,
+    logger,
+    meter: silentMeter,
+    facts,
+    options: { sessionMsMin: SESSION_MS_MIN },
+  });
+}
+
+/** Four-letter words ask for them, which no simulated client does. */
+const facts: ServerFacts = {
+  version: "simulated",
+  startedAtWallTime: 0,
+  mode: () => "standalone",
+  znodeCount: () => 0,
+  dataBytes: () => 0,
+  ephemeralCount: () => 0,
+  sessions: () => [],
+  directoryBytes: () => ({ data: 0, log: 0 }),
+  digests: () => [],
+  configuration: () => [],
+  environment: () => [],
+  monitor: () => [],
 };
 
 /** The shipped code over simulated adapters. */
 export const composition: Composition = {
   startServer: startShipped,
+  hasSessions: true,
   application: znodeApplication,
   codec: shippedCodec,
   chainHash: shippedChainHash,

@@ -35,6 +35,9 @@ export const FAULT_KINDS = [
   "F35 skew",
   "F36 rate drift",
   "F37 timer starvation",
+  "F44 reconnect storm",
+  "F48 moved session",
+  "F50 mass expiry",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -56,7 +59,32 @@ export const EVENT_KINDS = [
   "pipe overflow",
 ] as const;
 
-export type EventKind = (typeof EVENT_KINDS)[number];
+/** What the service to sessions must have done. */
+export const SERVICE_EVENTS = [
+  "session opened",
+  "session moved",
+  "session closed",
+  "session expired",
+  "session found expired",
+  "session kept through a change of leader",
+  "ephemerals deleted by a close",
+  "ephemerals deleted by expiry",
+  "thirty ephemerals deleted at once",
+  "write refused after a move",
+  "server behind its client",
+  "numbered create",
+  "multi",
+  "sync",
+  "watch event",
+  "persistent watch",
+  "watches set again",
+  "missed event told",
+] as const;
+
+/** Operations of a multi that is refused, at each of which the refusal must have been. */
+export const MULTI_PARTS_MAX = 4;
+
+export type EventKind = (typeof EVENT_KINDS)[number] | (typeof SERVICE_EVENTS)[number];
 
 /** Kinds of durable writes, for crashes between each pair of them. */
 export type PersistKind =
@@ -100,6 +128,10 @@ export class Coverage {
     this.add(`event ${kind}`, 1);
   }
 
+  multiRefusedAt(position: number): void {
+    this.add(`multi refused at ${position}`, 1);
+  }
+
   crash(last: PersistKind, next: PersistKind): void {
     this.add(`crash ${last} > ${next}`, 1);
   }
@@ -130,5 +162,7 @@ export class Coverage {
 const REQUIRED: readonly string[] = [
   ...FAULT_KINDS.map((kind) => `fault ${kind}`),
   ...EVENT_KINDS.map((kind) => `event ${kind}`),
+  ...SERVICE_EVENTS.map((kind) => `event ${kind}`),
+  ...Array.from({ length: MULTI_PARTS_MAX }, (_, position) => `multi refused at ${position}`),
   ...CRASH_PAIRS.map((pair) => `crash ${pair}`),
 ];

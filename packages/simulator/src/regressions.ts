@@ -76,4 +76,12 @@ export const regressions: readonly Regression[] = [
     broke: "the lease's checker took a leader for alone whose links were open one way at a time",
     holds: "what reached a voter while the way there was open is proven when the way back is",
   },
+  {
+    seed: 8,
+    broke:
+      "a write that waited in the leader's queue behind slow disks was proposed seconds after " +
+      "its client had been told that its session lives at another server",
+    holds: "whether a session may write through a server is judged when its write has its turn",
+    mutant: "move judged on arrival only",
+  },
 ];

@@ -6,6 +6,7 @@ import { RandomStream } from "./engine/random-stream.js";
 import { Nemesis } from "./faults/nemesis.js";
 import { drawSwarm, type SwarmOptions } from "./faults/swarm.js";
 import { SimClient } from "./workload/client.js";
+import { SessionWorkload } from "./workload/session/session-workload.js";
 import { History, type HistoryItem } from "./workload/history.js";
 import type { Composition } from "./world/simulated-server.js";
 import { World } from "./world/world.js";
@@ -71,6 +72,7 @@ class Run {
   readonly #swarm: SwarmOptions;
   readonly #history = new History();
   readonly #clients: SimClient[] = [];
+  readonly #sessions: SessionWorkload;
   readonly #nemesis: Nemesis;
   readonly #isCalm: boolean;
   #undecided = 0;
@@ -80,6 +82,12 @@ class Run {
     this.#swarm = swarm;
     this.#isCalm = isCalm;
     this.#nemesis = new Nemesis(world, swarm);
+    const { sessionClients, safetyMs, livenessMsMax } = swarm;
+    this.#sessions = new SessionWorkload(world, {
+      clients: world.composition.hasSessions ? sessionClients : 0,
+      safetyMs,
+      livenessMsMax,
+    });
     for (let id = 1; id <= swarm.clients; id += 1) {
       const operations = Math.ceil(swarm.operations / swarm.clients);
       this.#clients.push(
@@ -132,6 +140,7 @@ class Run {
     const { scheduler } = this.#world;
     if (!this.#isCalm) this.#nemesis.start();
     const clients = this.#clients.map((client) => client.run());
+    this.#sessions.start(!this.#isCalm);
     await scheduler.sleep(this.#swarm.safetyMs);
     if (!this.#isCalm) await this.#extend();
     this.#nemesis.stop();
@@ -139,6 +148,7 @@ class Run {
     for (const client of this.#clients) client.isHurried = true;
     await this.#converge("after the faults");
     await this.#withinBound(Promise.all(clients), "the clients did not come to their end");
+    await this.#sessions.finish();
     await this.#lastQuestions();
     await this.#converge("at the end");
     this.#expect(this.#history.count("open") === 0, "requests are still open");

@@ -9,6 +9,7 @@ function run(defect: Defect, seed = 1) {
     swarm: { safetyMs: 20_000, nodeCount: 3 },
     composition: {
       startServer: primaryBackup(defect),
+      hasSessions: false,
       application: znodeApplication,
       codec: shippedCodec,
       chainHash: shippedChainHash,

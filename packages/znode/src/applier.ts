@@ -7,8 +7,11 @@ import {
 } from "@quorate/protocol";
 import type { AnswerWriter } from "./answer-writer.js";
 import type { Events } from "./events.js";
+import { decodeImportTransaction } from "./import-format.js";
 import { ZnodeOp } from "./op.js";
+import { ROOT } from "./paths.js";
 import type { Sessions } from "./sessions.js";
+import { viewOf } from "./stat.js";
 import {
   checkDeleteTransaction,
   decodeAclTransaction,
@@ -44,6 +47,8 @@ export class Applier {
         return this.#openSession(content);
       case ZnodeOp.closeSession:
         return this.#closeSession(content, txnid);
+      case ZnodeOp.importNodes:
+        return this.#import(content, txnid);
       case ZnodeOp.broadcast:
         return NO_DATA;
       default:
@@ -89,6 +94,19 @@ export class Applier {
       answers.push({ op, answer });
     }
     return this.#answers.multi(answers);
+  }
+
+  /** The answer is how many there are now that were not there before. */
+  #import(content: Uint8Array, txnid: Txnid): Uint8Array {
+    const nodes = decodeImportTransaction(content);
+    for (const { path, row } of nodes) {
+      const node = this.#tree.import(path, txnid, row);
+      if (path === ROOT) this.#events.dataChanged(node);
+      else this.#events.created(node, parentOf(node));
+    }
+    const answer = new Uint8Array(4);
+    viewOf(answer).setUint32(0, nodes.length);
+    return answer;
   }
 
   #openSession(content: Uint8Array): Uint8Array {

@@ -33,6 +33,13 @@ export {
   type OwnerKind,
 } from "./create-mode.js";
 export {
+  createsOf,
+  decodeImportedNode,
+  encodeImport,
+  encodeImportedNode,
+  type NodeImage,
+} from "./import-format.js";
+export {
   CHILDREN_BYTES_MAX,
   EPHEMERAL_BYTES_MAX,
   SESSIONS_MAX,

@@ -12,6 +12,8 @@ export const ZnodeOp = {
   createSession: OpCode.createSession,
   closeSession: OpCode.closeSession,
   deleteExpired: OpCode.deleteExpired,
+  /** The operator's own. */
+  importNodes: OpCode.importNodes,
   /** Ordered like a write, kept nowhere: its content reaches every subscriber. */
   broadcast: OpCode.broadcast,
   get: OpCode.get,

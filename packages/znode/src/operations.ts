@@ -5,7 +5,10 @@ import {
   type CommittedOperation,
   type LogEntryMsg,
 } from "@quorate/protocol";
+import { decodeImportTransaction, type ImportedNode } from "./import-format.js";
 import { ZnodeOp } from "./op.js";
+import { ROOT } from "./paths.js";
+import { int32At, msAt } from "./stat.js";
 import {
   decodeAclTransaction,
   decodeCloseTransaction,
@@ -13,6 +16,7 @@ import {
   decodeMultiTransaction,
   decodeSetTransaction,
 } from "./transactions.js";
+import { HEADER_BYTES, HEADER_MTIME, HEADER_VERSION } from "./znode.js";
 
 /**
  * What a committed entry did, for those who follow the log. Data are views into the entry.
@@ -30,6 +34,8 @@ export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] 
       return [];
     case ZnodeOp.closeSession:
       return decodeCloseTransaction(content).paths.map((path) => ({ kind: "delete", path }));
+    case ZnodeOp.importNodes:
+      return decodeImportTransaction(content).map(importOf);
     case ZnodeOp.broadcast:
       return [{ kind: "broadcast", path: key, data: content }];
     default:
@@ -37,6 +43,14 @@ export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] 
       if (isInternalOpCode(op) || isCustomOpCode(op)) return [];
       return [operationOf(op, key, content)];
   }
+}
+
+/** The root is there before; all other nodes of an import are new. */
+function importOf({ path, row }: ImportedNode): CommittedOperation {
+  const timeMs = msAt(row, HEADER_MTIME);
+  const data = row.subarray(HEADER_BYTES + (int32At(row, 0) & 0xffff));
+  if (path !== ROOT) return { kind: "create", path, data, timeMs };
+  return { kind: "set", path, data, version: int32At(row, HEADER_VERSION), timeMs };
 }
 
 function operationOf(op: number, path: string, content: Uint8Array): CommittedOperation {

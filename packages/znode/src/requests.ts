@@ -13,6 +13,7 @@ import { setMs, viewOf } from "./stat.js";
  *   multi          u32 count | count times: u8 op | u16 bytes, path | u32 bytes, that op's content
  *   get, exists, children, getAcl, countAllChildren   nothing
  *   getEphemerals  nothing; the key is a prefix of paths
+ *   importNodes    see import-format.ts; the key is empty
  *   broadcast      the content itself
  * Where acl is u16 bytes and the entries of acl.ts; no bytes are the open one. Expected version -1
  * means any. The key of a multi is empty.
@@ -222,6 +223,7 @@ const ops: ReadonlySet<number> = new Set<number>([
   ZnodeOp.delete,
   ZnodeOp.setAcl,
   ZnodeOp.multi,
+  ZnodeOp.importNodes,
   ZnodeOp.get,
   ZnodeOp.exists,
   ZnodeOp.children,

@@ -22,7 +22,7 @@ import {
   type CreateTransaction,
   type WriteTransaction,
 } from "./transactions.js";
-import { Znode } from "./znode.js";
+import { HEADER_BYTES, Znode } from "./znode.js";
 
 /** Nodes and bytes of data of a subtree, its top included. */
 export interface SubtreeSize {
@@ -95,19 +95,35 @@ export class Tree {
     node.created(txnid, timeMs, owner);
     node.write(data, this.#pages);
     if (acl !== STORED_OPEN_ACL) node.acl = acl;
-    this.#changes.beforeCreate(node);
-    this.#digest.touch(node, data.length);
-    this.#nodes.set(path, node);
-    parent.adopt(node);
+    this.#join(node, parent);
     parent.childChanged(txnid, transaction.counter);
-    this.#approximateBytes += path.length + node.dataLength;
-    if (owner !== NO_OWNER) this.#own(node, true);
-    if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
-    if (isStatsPath(path)) {
-      const { count, bytes } = this.sizeBelow(quotaOwner(path));
-      this.#replaceData(node, statsOf(count, bytes));
-    }
     this.#charge(path, 1, transaction.data.length);
+    return node;
+  }
+
+  /**
+   * A node as it was elsewhere; its parent's row says what is to be known of its children. Of the
+   * root, which every tree has: what is to be known of it.
+   * @throws InvariantError as {@link create}; ERR_STORE_* for a row that is none.
+   */
+  import(path: string, txnid: Txnid, row: Uint8Array): Znode {
+    const useAcl = (bytes: Uint8Array): AppliedAcl | null => this.#useAcl(path, bytes);
+    this.#digest.relieve();
+    if (path === ROOT) {
+      const root = this.#require(path, txnid);
+      const before = root.dataLength;
+      this.#touch(root);
+      this.#acls.release(root.acl);
+      readRow(row, root, this.#pages, useAcl);
+      this.#approximateBytes += root.dataLength - before;
+      return root;
+    }
+    assert(!this.#nodes.has(path), "a node is imported where none is", { path, txnid });
+    const parent = this.#require(parentPathOf(path), txnid);
+    const node = new Znode(path, parent, row.length - HEADER_BYTES, this.#pages);
+    readRow(row, node, this.#pages, useAcl);
+    this.#join(node, parent);
+    this.#charge(path, 1, node.dataLength);
     return node;
   }
 
@@ -219,6 +235,21 @@ export class Tree {
     this.#approximateBytes += node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, true);
     if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
+  }
+
+  /** A new node, whole, joins the others; the quota that counts for it is charged by the caller. */
+  #join(node: Znode, parent: Znode): void {
+    const { path } = node;
+    this.#changes.beforeCreate(node);
+    this.#digest.touch(node, node.dataLength);
+    this.#nodes.set(path, node);
+    parent.adopt(node);
+    this.#approximateBytes += path.length + node.dataLength;
+    if (node.owner !== NO_OWNER) this.#own(node, true);
+    if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
+    if (!isStatsPath(path)) return;
+    const { count, bytes } = this.sizeBelow(quotaOwner(path));
+    this.#replaceData(node, statsOf(count, bytes));
   }
 
   #touch(node: Znode): void {

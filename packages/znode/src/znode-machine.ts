@@ -19,6 +19,7 @@ import { TreeDigest } from "./digest.js";
 import { Events } from "./events.js";
 import { Judge, type Preparation } from "./judge.js";
 import { ZnodeOp } from "./op.js";
+import { prepareImport } from "./prepare-import.js";
 import { prepareMulti } from "./prepare-multi.js";
 import {
   isExpired,
@@ -51,6 +52,7 @@ const preparations: ReadonlyMap<number, Preparation> = new Map<number, Preparati
   [ZnodeOp.delete, prepareDelete],
   [ZnodeOp.setAcl, prepareSetAcl],
   [ZnodeOp.multi, prepareMulti],
+  [ZnodeOp.importNodes, prepareImport],
 ]);
 
 /** ZooKeeper's state, whole, as a replicated state machine. Deterministic; no ambient input. */

@@ -38,7 +38,10 @@ async function layOutZoo(observers = 0): Promise<ZooEnsemble> {
       "forceSync=yes",
     ];
     const own = id > 3 ? ["peerType=observer"] : [];
-    writeFileSync(file, [...common, `dataDir=${dataDir}`, ...lines, ...own].join("\n"));
+    writeFileSync(
+      file,
+      [...common, `dataDir=${dataDir}`, ...lines, ...own, "forceSync=yes"].join("\n"),
+    );
     return file;
   });
   const processes: ServerProcess[] = [];

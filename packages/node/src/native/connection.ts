@@ -2,6 +2,7 @@ import type { WebSocket } from "ws";
 import {
   isInternalOpCode,
   isLeaderOpCode,
+  isOperatorOpCode,
   isSessionOpCode,
   QuorateError,
   TXNID_ZERO,
@@ -15,10 +16,13 @@ import {
 import {
   decodeNativeRequests,
   NATIVE_OP_AUTH,
+  NATIVE_OP_CHALLENGE,
+  NATIVE_OP_OPERATE,
   NATIVE_OP_PING,
   NATIVE_OP_SUBSCRIBE,
   NATIVE_OP_TAKEN,
   NATIVE_OP_UNSUBSCRIBE,
+  OPERATOR_CALLER,
   type NativeRequest,
   type UnreadableRequest,
 } from "@quorate/codec";
@@ -39,6 +43,7 @@ import {
   SEND_PAUSE_BYTES,
   STALLED_SWEEPS_MAX,
 } from "./limits.js";
+import { operatorOnly, type Operator } from "./operator.js";
 import { ReadGate } from "./read-gate.js";
 
 export interface ConnectionDeps {
@@ -54,6 +59,7 @@ export interface ConnectionDeps {
   readonly address: string;
   /** What its certificate proves. */
   readonly proved?: readonly AuthIdentity[];
+  readonly operator: Operator;
 }
 
 /** WebSocket's names for why a connection ends. */
@@ -250,16 +256,31 @@ export class NativeConnection {
     } else if (isNodesOwn(request.op)) {
       // Entries that decide who votes, who has a session and what has expired.
       this.#refuse(request.id, "ERR_SERVER_UNSUPPORTED", "this operation is internal", false);
-    } else if (this.#deps.budget.bytes >= PORT_BYTES_MAX) {
+    } else if (request.op === NATIVE_OP_CHALLENGE) {
+      const content = this.#deps.operator.challenge();
+      this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content });
+    } else if (request.op === NATIVE_OP_OPERATE) {
+      const inner = this.#deps.operator.open(request);
+      if (!(inner instanceof QuorateError)) this.#perform(inner, OPERATOR_CALLER);
+      else this.#outbox.reply({ id: request.id, ok: false, error: inner });
+    } else if (isOperatorOpCode(request.op)) {
+      this.#outbox.reply({ id: request.id, ok: false, error: operatorOnly() });
+    } else {
+      this.#perform(request, this.#member.caller);
+    }
+  }
+
+  #perform(request: NativeRequest, caller: Uint8Array): void {
+    if (this.#deps.budget.bytes >= PORT_BYTES_MAX) {
       this.#refuse(request.id, "ERR_SERVER_BUSY", "too many requests wait", true);
     } else if (isSessionRequest(request.op)) {
       this.#takeOfSession(request);
     } else if (this.#deps.isRead(request.op)) {
       this.#begin(request, 1);
-      this.#gate.passRead(() => this.#read(request));
+      this.#gate.passRead(() => this.#read(request, wholeOf(request, caller)));
     } else {
       this.#begin(request, 0);
-      this.#write(request);
+      this.#write(request, wholeOf(request, caller));
     }
   }
 
@@ -275,7 +296,8 @@ export class NativeConnection {
     });
   }
 
-  #write(request: NativeRequest): void {
+  /** `whole` is the content behind who asks. */
+  #write(request: NativeRequest, whole: Uint8Array): void {
     const write = this.#gate.beginWrite();
     const { op, key } = request;
     const answered = (txnid: Txnid, content: Uint8Array): void => {
@@ -289,13 +311,13 @@ export class NativeConnection {
       this.#gate.endWrite(write);
     };
     if (!this.#member.isOrdered) {
-      const work = this.#deps.server.submit(op, key, this.#contentOf(request));
+      const work = this.#deps.server.submit(op, key, whole);
       work.then(({ txnid, content }) => answered(txnid, content), failed);
       return;
     }
     try {
       // Told while it is applied, in one order with the changes that are watched.
-      this.#deps.desk.service.submit(op, key, this.#contentOf(request), (outcome) => {
+      this.#deps.desk.service.submit(op, key, whole, (outcome) => {
         if (outcome.ok) answered(outcome.txnid, outcome.content.slice());
         else failed(outcome.error);
       });
@@ -304,7 +326,7 @@ export class NativeConnection {
     }
   }
 
-  #read(request: NativeRequest): void {
+  #read(request: NativeRequest, whole: Uint8Array): void {
     const { op, key, linearizable } = request;
     const answered = (content: Uint8Array): void => {
       this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content });
@@ -314,22 +336,20 @@ export class NativeConnection {
       this.#fail(request, error);
       this.#end(request, 1);
     };
-    if (this.#member.isOrdered) this.#readInOrder(request, answered, failed);
-    else {
-      const content = this.#contentOf(request);
-      this.#deps.server.read(op, key, content, { linearizable }).then(answered, failed);
-    }
+    if (this.#member.isOrdered) this.#readInOrder(request, whole, answered, failed);
+    else this.#deps.server.read(op, key, whole, { linearizable }).then(answered, failed);
   }
 
   /** Answered in the turn in which the state is read, so that no change is told in between. */
   #readInOrder(
     request: NativeRequest,
+    whole: Uint8Array,
     answered: (content: Uint8Array) => void,
     failed: (error: unknown) => void,
   ): void {
     const { op, key } = request;
     const readNow = (service: Service): void => {
-      const result = service.readNow(op, key, this.#contentOf(request));
+      const result = service.readNow(op, key, whole);
       if (result.ok) answered(result.content.slice());
       else failed(new QuorateError(result.code, result.message));
     };
@@ -341,10 +361,6 @@ export class NativeConnection {
     } catch (error) {
       failed(error);
     }
-  }
-
-  #contentOf({ op, content }: NativeRequest): Uint8Array {
-    return hasCaller(op) ? withCaller(this.#member.caller, content) : content;
   }
 
   #begin(request: NativeRequest, reads: number): void {
@@ -411,6 +427,11 @@ export class NativeConnection {
     this.#inbox = [];
     this.#inboxAt = 0;
   }
+}
+
+/** The request's content behind who asks, where the tree wants to know. */
+function wholeOf({ op, content }: NativeRequest, caller: Uint8Array): Uint8Array {
+  return hasCaller(op) ? withCaller(caller, content) : content;
 }
 
 function isNodesOwn(op: number): boolean {

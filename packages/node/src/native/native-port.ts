@@ -23,6 +23,7 @@ import {
   SWEEP_MS,
 } from "./limits.js";
 import { listen } from "./listen.js";
+import { Operator } from "./operator.js";
 import { Reception } from "./reception.js";
 import { certifiedOf, openSecurePort, type SecurePort } from "../tls/secure-port.js";
 
@@ -54,7 +55,7 @@ export interface NativePortDeps {
 
 type PortConfig = Pick<
   NodeConfig,
-  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "tls"
+  "cluster" | "nodeId" | "host" | "members" | "allowedHosts" | "allowedOrigins" | "secret" | "tls"
 >;
 
 export interface NativePort {
@@ -87,7 +88,7 @@ export async function openNativePort(
   });
   const answers = new HttpAnswers(config, deps);
   http.on("request", (request, response) => answers.answer(request, response));
-  const acceptor = createAcceptor(connections, config.tls, deps);
+  const acceptor = createAcceptor(connections, config, deps);
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (isForWebSocket(request)) acceptUpgrade(acceptor, { request, socket, head }, config, deps);
     else answerAnyway(answers, request, socket);
@@ -153,7 +154,7 @@ function receptionOf(http: Server, deps: NativePortDeps): Reception {
 
 function createAcceptor(
   connections: Set<NativeConnection>,
-  tls: NodeConfig["tls"],
+  { secret, tls }: Pick<NodeConfig, "secret" | "tls">,
   deps: NativePortDeps,
 ): WebSocketServer {
   const acceptor = new WebSocketServer({
@@ -170,9 +171,12 @@ function createAcceptor(
     const { remoteAddress, remotePort } = request.socket;
     const remote = `${remoteAddress ?? "?"}:${remotePort ?? 0}`;
     const logger = deps.logger.child({ client: remote });
+    const address = plainAddress(remoteAddress);
     const proved = certifiedOf(request.socket, tls?.superUser ?? null);
-    const address = addressOf(remoteAddress);
-    const connection = new NativeConnection(socket, { ...deps, logger, budget, address, proved });
+    const isSuper = proved.some(({ scheme }) => scheme === "super");
+    const operator = new Operator({ secret, isSuper }, address);
+    const client = { address, proved, operator };
+    const connection = new NativeConnection(socket, { ...deps, logger, budget, ...client });
     connections.add(connection);
     logger.debug("a client connected");
     socket.once("close", (code) => {
@@ -204,8 +208,8 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   answers.answer(request, response);
 }
 
-/** One of the old kind within the new is told as what it is. */
-function addressOf(address = ""): string {
+/** An IPv4 address within one of IPv6 is told as what it is. Empty when it is gone already. */
+function plainAddress(address = ""): string {
   return address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
 }
 

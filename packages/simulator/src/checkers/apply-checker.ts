@@ -36,6 +36,8 @@ export class ApplyChecker {
   readonly #sequence: Applied[] = [];
   readonly #indexes = new Map<Txnid, number>();
   readonly #nodes = new Map<NodeId, NodeState>();
+  /** Hears of each entry of the sequence once, in order. */
+  onNext: (entry: LogEntryMsg) => void = () => undefined;
 
   constructor(disks: DiskChecker, commits: CommitChecker, violations: Violations) {
     this.#disks = disks;
@@ -67,6 +69,7 @@ export class ApplyChecker {
       this.#checkNext(node, entry.txnid);
       this.#sequence.push({ txnid: entry.txnid, hash, digest });
       this.#indexes.set(entry.txnid, index);
+      this.onNext(entry);
     } else {
       this.#violations.expect(
         known.txnid === entry.txnid && known.hash === hash,

@@ -11,6 +11,7 @@ import { lateAdmission } from "./late-admission.js";
 import { wipeAtFounding } from "./founding-actions.js";
 import { networkActions } from "./network-actions.js";
 import { processActions } from "./process-actions.js";
+import { sessionActions } from "./session-actions.js";
 import type { SwarmOptions } from "./swarm.js";
 
 /** One thing that the nemesis can do. */
@@ -49,6 +50,7 @@ export class Nemesis {
       ...clockActions,
       ...directedActions,
       ...directedDiskActions,
+      ...sessionActions,
       lateAdmission,
     ];
     this.#actions = all.filter(({ kind }) => kind === "planned restart" || swarm.enabled.has(kind));

@@ -11,6 +11,8 @@ export interface SwarmOptions {
   readonly livenessMsMax: number;
   readonly operations: number;
   readonly clients: number;
+  /** With sessions of ZooKeeper; none where the server under test has no such. */
+  readonly sessionClients: number;
   readonly keys: number;
   readonly checkpointBytes: number;
   readonly retainedTailBytes: number;
@@ -39,6 +41,7 @@ export function drawSwarm(random: RandomStream): SwarmOptions {
     livenessMsMax: 60_000,
     operations: 1000,
     clients: 8,
+    sessionClients: 6,
     keys: random.pick([6, 16, 40]),
     checkpointBytes: random.pick([4, 16, 64, 1024]) * KIB,
     retainedTailBytes: random.pick([0, 2, 16, 256]) * KIB,

@@ -42,6 +42,20 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["request number reused", 1],
   ["replayed admission overwrites the table", 1],
   ["no truncate", 3],
+  ["watch behind state", 1],
+  ["one-shot watch fires again", 1],
+  ["missed event not told", 2],
+  ["read before own write", 1],
+  ["ephemeral outlives session", 1],
+  ["close forgets an ephemeral of the same batch", 4],
+  ["expiry without a round", 1],
+  ["expiry by a paused leader", 1],
+  ["expiry decided by a follower", 1],
+  ["signs of life not told to the leader", 1],
+  ["session's old server accepted", 1],
+  ["move judged on arrival only", 1],
+  ["multi applied by halves", 6],
+  ["refused multi leaves its first half", 1],
 ]);
 
 export function rangeOf({ name }: Mutant): { readonly from: number; readonly to: number } {

@@ -1,4 +1,4 @@
-import { QuorateError, type Logger, type NodeId } from "@quorate/protocol";
+import { QuorateError, type Logger, type Meter, type NodeId } from "@quorate/protocol";
 import { openMemoryStore } from "@quorate/testkit";
 import { endOfLog } from "../checkers/disk-checker.js";
 import type { HostEnd, NodeHost } from "../engine/node-host.js";
@@ -74,7 +74,7 @@ export class SimNode {
           clock,
           random,
           logger: this.#logger({}, isCurrent),
-          meter: world.bounds.meter(this.id),
+          meter: this.#meter(isCurrent),
           messenger: world.datagrams.messenger(this.host),
           listener: world.pipes.listener(this.host),
           connector: world.pipes.connector(this.host),
@@ -197,6 +197,20 @@ export class SimNode {
     if (store.lastKind !== null) this.#world.coverage.crash(store.lastKind, next);
   }
 
+  #meter(isCurrent: () => boolean): Meter {
+    const { bounds, service, scheduler } = this.#world;
+    const meter = bounds.meter(this.id);
+    return {
+      ...meter,
+      count: (name, by) => {
+        if (name === "sessions_expired" && isCurrent()) {
+          service.expiry.decided(this.id, scheduler.nowMs);
+        }
+        meter.count(name, by);
+      },
+    };
+  }
+
   #logger(bindings: Readonly<Record<string, unknown>>, isCurrent: () => boolean): Logger {
     const write =
       (level: string) =>
@@ -210,6 +224,9 @@ export class SimNode {
         const text = `${message} ${textOf(all)}`;
         if (all["end"] === "abdicated") this.#world.coverage.event("abdicate");
         if (all["end"] === "superseded") this.#world.coverage.event("superseded");
+        if (all["reason"] === "the client has seen more than this node") {
+          this.#world.coverage.event("server behind its client");
+        }
         // Otherwise a full disk says nothing of bytes.
         const isTooLong = error instanceof QuorateError && "bytesMax" in error.details;
         if (isTooLong && level === "error") this.#world.coverage.event("log too long");

@@ -13,6 +13,7 @@ import type {
   Timings,
   Txnid,
 } from "@quorate/protocol";
+import type { ByteChannel } from "@quorate/zookeeper";
 import type { WireCodec } from "../network/wire-codec.js";
 import type { Answer, Operation } from "../workload/history.js";
 
@@ -45,6 +46,11 @@ export interface SimulatedServer {
     content: Uint8Array,
     options: { readonly linearizable: boolean },
   ): Promise<Uint8Array>;
+  /**
+   * A connection of a client of ZooKeeper. False while there is nobody to take it; absent where
+   * the server has no sessions.
+   */
+  readonly accept?: (channel: ByteChannel) => boolean;
   /** A planned stop: hands over first. */
   stop(): Promise<void>;
 }
@@ -85,6 +91,8 @@ export interface Application {
 /** All that a run is made of and the simulator does not bring itself. */
 export interface Composition {
   readonly startServer: StartServer;
+  /** Its nodes take clients of ZooKeeper. */
+  readonly hasSessions: boolean;
   readonly application: Application;
   readonly codec: WireCodec;
   readonly chainHash: ChainHash;

@@ -24,6 +24,7 @@ import type { PipeEnd, PipeObserver } from "../network/pipe-end.js";
 import { PipeNetwork } from "../network/pipe-network.js";
 import { LevelObserver, levelLimits } from "./observe-levels.js";
 import { observeMessage } from "./observe-message.js";
+import { ServiceObservers } from "./service-observers.js";
 import { SimNode } from "./sim-node.js";
 import type { Composition } from "./simulated-server.js";
 import { textOf } from "./text-of.js";
@@ -67,6 +68,7 @@ export class World {
   readonly applies: ApplyChecker;
   readonly bounds: BoundsChecker;
   readonly leases: LeaseChecker;
+  readonly service: ServiceObservers;
   /** Directed faults wait for certain messages. */
   readonly messageListeners = new Set<(pipe: PipeEnd, message: PeerMsg) => void>();
   /** A directed fault wants its clients to hurry, or to write as little as they can. */
@@ -92,7 +94,9 @@ export class World {
     this.commits = new CommitChecker(this.disks, this.quorum, this.violations);
     this.disks.setCommitted((position) => this.commits.includes(position));
     this.messages = new MessageChecker(this.disks, this.commits, this.violations);
+    this.service = new ServiceObservers(this);
     this.applies = new ApplyChecker(this.disks, this.commits, this.violations);
+    this.applies.onNext = (entry) => this.service.model.apply(entry);
     this.bounds = new BoundsChecker(levelLimits(options.nodes.length), this.violations);
     this.links = new LinkMap(options.nodes);
     this.leases = new LeaseChecker(this.links, this.quorum, this.timings, this.violations);
@@ -111,6 +115,7 @@ export class World {
     );
     this.commits.onEstablished((node, epoch) => {
       if (this.commits.leaderCount > 1) this.coverage.event("leader change");
+      this.service.established(node, epoch);
       this.line(node, "established", `leader of epoch ${epoch}`);
     });
     for (const id of options.nodes) this.#addNode(id);
@@ -191,12 +196,14 @@ export class World {
     return {
       onMessageSent: (pipe, message) => {
         observeMessage(this, pipe, message);
+        this.service.sent(pipe, message);
         levels.sent(pipe, message);
         for (const hear of [...this.messageListeners]) hear(pipe, message);
         this.messages.sent(pipe.host.id, pipe.peer, pipe.pipeId, message);
       },
       onMessagesReceived: (pipe, messages) => {
         levels.received(pipe, messages);
+        this.service.received(pipe, messages);
         for (const message of messages) {
           this.messages.received(pipe.host.id, pipe.peer, pipe.pipeId, message);
           if (message.kind === "newLeaderAck") this.leases.acknowledged(pipe.host);

@@ -1,0 +1,275 @@
+import { formatTxnid, type LogEntryMsg, type NodeChangeKind, type Txnid } from "@quorate/protocol";
+import type { Violations } from "../violations.js";
+import { effectsOf, type Effect } from "./transaction.js";
+
+/** A znode as of some transaction; never changed, only replaced. */
+export interface ModelNode {
+  readonly czxid: bigint;
+  readonly mzxid: bigint;
+  readonly pzxid: bigint;
+  readonly version: number;
+  /** The session that it lives with; 0 for none. */
+  readonly owner: bigint;
+  readonly data: string;
+  /** Names, in no order. */
+  readonly children: readonly string[];
+}
+
+export interface Change {
+  readonly kind: NodeChangeKind;
+  readonly path: string;
+  readonly txnid: bigint;
+}
+
+export interface ModelSession {
+  readonly id: bigint;
+  readonly timeoutMs: number;
+  readonly openedAtMs: number;
+  closedBy: Txnid | null;
+  closedAtMs: number;
+}
+
+export interface ModelEvents {
+  /** Once for each transaction, after all of it. */
+  onApplied(txnid: Txnid, effects: readonly Effect[]): void;
+  onSessionClosed(session: ModelSession, txnid: Txnid, ephemerals: number): void;
+}
+
+interface Version {
+  readonly txnid: bigint;
+  readonly node: ModelNode | null;
+}
+
+/** Where session clients live. Everything else is other clients', and kept by other checkers. */
+export const SESSION_PREFIX = "/q";
+
+/**
+ * What the one sequence of committed transactions makes of tree and sessions: naive, whole, and
+ * with its past. Holds Invariant 10, as far as it is one of the sequence itself.
+ */
+export class ServiceModel {
+  readonly sessions = new Map<bigint, ModelSession>();
+  readonly changes: Change[] = [];
+  readonly #violations: Violations;
+  readonly #nowMs: () => number;
+  readonly #versions = new Map<string, Version[]>();
+  readonly #owned = new Map<bigint, Set<string>>();
+  readonly #values = new Map<string, Txnid>();
+  readonly #forbidden = new Map<string, string>();
+  readonly #listeners: ModelEvents[] = [];
+
+  constructor(violations: Violations, nowMs: () => number) {
+    this.#violations = violations;
+    this.#nowMs = nowMs;
+  }
+
+  listen(listener: ModelEvents): void {
+    this.#listeners.push(listener);
+  }
+
+  get openSessions(): readonly ModelSession[] {
+    return [...this.sessions.values()].filter(({ closedBy }) => closedBy === null);
+  }
+
+  /** Ephemerals that exist now, whoever owned them. */
+  get ephemeralCount(): number {
+    let count = 0;
+    for (const paths of this.#owned.values()) count += paths.size;
+    return count;
+  }
+
+  ephemeralsOf(session: bigint): ReadonlySet<string> {
+    return this.#owned.get(session) ?? NO_PATHS;
+  }
+
+  /** The transaction that wrote this value; every value is written once. */
+  writtenBy(value: string): Txnid | undefined {
+    return this.#values.get(value);
+  }
+
+  /** Its writer was told that it is not done, and so it must never be. */
+  forbid(value: string, writer: string): void {
+    if (value === "") return;
+    this.#forbidden.set(value, writer);
+    const txnid = this.#values.get(value);
+    if (txnid !== undefined) this.#wasRefused(value, writer, txnid);
+  }
+
+  /** The node in the state that this transaction left; null when there was none. */
+  nodeAt(path: string, txnid: bigint): ModelNode | null {
+    const versions = this.#versions.get(path) ?? [];
+    for (let i = versions.length - 1; i >= 0; i -= 1) {
+      const version = versions[i];
+      if (version !== undefined && version.txnid <= txnid) return version.node;
+    }
+    return null;
+  }
+
+  /** Index of the first change after this transaction. */
+  changeAfter(txnid: bigint): number {
+    let low = 0;
+    let high = this.changes.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.changes[middle]?.txnid ?? 0n) > txnid) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The next transaction of the sequence. */
+  apply(entry: LogEntryMsg): void {
+    const effects = effectsOf(entry);
+    for (const effect of effects) this.#effect(effect, entry.txnid);
+    for (const { onApplied } of this.#listeners) onApplied(entry.txnid, effects);
+  }
+
+  #effect(effect: Effect, txnid: Txnid): void {
+    switch (effect.kind) {
+      case "openSession":
+        this.sessions.set(effect.id, {
+          id: effect.id,
+          timeoutMs: effect.timeoutMs,
+          openedAtMs: this.#nowMs(),
+          closedBy: null,
+          closedAtMs: Number.POSITIVE_INFINITY,
+        });
+        return;
+      case "closeSession":
+        this.#close(effect.id, txnid);
+        return;
+      default:
+        if (effect.path.startsWith(SESSION_PREFIX)) this.#write(effect, txnid);
+    }
+  }
+
+  #write(effect: Extract<Effect, { path: string }>, txnid: Txnid): void {
+    const { path } = effect;
+    const before = this.nodeAt(path, txnid);
+    switch (effect.kind) {
+      case "create": {
+        const { owner, data } = effect;
+        this.#expect(before === null, "totalOrder", `${path} is created and exists`);
+        const isOpen = owner === 0n || this.sessions.get(owner)?.closedBy === null;
+        this.#expect(
+          isOpen,
+          "ephemeralHasSession",
+          `${formatTxnid(txnid)} creates ${path} for session ${name(owner)}, which is not open`,
+        );
+        this.#put(path, txnid, {
+          czxid: txnid,
+          mzxid: txnid,
+          pzxid: txnid,
+          version: 0,
+          owner,
+          data,
+          children: [],
+        });
+        if (owner !== 0n) this.#ownedBy(owner).add(path);
+        this.#wrote(data, txnid);
+        this.#tell("created", path, txnid);
+        return;
+      }
+      case "set": {
+        if (before === null) return this.#missing(path, txnid);
+        const { data } = effect;
+        this.#put(path, txnid, { ...before, mzxid: txnid, version: before.version + 1, data });
+        this.#wrote(data, txnid);
+        this.changes.push({ kind: "dataChanged", path, txnid });
+        return;
+      }
+      case "delete":
+        if (before === null) return this.#missing(path, txnid);
+        this.#put(path, txnid, null);
+        if (before.owner !== 0n) this.#ownedBy(before.owner).delete(path);
+        this.#tell("deleted", path, txnid);
+    }
+  }
+
+  /** Of a node that came or went: its parent changes with it. */
+  #tell(kind: "created" | "deleted", path: string, txnid: Txnid): void {
+    const at = path.lastIndexOf("/");
+    const parentPath = path.slice(0, at);
+    const childName = path.slice(at + 1);
+    this.changes.push({ kind, path, txnid });
+    if (parentPath === "") return;
+    const parent = this.nodeAt(parentPath, txnid);
+    if (parent === null) return this.#missing(parentPath, txnid);
+    const children =
+      kind === "created"
+        ? [...parent.children, childName]
+        : parent.children.filter((one) => one !== childName);
+    this.#put(parentPath, txnid, { ...parent, pzxid: txnid, children });
+    this.changes.push({ kind: "childrenChanged", path: parentPath, txnid });
+  }
+
+  #close(id: bigint, txnid: Txnid): void {
+    const session = this.sessions.get(id);
+    if (session === undefined || session.closedBy !== null) {
+      this.#violations.report("totalOrder", `${formatTxnid(txnid)} closes ${name(id)} again`);
+      return;
+    }
+    session.closedBy = txnid;
+    session.closedAtMs = this.#nowMs();
+    const left = [...this.ephemeralsOf(id)];
+    this.#expect(
+      left.length === 0,
+      "ephemeralHasSession",
+      `${formatTxnid(txnid)} closes session ${name(id)} and leaves ${left.join(" ")}`,
+    );
+    let count = 0;
+    for (let i = this.changes.length - 1; this.changes[i]?.txnid === txnid; i -= 1) {
+      if (this.changes[i]?.kind === "deleted") count += 1;
+    }
+    for (const { onSessionClosed } of this.#listeners) onSessionClosed(session, txnid, count);
+  }
+
+  #wrote(value: string, txnid: Txnid): void {
+    const before = this.#values.get(value);
+    this.#expect(
+      before === undefined || value === "",
+      "exactlyOnce",
+      `${formatTxnid(txnid)} writes ${value} again, which ${formatTxnid(before ?? txnid)} wrote`,
+    );
+    this.#values.set(value, txnid);
+    const refusedTo = this.#forbidden.get(value);
+    if (refusedTo !== undefined) this.#wasRefused(value, refusedTo, txnid);
+  }
+
+  #wasRefused(value: string, writer: string, txnid: Txnid): void {
+    this.#violations.report(
+      "refusedIsNotDone",
+      `${formatTxnid(txnid)} writes ${value}, which was refused to ${writer}`,
+    );
+  }
+
+  #put(path: string, txnid: Txnid, node: ModelNode | null): void {
+    const versions = this.#versions.get(path) ?? [];
+    if (versions.at(-1)?.txnid === txnid) versions.pop();
+    versions.push({ txnid, node });
+    this.#versions.set(path, versions);
+  }
+
+  #ownedBy(session: bigint): Set<string> {
+    const paths = this.#owned.get(session) ?? new Set();
+    this.#owned.set(session, paths);
+    return paths;
+  }
+
+  #missing(path: string, txnid: Txnid): void {
+    this.#violations.report(
+      "totalOrder",
+      `${formatTxnid(txnid)} needs ${path}, which is not there`,
+    );
+  }
+
+  #expect(condition: boolean, checker: string, text: string): void {
+    this.#violations.expect(condition, checker, () => text);
+  }
+}
+
+const NO_PATHS: ReadonlySet<string> = new Set();
+
+export function name(session: bigint): string {
+  return `0x${session.toString(16)}`;
+}

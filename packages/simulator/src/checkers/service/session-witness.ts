@@ -1,0 +1,225 @@
+import { formatTxnid, type NodeChangeKind, type Txnid } from "@quorate/protocol";
+import type { Violations } from "../violations.js";
+import type { ModelNode, ServiceModel } from "./service-model.js";
+import { WatchOracle, type Watch } from "./watch-oracle.js";
+
+/** What a read showed; null for no such node. */
+export type Seen = Partial<ModelNode> | null;
+
+export interface ToldEvent {
+  /** Null when it tells of what was missed, and of no transaction. */
+  readonly txnid: bigint | null;
+  readonly kind: NodeChangeKind;
+  readonly path: string;
+}
+
+/** What one write of a client, or one part of its multi, must have done. */
+export interface Deed {
+  readonly kind: "create" | "set" | "delete";
+  readonly path: string;
+  /** Empty for a delete. */
+  readonly value: string;
+  /** Of a create: the session that the node lives with, or 0. */
+  readonly owner: bigint;
+}
+
+/** What clients know of one another, from outside. */
+export interface Acknowledged {
+  /** The newest transaction of a write that was answered to anybody. */
+  newest: bigint;
+}
+
+/**
+ * Judges what one client sees through its session, answer by answer. Holds Invariant 8 (every read
+ * is the state of exactly the transaction that its answer names, and those never go back, also
+ * after a move) and Invariant 9 (every watch event is due, and comes before any answer that is as
+ * new as it).
+ */
+export class SessionWitness {
+  readonly oracle: WatchOracle;
+  readonly #who: string;
+  readonly #model: ServiceModel;
+  readonly #violations: Violations;
+  readonly #acknowledged: Acknowledged;
+  #newest = 0n;
+  /** Between connecting anew and the answer to setWatches: what it was told. */
+  #replayed: ToldEvent[] | null = null;
+
+  constructor(
+    who: string,
+    deps: {
+      readonly model: ServiceModel;
+      readonly violations: Violations;
+      readonly acknowledged: Acknowledged;
+    },
+  ) {
+    this.#who = who;
+    this.#model = deps.model;
+    this.#violations = deps.violations;
+    this.#acknowledged = deps.acknowledged;
+    this.oracle = new WatchOracle(deps.model);
+  }
+
+  /** The answer to setWatches is awaited. */
+  get isSettingWatches(): boolean {
+    return this.#replayed !== null;
+  }
+
+  /** A connection is lost, or replaced: nothing more comes of it. */
+  disconnected(): void {
+    this.oracle.forget();
+    this.#replayed = null;
+  }
+
+  /** Another session begins; it has seen nothing. */
+  renewed(): void {
+    this.disconnected();
+    this.#newest = 0n;
+  }
+
+  setsWatches(): void {
+    this.#replayed = [];
+  }
+
+  /** Any answer: what precedes it in the order of transactions must have been told. */
+  answered(txnid: bigint): void {
+    this.#expect(txnid >= this.#newest, "sessionGoesForward", () => {
+      return `is answered as of ${text(txnid)} after ${text(this.#newest)}`;
+    });
+    if (txnid > this.#newest) this.#newest = txnid;
+    if (this.#replayed !== null) return;
+    const [due] = this.oracle.dueBy(txnid);
+    this.#expect(due === undefined, "eventBeforeAnswer", () => {
+      return (
+        `is answered as of ${text(txnid)} and was not told: ${due?.kind ?? ""} ` +
+        `${due?.path ?? ""} at ${text(due?.txnid ?? 0n)}`
+      );
+    });
+  }
+
+  /** A read, and the watch that it set. */
+  read(path: string, txnid: bigint, seen: Seen, watch: Watch | null): void {
+    const node = this.#model.nodeAt(path, txnid);
+    this.#expect(isSame(seen, node), "readIsTheState", () => {
+      return `reads ${path} as of ${text(txnid)} as ${describe(seen)}, which was ` + describe(node);
+    });
+    if (watch !== null) this.oracle.add(watch, txnid);
+  }
+
+  told(event: ToldEvent): void {
+    if (this.#replayed !== null) {
+      this.#replayed.push(event);
+      return;
+    }
+    const { txnid, kind, path } = event;
+    const due = txnid === null ? undefined : this.oracle.take(txnid);
+    const isDue = due?.txnid === txnid && due.kind === kind && due.path === path;
+    this.#expect(isDue, "eventIsDue", () => {
+      const instead =
+        due === undefined ? "nothing" : `${due.kind} ${due.path} at ${text(due.txnid)}`;
+      return `is told of ${kind} ${path} at ${text(txnid ?? 0n)} where ${instead} is due`;
+    });
+  }
+
+  /** The answer to setWatches. Returns what was missed and told. */
+  watchesSet(sent: readonly Watch[], relative: bigint, txnid: bigint): readonly ToldEvent[] {
+    const told = this.#replayed ?? [];
+    this.#replayed = null;
+    const missed = this.oracle.renew(sent, relative, txnid);
+    const isSameAs = (one: ToldEvent, index: number): boolean => {
+      const due = missed[index];
+      return one.txnid === null && due?.kind === one.kind && due.path === one.path;
+    };
+    this.#expect(told.length === missed.length && told.every(isSameAs), "missedIsTold", () => {
+      const list = (events: readonly { kind: string; path: string }[]): string =>
+        events.map(({ kind, path }) => `${kind} ${path}`).join(", ");
+      return (
+        `sets its watches again as of ${text(relative)} at ${text(txnid)} and is told ` +
+        `[${list(told)}], which should be [${list(missed)}]`
+      );
+    });
+    return told;
+  }
+
+  /** A write was done: all of it, at one transaction no newer than its answer. */
+  wrote(deeds: readonly Deed[], txnid: bigint): void {
+    if (deeds.length > 0 && txnid > this.#acknowledged.newest) this.#acknowledged.newest = txnid;
+    const at = new Set<bigint | undefined>();
+    for (const deed of deeds) {
+      if (deed.kind !== "delete") at.add(this.#model.writtenBy(deed.value));
+    }
+    const [writtenAt] = at;
+    const isOne = at.size === 0 || (at.size === 1 && writtenAt !== undefined);
+    this.#expect(isOne && (writtenAt ?? 0n) <= txnid, "writeIsWhole", () => {
+      const all = deeds.map(({ value }) => `${value}: ${text(this.#model.writtenBy(value) ?? 0n)}`);
+      return `is told at ${text(txnid)} that it wrote ${all.join(", ")}`;
+    });
+    if (writtenAt === undefined) return;
+    for (const deed of deeds) {
+      this.#expect(this.#wasDone(deed, writtenAt), "writeIsWhole", () => {
+        return `is told of a ${deed.kind} of ${deed.path} that was not done at ${text(writtenAt)}`;
+      });
+    }
+  }
+
+  /** A write was refused: none of it is ever done. */
+  refused(deeds: readonly Deed[]): void {
+    for (const { value } of deeds) this.#model.forbid(value, this.#who);
+  }
+
+  /** What everybody was answered when a sync was asked for. */
+  get acknowledgedNow(): bigint {
+    return this.#acknowledged.newest;
+  }
+
+  synced(txnid: bigint, acknowledgedThen: bigint): void {
+    this.#expect(txnid >= acknowledgedThen, "syncIsCurrent", () => {
+      return `is synchronised as of ${text(txnid)}, behind ${text(acknowledgedThen)}`;
+    });
+  }
+
+  misbehaved(checker: string, what: string): void {
+    this.#expect(false, checker, () => what);
+  }
+
+  #wasDone({ kind, path, owner }: Deed, txnid: bigint): boolean {
+    const { changes } = this.#model;
+    const wanted = DONE[kind];
+    for (let i = this.#model.changeAfter(txnid - 1n); i < changes.length; i += 1) {
+      const change = changes[i];
+      if (change?.txnid !== txnid) return false;
+      if (change.kind !== wanted || change.path !== path) continue;
+      // A later part of the same multi may have deleted it.
+      const node = kind === "create" ? this.#model.nodeAt(path, txnid) : null;
+      return node === null || node.owner === owner;
+    }
+    return false;
+  }
+
+  #expect(condition: boolean, checker: string, what: () => string): void {
+    this.#violations.expect(condition, checker, () => `${this.#who} ${what()}`);
+  }
+}
+
+const DONE = { create: "created", set: "dataChanged", delete: "deleted" } as const;
+
+function isSame(seen: Seen, node: ModelNode | null): boolean {
+  if (seen === null || node === null) return seen === null && node === null;
+  const { children, ...rest } = seen;
+  const isEqual = Object.entries(rest).every(
+    ([field, value]) => node[field as keyof typeof rest] === value,
+  );
+  if (children === undefined) return isEqual;
+  return isEqual && [...children].sort().join() === [...node.children].sort().join();
+}
+
+function describe(node: Seen): string {
+  if (node === null) return "nothing";
+  return Object.entries(node)
+    .map(([field, value]) => `${field}=${typeof value === "bigint" ? text(value) : String(value)}`)
+    .join(" ");
+}
+
+function text(txnid: bigint): string {
+  return formatTxnid(txnid as Txnid);
+}

@@ -1,0 +1,106 @@
+import { OpCode, type LogEntryMsg, type Txnid } from "@quorate/protocol";
+
+/**
+ * What a committed entry does, read from its bytes by other code than what applies it: the model
+ * must not share its mistakes.
+ */
+export type Effect =
+  | {
+      readonly kind: "create";
+      readonly path: string;
+      readonly owner: bigint;
+      readonly data: string;
+    }
+  | { readonly kind: "set"; readonly path: string; readonly data: string }
+  | { readonly kind: "delete"; readonly path: string }
+  | { readonly kind: "openSession"; readonly id: bigint; readonly timeoutMs: number }
+  | { readonly kind: "closeSession"; readonly id: bigint };
+
+const decoder = new TextDecoder();
+
+const HEADER_BYTES = 4;
+const HAS_OWNER = 0x1_0000;
+const ACL_BYTES_MASK = 0xffff;
+const WRITE_HEADER_BYTES = 16;
+
+/** In the order in which they happen; all of them at once. */
+export function effectsOf(entry: Pick<LogEntryMsg, "op" | "key" | "content">): readonly Effect[] {
+  const { op, key, content } = entry;
+  switch (op) {
+    case OpCode.createSession: {
+      const view = viewOf(content);
+      const id = view.getBigUint64(HEADER_BYTES);
+      return [{ kind: "openSession", id, timeoutMs: view.getInt32(HEADER_BYTES + 8) }];
+    }
+    case OpCode.closeSession:
+      return closeSession(content);
+    case OpCode.multi:
+      return multi(content);
+    default:
+      return single(op, key, content);
+  }
+}
+
+function single(op: number, path: string, content: Uint8Array): readonly Effect[] {
+  switch (op) {
+    case OpCode.add: {
+      const view = viewOf(content);
+      const word = view.getUint32(0);
+      const hasOwner = (word & HAS_OWNER) !== 0;
+      const owner = hasOwner ? view.getBigUint64(WRITE_HEADER_BYTES) : 0n;
+      const dataAt = WRITE_HEADER_BYTES + (hasOwner ? 8 : 0) + (word & ACL_BYTES_MASK);
+      return [{ kind: "create", path, owner, data: decoder.decode(content.subarray(dataAt)) }];
+    }
+    case OpCode.set:
+      return [{ kind: "set", path, data: decoder.decode(content.subarray(WRITE_HEADER_BYTES)) }];
+    case OpCode.delete:
+      return [{ kind: "delete", path }];
+    default:
+      return [];
+  }
+}
+
+function closeSession(content: Uint8Array): readonly Effect[] {
+  const view = viewOf(content);
+  const id = view.getBigUint64(HEADER_BYTES);
+  const count = view.getUint32(HEADER_BYTES + 8);
+  const effects: Effect[] = [];
+  let at = HEADER_BYTES + 12;
+  for (let i = 0; i < count; i += 1) {
+    const end = at + 2 + view.getUint16(at);
+    effects.push({ kind: "delete", path: decoder.decode(content.subarray(at + 2, end)) });
+    at = end;
+  }
+  return [...effects, { kind: "closeSession", id }];
+}
+
+function multi(content: Uint8Array): readonly Effect[] {
+  const view = viewOf(content);
+  const count = view.getUint32(HEADER_BYTES);
+  const effects: Effect[] = [];
+  let at = HEADER_BYTES + 4;
+  for (let i = 0; i < count; i += 1) {
+    const op = view.getUint8(at);
+    const pathEnd = at + 3 + view.getUint16(at + 1);
+    const path = decoder.decode(content.subarray(at + 3, pathEnd));
+    const end = pathEnd + 4 + view.getUint32(pathEnd);
+    effects.push(...single(op, path, content.subarray(pathEnd + 4, end)));
+    at = end;
+  }
+  return effects;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The closes of sessions among entries, with their txnids; for whoever looks at proposals. */
+export function closesOf(
+  entries: Iterable<LogEntryMsg>,
+): readonly (readonly [txnid: Txnid, session: bigint])[] {
+  const closes: (readonly [Txnid, bigint])[] = [];
+  for (const { op, txnid, content } of entries) {
+    if (op === OpCode.closeSession) closes.push([txnid, viewOf(content).getBigUint64(4)]);
+  }
+  return closes;
+}

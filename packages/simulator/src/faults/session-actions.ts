@@ -1,0 +1,159 @@
+import { BATCHES_IN_FLIGHT_MAX, entriesOf, OpCode } from "@quorate/protocol";
+import type { SessionClient } from "../workload/session/session-client.js";
+import { makeEphemerals } from "../workload/session/session-workload.js";
+import type { SimNode } from "../world/sim-node.js";
+import { establishedLeader, listen } from "./aim.js";
+import type { FaultAction, Nemesis } from "./nemesis.js";
+
+/** Faults with an aim at sessions: chance alone finds these places too seldom. */
+
+const nothing = (): void => undefined;
+
+function connected(nemesis: Nemesis, test: (client: SessionClient) => boolean): SessionClient[] {
+  return nemesis.world.service.clients.filter((client) => client.isConnected && test(client));
+}
+
+/**
+ * F44: the leader dies, and all clients leave their servers and come back within a moment, to
+ * nodes that have no leader yet.
+ */
+const reconnectStorm: FaultAction = {
+  kind: "F44 reconnect storm",
+  durationMs: [1000, 2000],
+  begin: (nemesis) => {
+    const leader = establishedLeader(nemesis);
+    const clients = connected(nemesis, () => true);
+    if (leader === null || clients.length === 0) return null;
+    nemesis.line(`n${leader.id}, the leader, dies and all clients come anew`);
+    leader.kill("killed");
+    for (const client of clients) {
+      nemesis.world.scheduler.after(nemesis.random.next() * 50, "storm", () => client.move());
+    }
+    return nothing;
+  },
+};
+
+/** Shorter than the lease: the leader still leads when it wakes. */
+const WITHIN_LEASE_MS = [700, 950] as const;
+
+/**
+ * F17: the leader stands still for longer than some sessions' timeouts, while their clients give
+ * signs of life elsewhere: alone and within its lease, or with all others.
+ */
+const pausedLeader: FaultAction = {
+  kind: "F17 pause",
+  durationMs: [...WITHIN_LEASE_MS],
+  begin: (nemesis) => {
+    const leader = establishedLeader(nemesis);
+    if (leader === null) return null;
+    const { world, random } = nemesis;
+    const isAlone = random.chance(0.7);
+    const victims = isAlone ? [leader] : world.nodes;
+    nemesis.line(`stop ${isAlone ? `n${leader.id}, the leader` : "all"}, for sessions' timeouts`);
+    for (const { host } of victims) host.pause();
+    return () => {
+      for (const { host } of victims) host.resume();
+    };
+  },
+};
+
+/** The way back from the followers is cut, within the lease: touches wait in the pipes. */
+const deafLeader: FaultAction = {
+  kind: "F7 one-way partition",
+  durationMs: [...WITHIN_LEASE_MS],
+  begin: (nemesis) => {
+    const leader = establishedLeader(nemesis);
+    if (leader === null) return null;
+    const { links } = nemesis.world;
+    nemesis.line(`n${leader.id}, the leader, is deaf for sessions' timeouts`);
+    nemesis.isPartitioned = true;
+    links.partition((_from, to) => to !== leader.id);
+    return () => {
+      nemesis.isPartitioned = false;
+      links.partition(() => true);
+    };
+  },
+};
+
+/** How long a write is held up on its way, or in the leader's queue. */
+const HELD_MS = 1500;
+const BETWEEN_MS = 10;
+
+/**
+ * F48: a client writes through a follower, whose way to the leader is slow, or all disks are; and
+ * moves to another server before the writes have arrived, or have their turn.
+ */
+const movedSession: FaultAction = {
+  kind: "F48 moved session",
+  durationMs: [HELD_MS, HELD_MS * 2],
+  begin: (nemesis) => {
+    const { world, random } = nemesis;
+    const leader = establishedLeader(nemesis);
+    const clients = connected(nemesis, ({ node }) => node !== leader?.id);
+    if (leader === null || clients.length === 0) return null;
+    const client = random.pick(clients);
+    const { node } = client;
+    if (node === null) return null;
+    const isSlowDisk = random.chance(0.5);
+    nemesis.line(`s${client.id} moves from n${node} while its writes are on their way`);
+    if (isSlowDisk) for (const one of world.nodes) one.fsyncMs = HELD_MS;
+    else world.links.change(node, leader.id, { extraDelayMs: HELD_MS });
+    // Some are under way when the others come: those wait behind them in the leader's queue.
+    for (let i = 1; i <= BATCHES_IN_FLIGHT_MAX + 2; i += 1) {
+      world.scheduler.after(i * BETWEEN_MS, "writes", () => makeEphemerals(client, 1));
+    }
+    const afterMs = (BATCHES_IN_FLIGHT_MAX + 3) * BETWEEN_MS;
+    world.scheduler.after(afterMs, "move", () => client.move());
+    return () => {
+      for (const one of world.nodes) one.fsyncMs = null;
+      world.links.change(node, leader.id, { extraDelayMs: 0 });
+    };
+  },
+};
+
+/** More than any session has by chance. */
+const EPHEMERALS = 32;
+
+/**
+ * F50: a session with many ephemerals ends, by its own wish or by silence, and the leader dies
+ * while the transaction is on its way. Some were made in the same breath.
+ */
+const massExpiry: FaultAction = {
+  kind: "F50 mass expiry",
+  durationMs: [4000, 8000],
+  begin: (nemesis) => {
+    const { world, random } = nemesis;
+    const { scheduler } = world;
+    const leader = establishedLeader(nemesis);
+    const clients = connected(nemesis, ({ timeoutMs }) => timeoutMs <= 4000);
+    if (leader === null || clients.length === 0) return null;
+    const client = random.pick(clients);
+    const { session } = client;
+    nemesis.line(`s${client.id} ends with ${EPHEMERALS} ephemerals`);
+    const isAsked = random.chance(0.5);
+    makeEphemerals(client, EPHEMERALS);
+    scheduler.after(isAsked ? random.pick([0, 0.2, 50]) : 50, "end of a session", () => {
+      if (client.session !== session) return;
+      if (isAsked) client.ask({ kind: "closeSession" });
+      else client.freeze(client.timeoutMs + 2000);
+    });
+    const dies = random.chance(0.5);
+    const silence = listen(nemesis, ({ host }, message) => {
+      if (message.kind !== "proposal") return;
+      const entries = [...entriesOf(message.batch)];
+      if (!entries.some(({ op }) => op === OpCode.closeSession)) return;
+      silence();
+      const sender: SimNode = world.node(host.id);
+      if (dies) scheduler.after(random.next() * 2, "kill", () => sender.kill("killed"));
+    });
+    return silence;
+  },
+};
+
+export const sessionActions: readonly FaultAction[] = [
+  reconnectStorm,
+  pausedLeader,
+  deafLeader,
+  movedSession,
+  massExpiry,
+];
