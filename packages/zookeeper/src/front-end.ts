@@ -12,6 +12,7 @@ import {
 import { WatcherNumbers, WatchTable } from "@quorate/znode";
 import type { ByteChannel } from "./byte-channel.js";
 import type { ConnectionHost } from "./connection/connection-host.js";
+import { Pace } from "./connection/pace.js";
 import { ZkConnection } from "./connection/zk-connection.js";
 import { JuteWriter } from "./jute/writer.js";
 import { REMOVED_WATCHES_PER_TURN } from "./limits.js";
@@ -46,6 +47,7 @@ export class ZkFrontEnd {
   readonly stats = new ServerStats();
   readonly #deps: ZkFrontEndDeps;
   readonly #host: ConnectionHost;
+  readonly #pace: Pace;
   readonly #watches = new WatchTable();
   readonly #connections = new Set<ZkConnection>();
   readonly #bySession = new ChurnMap<bigint, ZkConnection>();
@@ -65,6 +67,7 @@ export class ZkFrontEnd {
     this.#isServing = deps.service.isServing;
     this.#newestTold = deps.service.lastApplied;
     this.#host = this.#hostOf(deps);
+    this.#pace = new Pace(deps.clock);
     this.#detach = deps.service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#nodeChanged(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
@@ -89,10 +92,11 @@ export class ZkFrontEnd {
     }
     this.#byAddress.set(channel.remoteAddress, ofAddress + 1);
     const { identities = [], isSecure = false, firstBytes } = given;
-    const connection = new ZkConnection(this.#host, channel, { identities, isSecure });
+    const paced = this.#pace.channel(channel);
+    const connection = new ZkConnection(this.#host, paced, { identities, isSecure });
     this.#connections.add(connection);
     this.#deps.meter.gauge("zk_connections", this.#connections.size);
-    if (firstBytes !== undefined) connection.receive(firstBytes);
+    if (firstBytes !== undefined) paced.arrived(firstBytes);
   }
 
   get connections(): ReadonlySet<ZkConnection> {

@@ -15,6 +15,12 @@ export const CONNECTIONS_PER_ADDRESS_MAX = 60;
 /** Connections in all. One more is closed at once. */
 export const CONNECTIONS_MAX = 50_000;
 
+/**
+ * Reads of clients' sockets that are carried out within one turn of the event loop. The others wait
+ * for the next turns, and are not read meanwhile.
+ */
+export const ARRIVALS_PER_TURN_MAX = 250;
+
 /** Requests of one connection that are not answered. At the bound its socket is not read. */
 export const OUTSTANDING_PER_CONNECTION_MAX = 1_000;
 /** Bytes of requests of one connection that wait behind others; effect as above. */

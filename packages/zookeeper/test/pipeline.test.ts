@@ -157,6 +157,7 @@ describe("bounds", () => {
     const { harness, client } = held();
     for (let i = 0; i < OUTSTANDING_PER_CONNECTION_MAX + 10; i += 1) {
       client.post(ZkOp.setData, set("/a", "x"));
+      harness.clock.turn();
     }
     expect(harness.service.submitted).toHaveLength(OUTSTANDING_PER_CONNECTION_MAX);
     expect(client.channel.isPaused).toBe(true);

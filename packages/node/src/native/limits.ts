@@ -12,6 +12,10 @@ export const SILENT_SOCKETS_MAX = 10_000;
 export const SECURE_CONNECTIONS_MAX = 60_000;
 /** For a TLS handshake. Then the connection is closed. */
 export const HANDSHAKE_MS = 5000;
+/** Connections that wait to be accepted, as far as the system grants it. One more is tried again by
+ * its client's system after one second, three and seven; so long would some be away when a leader's
+ * death has sent thousands here at once. */
+export const LISTEN_BACKLOG = 2048;
 /** A connection that says nothing over so many sweeps is closed at the next. */
 export const SILENT_SWEEPS_MAX = 1;
 /** Requests of one connection that wait for their outcome. At the bound it is not read from. */

@@ -1,6 +1,7 @@
 import type { Server } from "node:net";
 import { QuorateError } from "@quorate/protocol";
 import { formatAddress, type Address } from "../config/address.js";
+import { LISTEN_BACKLOG } from "./limits.js";
 
 /**
  * Binds a server, and tells where: with the real port where 0 was asked for.
@@ -21,7 +22,7 @@ export function listen(server: Server, address: Address, setting: string): Promi
             }),
       );
     });
-    server.listen({ host: address.host, port: address.port }, () => {
+    server.listen({ host: address.host, port: address.port, backlog: LISTEN_BACKLOG }, () => {
       const bound = server.address();
       resolve({
         host: address.host,
