@@ -5,15 +5,20 @@ import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
 import { IMPORT_HELP, IMPORT_OPTIONS } from "./import-options.js";
 import type { Io } from "./io.js";
-import { ACL_FORM } from "./acl-text.js";
-import { addContractCommands, SESSION_TIMEOUT } from "./contract-command-line.js";
+import {
+  clientOptions,
+  createOptions,
+  ifVersion,
+  linearizable,
+  path,
+  serverOptions,
+  type Done,
+} from "./client-options.js";
+import { addContractCommands } from "./contract-command-line.js";
 import { reportError, usageError } from "./report.js";
 import { SERVER_OPTIONS } from "./server-options.js";
 import { statusCommand } from "./status-command.js";
 import { checkSpelling, dataOf, refuseLooseArguments } from "./strict-arguments.js";
-
-/** The servers that `quorate start` runs. */
-const DEFAULT_SERVERS = ["127.0.0.1:4181", "127.0.0.1:4182", "127.0.0.1:4183"];
 
 /** Every command but `server`, by yargs. Commands that a script rarely calls are loaded late. */
 export async function runCommandLine(args: readonly string[], io: Io): Promise<ExitCode> {
@@ -82,65 +87,13 @@ function addCommands(parser: Argv, io: Io, done: Done): void {
   addWriteCommands(parser, io, done);
   addReadCommands(parser, io, done);
   addWatchCommand(parser, io, done);
-  addContractCommands(parser, io, done, clientOptions);
+  addContractCommands(parser, io, done);
   addLogCommand(parser, io, done);
   addImportCommand(parser, io, done);
   addElectCommand(parser, io, done);
   addConfigCommand(parser, io, done);
   addCompletionCommand(parser, io, done);
 }
-
-export type Done = (work: Promise<ExitCode | void>) => Promise<void>;
-
-/** What all commands that ask a server have in common. */
-function serverOptions(io: Io) {
-  const fromEnvironment = io.env["QUORATE_SERVER"]?.split(",").filter((text) => text !== "");
-  return {
-    server: {
-      type: "string",
-      array: true,
-      nargs: 1,
-      describe: "HOST:PORT of any node; repeat it to name several",
-      default: fromEnvironment ?? DEFAULT_SERVERS,
-      defaultDescription: "$QUORATE_SERVER, or the nodes of `quorate start`",
-    },
-    timeout: { type: "number", describe: "Milliseconds to wait for the answer", default: 5000 },
-    json: { type: "boolean", describe: "Print JSON", default: false },
-  } as const;
-}
-
-export type ClientOptionsOf = typeof clientOptions;
-
-/** What those that read or change the tree have, too. */
-function clientOptions(io: Io) {
-  return {
-    ...serverOptions(io),
-    "auth-file": {
-      type: "string",
-      describe: "Prove the identities in this file, a line each: digest:user:password",
-      default: undefined as string | undefined,
-      defaultDescription: "$QUORATE_AUTH",
-    },
-  } as const;
-}
-
-const path = {
-  type: "string",
-  demandOption: true,
-  describe: "As in ZooKeeper: /a/b",
-} as const;
-
-/** A text to yargs, to which an empty one is the number 0. */
-const ifVersion = {
-  type: "string",
-  describe: "Refuse unless the node has this version",
-} as const;
-
-const linearizable = {
-  type: "boolean",
-  default: false,
-  describe: "See every write that was acknowledged before, by whichever node",
-} as const;
 
 function addClusterCommands(parser: Argv, io: Io, done: Done): void {
   parser
@@ -206,15 +159,6 @@ function addClusterCommands(parser: Argv, io: Io, done: Done): void {
       (argv) => done(statusCommand(argv, io)),
     );
 }
-
-const createOptions = {
-  ephemeral: { type: "boolean", default: false, describe: "It goes with this command: Ctrl-C" },
-  sequential: { type: "boolean", default: false, describe: "Its number is added to its name" },
-  container: { type: "boolean", default: false, describe: "It goes with its last child" },
-  ttl: { type: "number", describe: "It goes so many ms after its last change, if it can" },
-  acl: { type: "string", describe: `Who may do what with it: ${ACL_FORM}` },
-  "session-timeout": SESSION_TIMEOUT,
-} as const;
 
 function addWriteCommands(parser: Argv, io: Io, done: Done): void {
   const stdin = { type: "boolean", default: false, describe: "Read the data from stdin" } as const;

@@ -1,30 +1,17 @@
 import type { Argv } from "yargs";
 import { ACL_FORM } from "./acl-text.js";
-import type { ClientOptionsOf, Done } from "./command-line.js";
+import { clientOptions, linearizable, path, SESSION_TIMEOUT, type Done } from "./client-options.js";
 import { EXIT_CODES_HELP } from "./exit-codes.js";
 import type { Io } from "./io.js";
 
-export const SESSION_TIMEOUT = {
-  type: "number",
-  default: 10_000,
-  describe: "Milliseconds without a sign of life after which the session ends",
-} as const;
-
-const path = { type: "string", demandOption: true, describe: "As in ZooKeeper: /a/b" } as const;
-
 /** The commands for the parts of the contract that no other verb has. */
-export function addContractCommands(
-  parser: Argv,
-  io: Io,
-  done: Done,
-  clientOptions: ClientOptionsOf,
-): void {
-  addAclCommands(parser, io, done, clientOptions);
-  addMultiCommand(parser, io, done, clientOptions);
-  addSessionCommands(parser, io, done, clientOptions);
+export function addContractCommands(parser: Argv, io: Io, done: Done): void {
+  addAclCommands(parser, io, done);
+  addMultiCommand(parser, io, done);
+  addSessionCommands(parser, io, done);
 }
 
-function addAclCommands(parser: Argv, io: Io, done: Done, clientOptions: ClientOptionsOf): void {
+function addAclCommands(parser: Argv, io: Io, done: Done): void {
   parser
     .command(
       "getacl <path>",
@@ -34,7 +21,7 @@ function addAclCommands(parser: Argv, io: Io, done: Done, clientOptions: ClientO
           .epilogue(EXIT_CODES_HELP)
           .options({
             ...clientOptions(io),
-            linearizable: { type: "boolean", default: false, describe: "The newest" },
+            linearizable,
           })
           .positional("path", path)
           .example("$0 getacl /greeting", "One entry a line, as setacl takes it"),
@@ -64,7 +51,7 @@ function addAclCommands(parser: Argv, io: Io, done: Done, clientOptions: ClientO
     );
 }
 
-function addMultiCommand(parser: Argv, io: Io, done: Done, clientOptions: ClientOptionsOf): void {
+function addMultiCommand(parser: Argv, io: Io, done: Done): void {
   parser.command(
     "multi [operations..]",
     "Do several things at once, or none of them",
@@ -89,12 +76,7 @@ function addMultiCommand(parser: Argv, io: Io, done: Done, clientOptions: Client
   );
 }
 
-function addSessionCommands(
-  parser: Argv,
-  io: Io,
-  done: Done,
-  clientOptions: ClientOptionsOf,
-): void {
+function addSessionCommands(parser: Argv, io: Io, done: Done): void {
   parser
     .command(
       "watch-node <path>",

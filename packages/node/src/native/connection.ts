@@ -15,9 +15,9 @@ import {
 } from "@quorate/protocol";
 import {
   decodeNativeRequests,
+  NATIVE_OP_AUTH,
   NATIVE_OP_CHALLENGE,
   NATIVE_OP_OPERATE,
-  NATIVE_OP_AUTH,
   NATIVE_OP_PING,
   NATIVE_OP_SUBSCRIBE,
   NATIVE_OP_TAKEN,

@@ -1,6 +1,7 @@
 import type { Service } from "@quorate/protocol";
 import type { ZkConnection, ZkFrontEnd } from "@quorate/zookeeper";
 import { formatAddress } from "../config/address.js";
+import { LISTEN_BACKLOG } from "../native/limits.js";
 import type { NodeConfig } from "../config/config.js";
 import type { NodeStatus } from "../server-handle.js";
 import type { Json } from "./admin-json.js";
@@ -144,7 +145,7 @@ function configuration({ config, facts }: AdminSubject): Fields {
     min_session_timeout: zookeeper.minSessionTimeoutMs,
     max_session_timeout: zookeeper.maxSessionTimeoutMs,
     server_id: nodeId,
-    client_port_listen_backlog: -1,
+    client_port_listen_backlog: LISTEN_BACKLOG,
     election_port: host.election.port,
     quorum_port: host.message.port,
     peer_type: config.voters.includes(nodeId) ? 0 : 1,
