@@ -249,11 +249,9 @@ describe.skipIf(!canShim)("a real store on a disk that fails", () => {
         withImages: false,
       });
       onTestFinished(() => void second.child.kill("SIGKILL"));
-      await vi.waitUntil(
-        () => lastNote(linesOf(first.journal)) === "not opened ERR_STORE_TIMEOUT",
-        {
-          timeout: 10_000,
-        },
+      await vi.waitFor(
+        () => expect(lastNote(linesOf(first.journal))).toBe("not opened ERR_STORE_TIMEOUT"),
+        { timeout: 10_000 },
       );
       // Let go of, its threads end, and with them the process.
       rmSync(first.control);

@@ -208,6 +208,7 @@ ssize_t write(int fd, const void *data, size_t size) {
 ssize_t read(int fd, void *data, size_t size) {
   char path[4096];
   const char *name = name_of(fd, path, sizeof path);
+  if (name != nullptr) hang_if_told("read", name);
   if (name != nullptr && should_fail("read", name)) return -1;
   return real_read()(fd, data, size);
 }
@@ -216,6 +217,7 @@ ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
   static pread_fn real = (pread_fn)dlsym(RTLD_NEXT, "pread64");
   char path[4096];
   const char *name = name_of(fd, path, sizeof path);
+  if (name != nullptr) hang_if_told("read", name);
   if (name != nullptr && should_fail("read", name)) return -1;
   return real(fd, data, size, at);
 }

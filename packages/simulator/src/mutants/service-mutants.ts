@@ -34,9 +34,9 @@ export const serviceMutants: readonly Mutant[] = [
     name: "missed event not told",
     edits: [
       {
-        file: "packages/zookeeper/src/requests/set-watches.ts",
-        find: "if (zxidAt(stat, MZXID_AT) > this.#relativeZxid)",
-        replace: "if (MZXID_AT < 0)",
+        file: "packages/znode/src/watches/missed-change.ts",
+        find: "<= seen) return null;",
+        replace: ">= 0n) return null;",
       },
     ],
   },
