@@ -1,10 +1,13 @@
 /**
  * Chaos and load against real server processes: `pnpm chaos`, `pnpm load`, `pnpm fan-out` and
- * `pnpm watchers`.
+ * `pnpm watchers`; what ZooKeeper's clients see: `pnpm differential` and
+ * `pnpm sessions`.
  * @packageDocumentation
  */
 export { chaosMain } from "./chaos/main.js";
 export { runChaos, type ChaosOptions, type ChaosResult } from "./chaos/run-chaos.js";
+export { differentialMain } from "./differential/main.js";
 export { fanOutMain } from "./fan-out/main.js";
 export { loadMain } from "./load/main.js";
+export { sessionsMain } from "./sessions/main.js";
 export { watchersMain } from "./watchers/main.js";

@@ -13,3 +13,4 @@ export {
   type ParentRecord,
   type WriteLoadOptions,
 } from "./write-load.js";
+export { hasZookeeper, ZookeeperEnsemble, type ZookeeperOptions } from "./zookeeper-ensemble.js";

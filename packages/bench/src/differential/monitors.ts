@@ -1,0 +1,146 @@
+import { ZkOp } from "@quorate/zookeeper";
+import { passwords } from "./generate-values.js";
+import { PlainClient } from "./plain-client.js";
+import type { Baseline, Counters } from "./trace.js";
+
+const EXPIRY_MS = 60_000;
+const POLL_MS = 20;
+const OK = 0;
+const NO_NODE = -101;
+const SYNC_MS = 3_000;
+const SYNC_ATTEMPTS_MAX = 4;
+/** Nodes that no client can delete. */
+const LASTING: readonly string[] = ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"];
+
+interface Content {
+  readonly data: unknown;
+  readonly acl: unknown;
+}
+
+/** A connection to each server beside those that are compared: it waits, looks and tidies up. */
+export class Monitors {
+  /** Syncs that were asked for again. */
+  retries = 0;
+  readonly #servers: readonly string[];
+  readonly #connections: PlainClient[];
+
+  /** What the nodes that stay held at first. */
+  readonly #lasting: ReadonlyMap<string, Content>;
+
+  private constructor(
+    servers: readonly string[],
+    connections: PlainClient[],
+    lasting: ReadonlyMap<string, Content>,
+  ) {
+    this.#servers = servers;
+    this.#connections = connections;
+    this.#lasting = lasting;
+  }
+
+  static async open(servers: readonly string[]): Promise<Monitors> {
+    const clients = await Promise.all(servers.map(openAsSuper));
+    const [first] = clients;
+    const lasting = new Map<string, Content>();
+    for (const path of LASTING) {
+      const data = (await first?.must(ZkOp.getData, { path, watch: false }))?.value;
+      const acl = (await first?.must(ZkOp.getAcl, { path }))?.value;
+      lasting.set(path, {
+        data: (data as Content).data,
+        acl: (acl as Content).acl,
+      });
+    }
+    return new Monitors(servers, clients, lasting);
+  }
+
+  /** Afterwards every server has applied whatever was committed before, and sent what fires. */
+  async settle(): Promise<bigint> {
+    const zxids = await Promise.all(this.#servers.map((_server, i) => this.#sync(i)));
+    return zxids.reduce((greatest, zxid) => (zxid > greatest ? zxid : greatest), 0n);
+  }
+
+  /** A server of ZooKeeper 3.8 forgets a sync now and then, and answers the next one. */
+  async #sync(i: number): Promise<bigint> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const answer = await this.#connections[i]?.ask(ZkOp.sync, { path: "/" }, SYNC_MS);
+        return answer?.zxid ?? 0n;
+      } catch (error) {
+        if (attempt === SYNC_ATTEMPTS_MAX) throw error;
+        this.retries += 1;
+        this.#connections[i]?.close();
+        this.#connections[i] = await openAsSuper(this.#servers[i] ?? "");
+      }
+    }
+  }
+
+  /** Waits until a node is gone that only its session's end takes away. */
+  async untilGone(path: string): Promise<void> {
+    const deadline = performance.now() + EXPIRY_MS;
+    while ((await this.#first.ask(ZkOp.exists, { path, watch: false })).err !== NO_NODE) {
+      if (performance.now() > deadline) throw new Error(`the session of ${path} does not expire`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /**
+   * Takes away all that was left. The nodes that stay are given their first data and ACL again, so
+   * that a fresh ensemble and a used one show the same but for counters, which are told.
+   */
+  async reset(): Promise<Baseline> {
+    // Without limits first: nothing may stand in the way of what follows.
+    await this.#deleteBelow("/zookeeper/quota");
+    await this.#deleteBelow("/");
+    const baseline: Record<string, Counters> = {};
+    for (const [path, { data, acl }] of this.#lasting) {
+      await this.#mark(path);
+      await this.#first.must(ZkOp.setAcl, { path, acl, version: -1 });
+      await this.#first.must(ZkOp.setData, { path, data, version: -1 });
+    }
+    for (const path of this.#lasting.keys()) {
+      const { value } = await this.#first.must(ZkOp.getData, { path, watch: false });
+      const { version, cversion, aversion } = (value as { readonly stat: Counters }).stat;
+      baseline[path] = { version, cversion, aversion };
+    }
+    return baseline;
+  }
+
+  /** Changes the children, and leaves none. */
+  async #mark(path: string): Promise<void> {
+    const mark = path === "/" ? "/mark" : `${path}/mark`;
+    const acl = [{ perms: 31, id: { scheme: "world", id: "anyone" } }];
+    await this.#first.must(ZkOp.create, { path: mark, data: null, acl, flags: 0 });
+    await this.#first.must(ZkOp.delete, { path: mark, version: -1 });
+  }
+
+  close(): void {
+    for (const one of this.#connections) one.close();
+  }
+
+  get #first(): PlainClient {
+    const [first] = this.#connections;
+    if (first === undefined) throw new Error("a target has at least one server");
+    return first;
+  }
+
+  async #deleteBelow(path: string): Promise<void> {
+    const { err, value } = await this.#first.ask(ZkOp.getChildren2, { path, watch: false });
+    if (err === NO_NODE) return;
+    if (err !== OK) throw new Error(`cannot read the children of ${path}: ${err}`);
+    for (const name of (value as { children: readonly string[] }).children) {
+      const child = path === "/" ? `/${name}` : `${path}/${name}`;
+      await this.#deleteBelow(child);
+      if (LASTING.includes(child)) continue;
+      const deleted = await this.#first.ask(ZkOp.delete, { path: child, version: -1 });
+      if (deleted.err !== OK && deleted.err !== NO_NODE) {
+        throw new Error(`cannot delete ${child}: ${deleted.err}`);
+      }
+    }
+  }
+}
+
+async function openAsSuper(server: string): Promise<PlainClient> {
+  const client = await PlainClient.open(server);
+  const auth = new TextEncoder().encode(`super:${passwords.super ?? ""}`);
+  await client.must(ZkOp.auth, { type: 0, scheme: "digest", auth });
+  return client;
+}

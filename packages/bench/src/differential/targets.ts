@@ -1,0 +1,172 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ProcessEnsemble, ZookeeperEnsemble } from "@quorate/testkit/processes";
+import { digestId, passwords } from "./generate-values.js";
+import { SequenceRunner } from "./run-sequence.js";
+import type { Step } from "./steps.js";
+import { TraceFile, type Trace } from "./trace.js";
+
+/** One side of a comparison: gives the trace of a sequence. */
+export interface Target extends AsyncDisposable {
+  trace(seed: number, steps: readonly Step[]): Promise<Trace>;
+}
+
+/**
+ * Opens what a command line names:
+ * `zk://HOST:PORT,...` servers that run; `zookeeper` or `zookeeper:N` an ensemble of ZooKeeper's
+ * own servers, made for this; `quorate` or `quorate:N` one of ours, run by `command`; `trace:FILE`
+ * what was recorded.
+ */
+export async function openTarget(name: string, command: readonly string[]): Promise<Target> {
+  if (name.startsWith("zk://")) return LiveTarget.of(name.slice("zk://".length).split(","));
+  if (name.startsWith("trace:")) return new RecordedTarget(name.slice("trace:".length));
+  const [kind = "", count = "3"] = name.split(":");
+  if (kind === "zookeeper") return OwnEnsemble.start((home) => zookeeper(home, Number(count)));
+  if (kind === "quorate") return OwnEnsemble.start((home) => quorate(home, Number(count), command));
+  throw new Error(`${name} is none of zk://HOST:PORT,..., zookeeper[:N], quorate[:N], trace:FILE`);
+}
+
+/** So many of each server say why one of them died. */
+const LOG_LINES = 80;
+
+class LiveTarget implements Target {
+  readonly #runner: SequenceRunner;
+
+  private constructor(runner: SequenceRunner) {
+    this.#runner = runner;
+  }
+
+  static async of(servers: readonly string[]): Promise<LiveTarget> {
+    return new LiveTarget(await SequenceRunner.create(servers));
+  }
+
+  trace(seed: number, steps: readonly Step[]): Promise<Trace> {
+    return this.#runner.run(seed, steps);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    const { syncRetries } = this.#runner;
+    if (syncRetries > 0) process.stderr.write(`${syncRetries} syncs were answered late or never\n`);
+    return this.#runner.close();
+  }
+}
+
+/** The longest that both take, and longer than any run. */
+const HOUR_MS = 3_600_000;
+
+/** Brings out what is compared, and lets nothing happen by time alone. */
+const zookeeperProperties = {
+  "zookeeper.extendedTypesEnabled": true,
+  "zookeeper.enforceQuota": true,
+  // Nothing that is compared depends on the disk.
+  "zookeeper.forceSync": "no",
+  "znode.container.checkIntervalMs": HOUR_MS,
+} as const;
+
+const sessionTimeouts = { minSessionTimeout: 1_000, maxSessionTimeout: 120_000 } as const;
+
+type Ensemble = (ProcessEnsemble | ZookeeperEnsemble) & AsyncDisposable;
+
+async function zookeeper(directory: string, count: number): Promise<Ensemble> {
+  const ensemble = await ZookeeperEnsemble.create({
+    directory,
+    count,
+    config: sessionTimeouts,
+    properties: zookeeperProperties,
+    superPassword: passwords.super ?? "",
+  });
+  // Without the first one the last one leads; what a server does may depend on its role.
+  const [first = 1, ...others] = ensemble.ids;
+  const early = others.length === 0 ? [first] : others;
+  ensemble.start(...early);
+  await ensemble.untilReady(early);
+  if (others.length > 0) ensemble.start(first);
+  return ensemble;
+}
+
+async function quorate(
+  directory: string,
+  count: number,
+  command: readonly string[],
+): Promise<Ensemble> {
+  const config = {
+    timings: { nodeExpiryMs: HOUR_MS },
+    zookeeper: {
+      minSessionTimeoutMs: sessionTimeouts.minSessionTimeout,
+      maxSessionTimeoutMs: sessionTimeouts.maxSessionTimeout,
+      maxClientCnxns: 0,
+      superDigest: digestId("super"),
+    },
+  };
+  const ensemble = await ProcessEnsemble.create({ command, directory, count, config });
+  ensemble.start();
+  return ensemble;
+}
+
+/** Servers that are started for the comparison, and are gone after it. */
+class OwnEnsemble implements Target {
+  readonly #ensemble: Ensemble;
+  readonly #directory: string;
+  readonly #live: LiveTarget;
+
+  private constructor(ensemble: Ensemble, directory: string, live: LiveTarget) {
+    this.#ensemble = ensemble;
+    this.#directory = directory;
+    this.#live = live;
+  }
+
+  static async start(make: (directory: string) => Promise<Ensemble>): Promise<OwnEnsemble> {
+    const directory = mkdtempSync(join(tmpdir(), "quorate-differential-"));
+    let ensemble: Ensemble | null = null;
+    try {
+      ensemble = await make(directory);
+      await ensemble.untilReady();
+      return new OwnEnsemble(ensemble, directory, await LiveTarget.of(ensemble.servers));
+    } catch (error) {
+      const logs = ensemble?.logs(LOG_LINES) ?? "";
+      await ensemble?.[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+      throw new Error(`${String(error)}\n${logs}`, { cause: error });
+    }
+  }
+
+  async trace(seed: number, steps: readonly Step[]): Promise<Trace> {
+    try {
+      return await this.#live.trace(seed, steps);
+    } catch (error) {
+      throw new Error(`${String(error)}\n${this.#ensemble.logs(LOG_LINES)}`, { cause: error });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#live[Symbol.asyncDispose]();
+    } finally {
+      await this.#ensemble[Symbol.asyncDispose]();
+      rmSync(this.#directory, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Traces of earlier, in the order in which they were written. */
+class RecordedTarget implements Target {
+  readonly #traces: AsyncIterator<Trace, undefined>;
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#traces = new TraceFile(path).read()[Symbol.asyncIterator]();
+  }
+
+  async trace(seed: number): Promise<Trace> {
+    const next = await this.#traces.next();
+    if (next.done === true) throw new Error(`${this.#path} has no trace of seed ${seed}`);
+    if (next.value.seed !== seed) throw new Error(`${this.#path} lacks seed ${seed} at its place`);
+    return next.value;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
