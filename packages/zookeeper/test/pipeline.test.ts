@@ -66,11 +66,32 @@ describe("the order of one connection", () => {
     client.post(ZkOp.getData, get("/a"), 2);
     client.post(ZkOp.setData, set("/a", "2"), 3);
     client.post(ZkOp.getData, get("/a"), 4);
+    // The second waits: were the first refused, that might be told after the second was applied.
+    expect(harness.service.submitted).toHaveLength(1);
+    harness.service.applyAll();
     expect(harness.service.submitted).toHaveLength(2);
     harness.service.applyAll();
     const received = client.settled();
     expect(xids(received)).toEqual([1, 2, 3, 4]);
     expect([dataOf(received[1]), dataOf(received[3])]).toEqual(["1", "2"]);
+  });
+
+  test("writes behind a waiting read are begun together when it has been answered", () => {
+    const { harness, client } = held();
+    client.post(ZkOp.setData, { path: "/a", data: bytes("1"), version: 99 }, 1);
+    client.post(ZkOp.getData, get("/a"), 2);
+    client.post(ZkOp.setData, set("/a", "2"), 3);
+    client.post(ZkOp.sync, { path: "/" }, 4);
+    client.post(ZkOp.setData, set("/a", "3"), 5);
+    client.post(ZkOp.getData, get("/a"), 6);
+    client.post(ZkOp.closeSession, null, 7);
+    expect(harness.service.submitted).toHaveLength(1);
+    harness.service.applyAll();
+    harness.service.applyAll();
+    expect(harness.service.submitted).toHaveLength(4);
+    const received = client.settled();
+    expect(xids(received)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect([dataOf(received[1]), dataOf(received[5])]).toEqual(["0", "3"]);
   });
 
   test("refusals keep the order too, also those that are known at once", () => {

@@ -64,16 +64,18 @@ class Pending implements Answered {
 /**
  * The requests of one connection, answered in the order in which they came.
  *
- * Writes are submitted at once, in order and without waiting for each other. Everything else is
- * carried out in its turn: a read behind reads at once, a read behind a write when that write is
- * answered. The service answers a write from within its own application to the state, before the
- * next one is applied. So a read between two writes sees the first and not the second, although
- * both were on their way (Invariant of ZooKeeper: FIFO client order).
+ * Writes are submitted at once, in order and without waiting for each other, up to the first read
+ * that waits. Everything else is carried out in its turn: a read behind reads at once, a read behind
+ * a write when that write is answered. A write behind a waiting read waits with it: a refusal of the
+ * write before may arrive later than what was applied since, and the read must not see what its
+ * client asked for after it (ZooKeeper's FIFO client order).
  */
 export class Pipeline {
   readonly #link: PipelineLink;
   readonly #queue: Pending[] = [];
   #waitingBytes = 0;
+  /** Requests in the queue that keep their packets. */
+  #waitingCount = 0;
   #inFlight = 0;
   #heldCount = 0;
   #heldSince: number | null = null;
@@ -164,7 +166,9 @@ export class Pipeline {
     while (link.isOpen && this.canAdvance && !link.isBlocked) {
       const [head] = this.#queue;
       if (head === undefined) return;
-      if (head.packet !== null) {
+      if (head.packet !== null && !isRead(head.op)) {
+        this.#beginWaiting();
+      } else if (head.packet !== null) {
         const { packet } = head;
         this.#shift();
         this.#dropPacket(head);
@@ -186,6 +190,7 @@ export class Pipeline {
     this.#link.changeOutstanding(-this.#queue.length);
     this.#queue.length = 0;
     this.#waitingBytes = 0;
+    this.#waitingCount = 0;
     this.#setWatches = null;
     this.#heldSince = null;
   }
@@ -214,17 +219,44 @@ export class Pipeline {
   #keepPacket(pending: Pending, packet: Uint8Array): void {
     pending.packet = packet.slice();
     this.#waitingBytes += packet.length;
+    this.#waitingCount += 1;
   }
 
   #dropPacket(pending: Pending): void {
-    this.#waitingBytes -= pending.packet?.length ?? 0;
+    if (pending.packet === null) return;
+    this.#waitingBytes -= pending.packet.length;
+    this.#waitingCount -= 1;
     pending.packet = null;
+  }
+
+  #isBehindWaiting(pending: Pending): boolean {
+    if (this.#waitingCount === 0) return false;
+    for (const other of this.#queue) {
+      if (other === pending) return false;
+      if (other.packet !== null) return true;
+    }
+    return false;
+  }
+
+  /** No read waits in front any more: what follows is begun, up to the next one. */
+  #beginWaiting(): void {
+    for (const pending of [...this.#queue]) {
+      if (!this.#link.isOpen) return;
+      const { packet } = pending;
+      if (packet === null) continue;
+      if (isRead(pending.op) || pending.isHeld) return;
+      this.#dropPacket(pending);
+      this.#begin(pending, packet);
+    }
   }
 
   /** It is in the queue; what can be done ahead of its turn is done. */
   #begin(pending: Pending, packet: Uint8Array): void {
     const { op } = pending;
-    if (!isKnown(op)) {
+    if (isKnown(op) && !isRead(op) && this.#isBehindWaiting(pending)) {
+      if (op === ZkOp.closeSession) this.#hasClosed = true;
+      this.#keepPacket(pending, packet);
+    } else if (!isKnown(op)) {
       pending.reply = () => ZkError.unimplemented;
       this.#hasClosed = true;
     } else if (op === ZkOp.closeSession) {
