@@ -57,6 +57,7 @@ export class ZkFrontEnd {
   #deferred: ZkConnection[] = [];
   #isTurnDue = false;
   #isServing: boolean;
+  #unservedSince: number | null;
   #newestTold: Txnid;
   #outstanding = 0;
   #isClosed = false;
@@ -65,6 +66,7 @@ export class ZkFrontEnd {
     this.#deps = deps;
     this.options = zkOptions(deps.options);
     this.#isServing = deps.service.isServing;
+    this.#unservedSince = this.#isServing ? null : deps.clock.now();
     this.#newestTold = deps.service.lastApplied;
     this.#host = this.#hostOf(deps);
     this.#pace = new Pace(deps.clock);
@@ -75,6 +77,7 @@ export class ZkFrontEnd {
       onStateReplaced: () => this.#dropAll("the state was replaced"),
       onServing: (isServing) => {
         this.#isServing = isServing;
+        this.#unservedSince = isServing ? null : deps.clock.now();
         for (const connection of [...this.#connections]) connection.servingChanged(isServing);
       },
     });
@@ -138,6 +141,7 @@ export class ZkFrontEnd {
     const { service, clock, random, logger, meter } = deps;
     const words = new WordAnswers(this, deps);
     const isServing = (): boolean => this.#isServing;
+    const unservedSince = (): number | null => this.#unservedSince;
     const outstanding = (): number => this.#outstanding;
     const newestTxnid = (): bigint => {
       const { lastApplied } = service;
@@ -154,6 +158,9 @@ export class ZkFrontEnd {
       stats: this.stats,
       get isServing() {
         return isServing();
+      },
+      get unservedSince() {
+        return unservedSince();
       },
       get outstanding() {
         return outstanding();

@@ -204,6 +204,22 @@ describe("while the node does not serve", () => {
     expect(harness.frontEnd.outstanding).toBe(0);
   });
 
+  test("one that only pings is closed before its session can have ended elsewhere", () => {
+    const harness = new Harness({ sessionMsMin: 3000 });
+    const client = harness.accept().connect({ timeOut: 3000 });
+    harness.service.serve(false);
+    const pingUntil = (ms: number): void => {
+      for (let at = 0; at < ms; at += 500) {
+        harness.clock.advance(500);
+        client.post(ZkOp.ping, null);
+      }
+    };
+    pingUntil(1500);
+    expect(client.channel.isClosed).toBe(false);
+    pingUntil(500);
+    expect(client.channel.isClosed).toBe(true);
+  });
+
   test("nor longer than a third of the session's timeout", () => {
     const harness = new Harness({ sessionMsMin: 300 });
     const client = harness.accept().connect({ timeOut: 300 });

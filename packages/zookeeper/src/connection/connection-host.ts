@@ -16,6 +16,8 @@ export interface ConnectionHost {
   readonly stats: ServerStats;
   /** As the service told last. */
   readonly isServing: boolean;
+  /** Since when the node does not serve; null while it does. */
+  readonly unservedSince: number | null;
   /** The newest transaction that anybody here can have seen the effects of. */
   readonly newestTxnid: bigint;
   /** Requests of all connections that are not answered. */

@@ -10,6 +10,8 @@ export interface Waits {
   readonly silentSince: number | null;
   /** Since when a request waits for the node to serve. */
   readonly heldSince: number | null;
+  /** Since when the node has not served it, whether or not it asks for anything. */
+  readonly unservedSince: number | null;
   /** Since when the client takes nothing of what waits for it. */
   readonly untakenSince: number | null;
 }
@@ -26,6 +28,8 @@ export function nearestDeadline(waits: Waits): Deadline | null {
     [waits.newSince, waits.connectMsMax, "it asked for no session"],
     [waits.silentSince, timeoutMs, "nothing was heard of it"],
     [waits.heldSince, Math.min(timeoutMs / 3, NOT_SERVING_MS_MAX), "the node does not serve"],
+    // Signs of life that reach no leader: before the session ends elsewhere, its client must look.
+    [waits.unservedSince, (timeoutMs * 2) / 3, "the node serves nobody"],
     [waits.untakenSince, Math.min(timeoutMs, UNTAKEN_MS_MAX), "it takes nothing"],
   ];
   let nearest: Deadline | null = null;

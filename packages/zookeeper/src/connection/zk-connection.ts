@@ -314,15 +314,12 @@ export class ZkConnection implements PipelineLink {
   /** The node serves, or does no longer. */
   servingChanged(isServing: boolean): void {
     if (this.#isGone) return;
+    this.wake();
     if (isServing) {
-      if (this.isReadOnly) {
-        // There is a quorum again, and this session is none of its.
-        this.#close();
-        return;
-      }
+      // There is a quorum again, and this session is none of its.
+      if (this.isReadOnly) return this.#close();
       this.#start.goOn();
       this.#pipeline.release();
-      this.wake();
     } else if (this.#pipeline.hasInFlight) {
       // Nobody can tell any more what became of it.
       this.#close();
@@ -451,6 +448,7 @@ export class ZkConnection implements PipelineLink {
       timeoutMs: this.sessionTimeoutMs,
       silentSince: isListening ? this.heardAt : null,
       heldSince: this.#start.waiting?.since ?? this.#pipeline.heldSince,
+      unservedSince: this.#state === "open" && !this.isReadOnly ? this.#host.unservedSince : null,
       untakenSince: this.#outbox.untakenSince,
     });
   }
