@@ -30,13 +30,7 @@ async function layOutZoo(observers = 0): Promise<ZooEnsemble> {
     mkdirSync(dataDir);
     writeFileSync(join(dataDir, "myid"), `${id}\n`);
     const file = join(dataDir, "zoo.cfg");
-    const common = [
-      "tickTime=2000",
-      "initLimit=10",
-      "syncLimit=5",
-      "maxClientCnxns=60",
-      "forceSync=yes",
-    ];
+    const common = ["tickTime=2000", "initLimit=10", "syncLimit=5", "maxClientCnxns=60"];
     const own = id > 3 ? ["peerType=observer"] : [];
     writeFileSync(
       file,
