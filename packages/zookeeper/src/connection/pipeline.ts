@@ -65,10 +65,10 @@ class Pending implements Answered {
  * The requests of one connection, answered in the order in which they came.
  *
  * Writes are submitted at once, in order and without waiting for each other, up to the first read
- * that waits. Everything else is carried out in its turn: a read behind reads at once, a read behind
- * a write when that write is answered. A write behind a waiting read waits with it: a refusal of the
- * write before may arrive later than what was applied since, and the read must not see what its
- * client asked for after it (ZooKeeper's FIFO client order).
+ * that waits. Everything else is carried out in its turn: a read behind reads at once, a read
+ * behind a write when that write is answered. A write behind a waiting read waits with it: a
+ * refusal of the write before may arrive later than what was applied since, and the read must not
+ * see what its client asked for after it (ZooKeeper's FIFO client order).
  */
 export class Pipeline {
   readonly #link: PipelineLink;
