@@ -197,11 +197,11 @@ export class LeaderServer implements Role {
     leader.drain(finish);
   }
 
-  /** Kills every connection without ending the term (the original's reset channel). */
   peers(): readonly PeerPressure[] {
     return this.#connections.pressure();
   }
 
+  /** Kills every connection without ending the term (the original's reset channel). */
   resetConnections(): void {
     this.#connections.reset();
   }

@@ -64,7 +64,7 @@ interface Entry {
   readonly key?: string;
 }
 
-/** The library is loaded by those alone who have such a file (ADR 0017). */
+/** The library is loaded by those alone who have such a file (ADR 0018). */
 async function entriesOf(
   setting: string,
   file: string,

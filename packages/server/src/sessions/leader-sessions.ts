@@ -141,10 +141,12 @@ export class LeaderSessions implements SessionKeeper {
       leader.answers.refuse(fid, reqId, error);
       return;
     }
+    // Taken out now: the content is its sender's again after this call.
+    const id = idIn(content);
     const password = content.slice(ID_BYTES);
     leader.readIndex((proof) => {
       if (typeof proof !== "bigint") leader.answers.refuse(fid, reqId, proof);
-      else this.#resumeNow({ fid, reqId, id: idIn(content), password });
+      else this.#resumeNow({ fid, reqId, id, password });
     });
   }
 

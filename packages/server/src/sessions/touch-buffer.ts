@@ -16,7 +16,10 @@ export class TouchBuffer {
   readonly #clock: Pick<Clock, "now">;
   readonly #heldMax: number;
   #touched = new Set<bigint>();
-  /** Told since `#toldSince`, and in the TOUCH_DOUBT_MS before that. */
+  /**
+   * Told since `#toldSince`, and in the TOUCH_DOUBT_MS before that. Bounded by the open sessions:
+   * who has none cannot give a sign of life.
+   */
   #told = new Set<bigint>();
   #toldBefore = new Set<bigint>();
   #toldSince = 0;
