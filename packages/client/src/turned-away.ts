@@ -3,7 +3,7 @@ import type { Call } from "./call.js";
 import type { Link } from "./link.js";
 
 /**
- * The writes of a session that a server turned away without effect, and when they may be sent again.
+ * The writes of a session that a server turned away without effect, and when they are sent again.
  *
  * Those of one session take effect in the order in which they were asked for (FIFO client order),
  * and later ones may be on their way when one is turned away. So nothing is sent until those are
