@@ -35,7 +35,7 @@ import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { memberOf, PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
-import { stoppedLeading } from "./refusal-queue.js";
+import { stoppedLeading } from "./stopped-leading.js";
 import { TouchRounds } from "./touch-rounds.js";
 import { VoterRoll } from "./voter-roll.js";
 
@@ -83,17 +83,16 @@ export class Leader {
       chainHash: deps.chainHash,
       judge: (fid, request) => deps.sessions?.judge(fid, request) ?? null,
       onRefused: (fid, request, { code, message, at, judgedAt }) => {
-        const details = at === undefined ? {} : { at };
-        const error = new QuorateError(code, message, { details });
+        const error = new QuorateError(code, message, at === undefined ? {} : { details: { at } });
         this.answers.refuseInOrder(fid, request.reqId, error, judgedAt);
       },
     });
     this.#announcedMark = initialEnd.txnid;
     this.#tracker.count(nodeId, initialEnd.txnid);
-    this.answers = new Answers(nodeId, {
+    this.answers = new Answers(nodeId, initialEnd.txnid, {
       ...deps,
       peers,
-      readIndex: (done) => this.readIndex(done),
+      readIndex: (done) => this.readIndex(done, "refusals"),
       onChange: () => {
         if (this.#isDraining || !this.answers.isEmpty) this.#scheduleFlush();
       },
@@ -206,8 +205,9 @@ export class Leader {
       this.#custom.take(fid, request);
     } else {
       const error = this.#deps.sessions?.judge(fid, request) ?? null;
-      // It rests on who leads, and on no transaction.
-      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, this.#tracker.mark);
+      // It rests on who leads, and on no transaction; places never go back.
+      const { lastProposed } = this.#tracker;
+      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, lastProposed);
       else if (this.#maker.add(fid, request)) this.#scheduleFlush();
       else refuse("ERR_SERVER_BUSY", "leader's queue is full");
     }
@@ -326,7 +326,7 @@ export class Leader {
     this.#custom.close();
     const error = stoppedLeading();
     this.#reads.refuse(error);
-    this.answers.giveUp(error);
+    this.answers.held.giveUp();
     for (const { fid, request } of this.#maker.takeWaiting()) {
       this.answers.refuse(fid, request.reqId, error);
     }
@@ -391,6 +391,7 @@ export class Leader {
       this.#stepDown(error);
       return;
     }
+    if (this.#maker.waiting === 0) this.answers.prove(this.#tracker.lastProposed);
     this.#startReadRound();
     this.#announce();
     this.answers.deliver(this.#announcedMark);
@@ -429,7 +430,7 @@ export class Leader {
   /** The mark moved: apply, release clients here, tell the others at the end of the turn. */
   #committed(): void {
     const { mark } = this.#tracker;
-    const { handler, factory } = this.#deps;
+    const { factory } = this.#deps;
     let count = 0;
     for (const batch of this.#outstanding) {
       if (batch.last > mark) break;
@@ -439,7 +440,7 @@ export class Leader {
     }
     assert(count > 0, "a mark that moves commits something", { mark });
     this.#outstanding = this.#outstanding.slice(count);
-    handler.commit(mark);
+    this.answers.commit(mark);
     this.#scheduleFlush();
   }
 

@@ -21,6 +21,7 @@ import type {
   LogPosition,
   NodeId,
   PeerStatus,
+  PlacedRefusals,
   Prepared,
   QuorumVerifier,
   ReadResult,
@@ -357,10 +358,10 @@ export class ServerAction implements NodeState {
     this.#deps.stateMachine.discardPrepared();
   }
 
-  commit(upTo: Txnid): void {
+  commit(upTo: Txnid, refusals?: PlacedRefusals): void {
     if (this.#isHalfApplied) return;
     try {
-      this.#replica.commit(upTo);
+      this.#replica.commit(upTo, refusals);
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.#isHalfApplied = true;

@@ -146,6 +146,17 @@ describe("Invariant 8: a session's answers", () => {
     expect(moved(1)).toEqual(["sessionGoesForward"]);
   });
 
+  it("show nothing of a write that was asked for behind them", () => {
+    const deed = { kind: "set", path: "/q0", value: "three", owner: 0n } as const;
+    const readAt = (counter: number, data: string): readonly string[] => {
+      const history = threeStates().read("/q0", counter, { data });
+      history.witness.wrote([deed], at(3));
+      return history.found;
+    };
+    expect(readAt(2, "two")).toEqual([]);
+    expect(readAt(3, "three")).toEqual(["readInPlace"]);
+  });
+
   it("tell of a write that was done, whole, and by then", () => {
     const deed = { kind: "set", path: "/q0", value: "two", owner: 0n } as const;
     const wrote = (deeds: Parameters<SessionWitness["wrote"]>[0], counter: number) => {

@@ -57,6 +57,7 @@ export class ServiceDesk {
   readonly #byMember = new Map<DeskMember, number>();
   readonly #bySession = new ChurnMap<bigint, DeskMember>();
   #service: Service | null = null;
+  #hasTree = false;
   #newestTold: Txnid = TXNID_ZERO;
   #detach: () => void = () => undefined;
   #isTurnDue = false;
@@ -67,8 +68,10 @@ export class ServiceDesk {
     this.options = zkOptions(options);
   }
 
-  open(service: Service): void {
+  /** `hasTree`: not over a handler of the host's own, which has none to serve. */
+  open(service: Service, hasTree = true): void {
     this.#service = service;
+    this.#hasTree = hasTree;
     this.#detach = service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#changed(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
@@ -88,6 +91,11 @@ export class ServiceDesk {
   get service(): Service {
     if (this.#service === null) throw notReady("the node is starting");
     return this.#service;
+  }
+
+  /** Where there is a tree, requests of all kinds are asked of this. */
+  get tree(): Service | null {
+    return this.#hasTree ? this.#service : null;
   }
 
   /** For reads. @throws ERR_SERVER_NOT_READY while it does not serve. */

@@ -46,6 +46,7 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["one-shot watch fires again", 1],
   ["missed event not told", 2],
   ["read before own write", 1],
+  ["refusal out of its place", 1],
   ["ephemeral outlives session", 1],
   ["close forgets an ephemeral of the same batch", 4],
   ["expiry without a round", 1],

@@ -51,6 +51,16 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
+    name: "refusal out of its place",
+    edits: [
+      {
+        file: "packages/server/src/replica.ts",
+        find: "within?.releaseBefore(entry.txnid);",
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "ephemeral outlives session",
     edits: [
       {

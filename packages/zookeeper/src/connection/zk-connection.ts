@@ -345,17 +345,14 @@ export class ZkConnection implements PipelineLink {
     if (this.#state !== "open") return;
     this.#outbox.writer.raw(frame);
     this.wake();
-    this.#told();
-  }
-
-  #told(): void {
     this.#countSent();
-    if (this.#outbox.untaken > UNTAKEN_BYTES_MAX) this.#dropSlow("it does not read its events");
+    this.pressed("events");
   }
 
   tell(eventType: number, path: string): void {
     writeEvent(this.#outbox.writer, NO_ZXID, eventType, path);
-    this.#told();
+    this.#countSent();
+    this.pressed("events");
   }
 
   respond(
@@ -368,6 +365,10 @@ export class ZkConnection implements PipelineLink {
     const zxid = this.#outbox.reply(xid, body, (err) => this.#zxidFor(err, txnid));
     if (zxid === null) this.#close();
     else this.#account(request, zxid);
+  }
+
+  pressed(what = "replies"): void {
+    if (this.#outbox.untaken > UNTAKEN_BYTES_MAX) this.#dropSlow(`it does not read its ${what}`);
   }
 
   finish(reason: string): void {

@@ -3,7 +3,7 @@ import { SessionWitness } from "../../checkers/service/session-witness.js";
 import type { Watch } from "../../checkers/service/watch-oracle.js";
 import type { RandomStream } from "../../engine/random-stream.js";
 import type { World } from "../../world/world.js";
-import { judgeReply } from "./judge-reply.js";
+import { BetweenWrites, judgeReply } from "./judge-reply.js";
 import type { SessionRequest } from "./request.js";
 import { SessionConnection, type Outstanding, type Reply } from "./session-connection.js";
 import { WATCH_LISTS, type Credentials } from "./zk-wire.js";
@@ -27,6 +27,7 @@ export class SessionClient {
   readonly witness: SessionWitness;
   /** Persistent nodes with numbered names that it has made, to be deleted again. */
   readonly numbered: string[] = [];
+  readonly betweenWrites = new BetweenWrites();
   readonly #world: World;
   readonly #random: RandomStream;
   #credentials: Credentials;
@@ -213,7 +214,8 @@ export class SessionClient {
     const onCreated = (path: string, isNumbered: boolean, isEphemeral: boolean): void => {
       if (isNumbered && !isEphemeral) this.numbered.push(path);
     };
-    judgeReply({ witness, coverage, session, onCreated }, outstanding, reply);
+    const { betweenWrites } = this;
+    judgeReply({ witness, coverage, session, betweenWrites, onCreated }, outstanding, reply);
     if (outstanding.asked.kind !== "closeSession" || reply.err !== 0) return;
     coverage.event("session closed");
     this.#forgetSession();
