@@ -78,8 +78,8 @@ export class SequenceRunner {
     return { seed, steps, outcomes, startZxid, baseline };
   }
 
-  /** Syncs that had to be asked for again. */
-  get syncRetries(): number {
+  /** Requests beside those of the sequences that had to be made again. */
+  get retries(): number {
     return this.#monitors.retries;
   }
 
@@ -208,11 +208,13 @@ export class SequenceRunner {
       ([number, { raw, isMoved }]) =>
         !raw.isClosed && !isMoved && (isWhole || number === step.connection),
     );
-    for (const [, connection] of pinged) {
-      const from = connection.arrivals.length;
-      const how = await connection.raw.request(ZkOp.ping, NO_BODY, ANSWER_MS);
-      if (how === "replied") removeLastPing(connection.arrivals, from);
-    }
+    await Promise.all(
+      pinged.map(async ([, { raw, arrivals }]) => {
+        const from = arrivals.length;
+        const how = await raw.request(ZkOp.ping, NO_BODY, ANSWER_MS);
+        if (how === "replied") removeLastPing(arrivals, from);
+      }),
+    );
   }
 
   /** Of a connection whose session has moved only when it is the one asked for. */

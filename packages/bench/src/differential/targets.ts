@@ -46,8 +46,8 @@ class LiveTarget implements Target {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    const { syncRetries } = this.#runner;
-    if (syncRetries > 0) process.stderr.write(`${syncRetries} syncs were answered late or never\n`);
+    const { retries } = this.#runner;
+    if (retries > 0) process.stderr.write(`${retries} requests were answered late or never\n`);
     return this.#runner.close();
   }
 }
