@@ -151,6 +151,10 @@ export class ZkConnection implements PipelineLink {
     return this.#identities.list;
   }
 
+  get ensembleText(): string {
+    return this.#host.options.ensembleText;
+  }
+
   get isReadOnly(): boolean {
     return this.#established?.isReadOnly ?? false;
   }
