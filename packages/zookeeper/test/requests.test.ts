@@ -132,6 +132,10 @@ describe("requests and their replies", () => {
     expect(client.call(ZkOp.multi, []).body).toEqual([]);
     const relative = client.call(ZkOp.multi, [check("/m", 1), check("rel", -1)]);
     expect(relative.body).toMatchObject([error(0), error(-8)]);
+    // Taken apart before it is looked at, unlike other paths that cannot be.
+    const vain = (path: string): unknown => ({ type: ZkOp.delete, request: { path, version: 3 } });
+    expect(client.call(ZkOp.multi, [vain("/a\0x")]).body).toMatchObject([error(-8)]);
+    expect(client.call(ZkOp.multi, [vain("/a//x")]).body).toMatchObject([error(-101)]);
     const noTtl = [check("/m", 1), { type: ZkOp.create, request: create("/q", { flags: 5 }) }];
     expect(client.call(ZkOp.multi, noTtl)).toMatchObject({ err: -5, body: null });
   });

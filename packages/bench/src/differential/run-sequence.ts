@@ -12,6 +12,8 @@ const FUTURE_ZXID = 0x7000_0000_0000_0000n;
 const NO_BODY = new Uint8Array(0);
 const EPHEMERAL = 1;
 const SHOWN_CHARS_MAX = 400;
+/** With more requests without an answer the servers have failed: each is waited for long. */
+const SILENT_MAX = 2;
 
 /** What cannot change anything, nor make a watch of another connection fire. */
 const quietTypes: ReadonlySet<number> = new Set<number>([
@@ -67,10 +69,14 @@ export class SequenceRunner {
     const baseline = await this.#monitors.reset();
     const startZxid = await this.#monitors.settle();
     const outcomes: Outcome[] = [];
+    let silent = 0;
     try {
       for (const [i, step] of steps.entries()) {
         until?.throwIfAborted();
-        outcomes.push(await this.#stepOrSay(step, i, seed));
+        const outcome = await this.#stepOrSay(step, i, seed);
+        outcomes.push(outcome);
+        if (outcome.some(({ what }) => what === "silent")) silent += 1;
+        if (silent > SILENT_MAX) throw new Error(`seed ${seed}, step ${i}: nothing is answered`);
       }
     } finally {
       await this.#closeAll();

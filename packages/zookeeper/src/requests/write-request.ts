@@ -179,12 +179,14 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
     if (isTtl(operation) && type !== ZkOp.createTtl) throw unreadable("no time to live");
   }
   const parts: Part[] = [];
-  for (const operation of operations) {
+  const refusedHere = new Set<number>();
+  for (const [index, operation] of operations.entries()) {
     try {
       parts.push({ ...partOf(withoutVainTtl(operation)), ...resultOf(operation) });
     } catch (error) {
       if (!isBadArguments(error)) throw error;
       // Refused in its turn like any other: the machine takes no path that is empty.
+      refusedHere.add(index);
       parts.push({
         op: OpCode.check,
         path: "",
@@ -210,7 +212,9 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
       if (typeof at !== "number" || at < 0 || at >= types.length) {
         return refusalOf(error, ZkOp.multi);
       }
-      const number = refusalOf(error, types[at] ?? ZkOp.error);
+      const number = refusedHere.has(at)
+        ? ZkError.badArguments
+        : refusalOf(error, types[at] ?? ZkOp.error);
       if (number === null || number === ZkError.sessionMoved) return number;
       for (let i = 0; i < types.length; i += 1) {
         writeMultiError(writer, i < at ? 0 : i === at ? number : ZkError.runtimeInconsistency);
