@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import { JuteReader, requestRecords } from "@quorate/zookeeper";
 
+/** Within these bounds both sides grant the timeout that a client asks for. */
+export const sessionMs = { min: 1_000, max: 120_000 } as const;
+
 /** Which session a connection asks for. */
 export type SessionWish =
   | { readonly kind: "new" }

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ProcessEnsemble, ZookeeperEnsemble } from "@quorate/testkit/processes";
-import { digestId, passwords } from "./generate-values.js";
+import { passwords } from "./generate-values.js";
 import { SequenceRunner } from "./run-sequence.js";
-import type { Step } from "./steps.js";
+import { HOUR_MS, quorateSettings } from "./settings.js";
+import { sessionMs, type Step } from "./steps.js";
 import { TraceFile, type Trace } from "./trace.js";
 
 /** One side of a comparison: gives the trace of a sequence. */
@@ -52,9 +53,6 @@ class LiveTarget implements Target {
   }
 }
 
-/** The longest that both take, and longer than any run. */
-const HOUR_MS = 3_600_000;
-
 /** Brings out what is compared, and lets nothing happen by time alone. */
 const zookeeperProperties = {
   "zookeeper.extendedTypesEnabled": true,
@@ -64,15 +62,13 @@ const zookeeperProperties = {
   "znode.container.checkIntervalMs": HOUR_MS,
 } as const;
 
-const sessionTimeouts = { minSessionTimeout: 1_000, maxSessionTimeout: 120_000 } as const;
-
 type Ensemble = (ProcessEnsemble | ZookeeperEnsemble) & AsyncDisposable;
 
 async function zookeeper(directory: string, count: number): Promise<Ensemble> {
   const ensemble = await ZookeeperEnsemble.create({
     directory,
     count,
-    config: sessionTimeouts,
+    config: { minSessionTimeout: sessionMs.min, maxSessionTimeout: sessionMs.max },
     properties: zookeeperProperties,
     superPassword: passwords.super ?? "",
   });
@@ -90,16 +86,12 @@ async function quorate(
   count: number,
   command: readonly string[],
 ): Promise<Ensemble> {
-  const config = {
-    timings: { nodeExpiryMs: HOUR_MS },
-    zookeeper: {
-      minSessionTimeoutMs: sessionTimeouts.minSessionTimeout,
-      maxSessionTimeoutMs: sessionTimeouts.maxSessionTimeout,
-      maxClientCnxns: 0,
-      superDigest: digestId("super"),
-    },
-  };
-  const ensemble = await ProcessEnsemble.create({ command, directory, count, config });
+  const ensemble = await ProcessEnsemble.create({
+    command,
+    directory,
+    count,
+    config: quorateSettings,
+  });
   ensemble.start();
   return ensemble;
 }
