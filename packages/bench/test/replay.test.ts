@@ -1,40 +1,25 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { embedEnsemble, type EmbeddedNode } from "@quorate/node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compareTraces } from "../src/differential/compare.js";
 import { describeDifference } from "../src/differential/describe.js";
-import { SequenceRunner } from "../src/differential/run-sequence.js";
-import { quorateSettings } from "../src/differential/settings.js";
+import { openTarget, type Target } from "../src/differential/targets.js";
 import { TraceFile, type Trace } from "../src/differential/trace.js";
 
 const url = new URL("../testdata/differential/zookeeper-3.8.trace.gz", import.meta.url);
 const recorded: Trace[] = [];
 for await (const trace of new TraceFile(url.pathname).read()) recorded.push(trace);
 
-const READY_MS = 20_000;
+const START_MS = 30_000;
 /** Of one sequence; some wait for a session to expire. */
 const SEQUENCE_MS = 30_000;
 const SHOWN_MAX = 3;
 
-let directory = "";
-let nodes: EmbeddedNode[] = [];
-let runner: SequenceRunner;
+let ensemble: Target;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "quorate-replay-"));
-  nodes = await embedEnsemble(3, { ...quorateSettings, dataDir: directory });
-  await Promise.all(nodes.map((node) => node.ready({ timeoutMs: READY_MS })));
-  const servers = nodes.map(({ requestAddress: { host, port } }) => `${host}:${port}`);
-  runner = await SequenceRunner.create(servers);
-}, 2 * READY_MS);
+  ensemble = await openTarget("embedded", []);
+}, START_MS);
 
-afterAll(async () => {
-  await runner.close();
-  await Promise.all(nodes.map((node) => node.close()));
-  rmSync(directory, { recursive: true, force: true });
-});
+afterAll(() => ensemble[Symbol.asyncDispose]());
 
 describe("what ZooKeeper 3.8 answered, asked of an ensemble here", () => {
   it("is 5,000 operations in ten sequences", () => {
@@ -45,7 +30,7 @@ describe("what ZooKeeper 3.8 answered, asked of an ensemble here", () => {
     it(
       `seed ${trace.seed}: nothing differs but what is listed`,
       async () => {
-        const answered = await runner.run(trace.seed, trace.steps);
+        const answered = await ensemble.trace(trace.seed, trace.steps);
         const { unknown, compared } = compareTraces(trace, answered);
         const shown = unknown.slice(0, SHOWN_MAX);
         const text = shown.map((one) => describeDifference(one, trace.steps)).join("\n");

@@ -54,7 +54,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     name: "two watch modes on one path",
-    what: "of a connection's watches on a path, the last one's mode holds for all; here each its own",
+    what: "of a connection's watches on a path, the last mode holds for all; here each its own",
     reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4466) watches of different modes stand side by side",
     explains: (difference, access) => access.watches.causeOf(difference) === "modes",
   },

@@ -31,9 +31,9 @@ export const trigger = {
 };
 
 /**
- * How watches of several modes on one path are kept. In 3.8 a table has one mode for a connection and
- * a path, the last one asked for, and takes away or finds whatever is there. Since 3.9.0
- * (ZOOKEEPER-4466, 4471, 4472) modes stand side by side, and are found and removed by their own type.
+ * How watches of several modes on one path are kept. In 3.8 a table has one mode for a connection
+ * and a path, the last one asked for, and takes away or finds whatever is there. Since 3.9.0
+ * (ZOOKEEPER-4466, 4471, 4472) modes stand side by side, found and removed by their own types.
  */
 export type WatchRules = "3.8" | "3.9";
 

@@ -17,8 +17,8 @@ export type WatchCause =
   "permission" | "modes" | "persistent type" | "another's" | "new type" | "no path";
 
 /**
- * The watches of both sides, each by the rules of its own version: 3.8 on the left, 3.9 on the right.
- * A difference is one of rules only when the rules of each side demand exactly what it said.
+ * The watches of both sides, each by the rules of its own version: 3.8 on the left, 3.9 on the
+ * right. A difference is one of rules only when those of each side demand exactly what it said.
  */
 export class Watches {
   readonly #left = new WatchTables("3.8");

@@ -226,9 +226,9 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
 }
 
 /**
- * Within a multi a create2 and a createContainer are answered as a create2, and so is whatever makes
- * a container or a node with a time to live; a create of another node with its path alone. (3.9.0,
- * ZOOKEEPER-4026; in 3.8 the flags alone decide.)
+ * Within a multi a create2 and a createContainer are answered as a create2, and so is whatever
+ * makes a container or a node with a time to live; a create of another node with its path alone.
+ * (3.9.0, ZOOKEEPER-4026; in 3.8 the flags alone decide.)
  */
 function resultOf(operation: MultiOp): {
   readonly type?: number;
