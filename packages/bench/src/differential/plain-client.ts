@@ -51,8 +51,8 @@ export class PlainClient {
   }
 
   /** @throws (rejects) for an error, too. */
-  async must(type: number, value: unknown): Promise<Answer> {
-    const answer = await this.ask(type, value);
+  async must(type: number, value: unknown, ms = ANSWER_MS): Promise<Answer> {
+    const answer = await this.ask(type, value, ms);
     if (answer.err !== 0) throw new Error(`a request of type ${type} fails: ${answer.err}`);
     return answer;
   }

@@ -12,6 +12,8 @@ const FUTURE_ZXID = 0x7000_0000_0000_0000n;
 const NO_BODY = new Uint8Array(0);
 const EPHEMERAL = 1;
 const SHOWN_CHARS_MAX = 400;
+/** With more requests without an answer the servers have failed: each is waited for long. */
+const SILENT_MAX = 2;
 
 /** What cannot change anything, nor make a watch of another connection fire. */
 const quietTypes: ReadonlySet<number> = new Set<number>([
@@ -67,10 +69,14 @@ export class SequenceRunner {
     const baseline = await this.#monitors.reset();
     const startZxid = await this.#monitors.settle();
     const outcomes: Outcome[] = [];
+    let silent = 0;
     try {
       for (const [i, step] of steps.entries()) {
         until?.throwIfAborted();
-        outcomes.push(await this.#stepOrSay(step, i, seed));
+        const outcome = await this.#stepOrSay(step, i, seed);
+        outcomes.push(outcome);
+        if (outcome.some(({ what }) => what === "silent")) silent += 1;
+        if (silent > SILENT_MAX) throw new Error(`seed ${seed}, step ${i}: nothing is answered`);
       }
     } finally {
       await this.#closeAll();
@@ -78,8 +84,8 @@ export class SequenceRunner {
     return { seed, steps, outcomes, startZxid, baseline };
   }
 
-  /** Syncs that had to be asked for again. */
-  get syncRetries(): number {
+  /** Requests beside those of the sequences that had to be made again. */
+  get retries(): number {
     return this.#monitors.retries;
   }
 
@@ -208,11 +214,13 @@ export class SequenceRunner {
       ([number, { raw, isMoved }]) =>
         !raw.isClosed && !isMoved && (isWhole || number === step.connection),
     );
-    for (const [, connection] of pinged) {
-      const from = connection.arrivals.length;
-      const how = await connection.raw.request(ZkOp.ping, NO_BODY, ANSWER_MS);
-      if (how === "replied") removeLastPing(connection.arrivals, from);
-    }
+    await Promise.all(
+      pinged.map(async ([, { raw, arrivals }]) => {
+        const from = arrivals.length;
+        const how = await raw.request(ZkOp.ping, NO_BODY, ANSWER_MS);
+        if (how === "replied") removeLastPing(arrivals, from);
+      }),
+    );
   }
 
   /** Of a connection whose session has moved only when it is the one asked for. */

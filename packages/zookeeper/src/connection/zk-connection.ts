@@ -62,6 +62,7 @@ export class ZkConnection implements PipelineLink {
   readonly openedAtWallTime: number;
   readonly stats = new ConnectionStats();
   readonly isSecure: boolean;
+  readonly ensembleText: string;
   /** The front end's: the number of its watches, or -1; and whether a turn is due. */
   watcher = -1;
   isDeferred = false;
@@ -95,6 +96,7 @@ export class ZkConnection implements PipelineLink {
     this.openedAt = clock.now();
     this.openedAtWallTime = clock.wallTime();
     this.isSecure = isSecure;
+    this.ensembleText = options.ensembleText;
     this.heardAt = this.openedAt;
     channel.attach({
       onData: (bytes) => this.receive(bytes),
