@@ -24,11 +24,13 @@ export const OpCode = {
   check: 15,
   /** The operator's own: nodes of another ensemble, with all that it knew of them. */
   importNodes: 16,
+  /** An entry only: what resumeSession becomes where the session was at another node. */
+  moveSession: 17,
   getAcl: 20,
   /** Paths of the caller's own ephemerals below a prefix. */
   getEphemerals: 21,
   countAllChildren: 22,
-  /** Answered by the leader and not logged: a session moves to the node that asks. */
+  /** A session goes on at the node that asks: logged, as moveSession, when it was elsewhere. */
   resumeSession: 30,
   /** The operator's own, answered by the leader, not logged: the next epoch is to be higher. */
   raiseEpoch: 37,

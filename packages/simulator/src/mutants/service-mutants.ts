@@ -117,20 +117,53 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
-    // F48
-    name: "session's old server accepted",
+    // F48: wherever its client is.
+    name: "session's owner not looked at",
     edits: [
-      { file: TRACKER, find: "return session.owner === fid;", replace: "return fid.length > 0;" },
+      {
+        file: "packages/znode/src/judge.ts",
+        find: "origin !== undefined && owner !== 0 && owner !== origin",
+        replace: "origin !== undefined && owner > 254 && owner !== origin",
+      },
     ],
   },
   {
-    // F48
+    // F48: of a write that waits in the leader's queue while its session moves.
     name: "move judged on arrival only",
     edits: [
       {
-        file: "packages/broadcast/src/proposal-maker.ts",
-        find: "const error = isOwn ? null : (this.#deps.judge?.(fid, request) ?? null);",
-        replace: "const error = null as QuorateError | null;",
+        file: "packages/znode/src/znode-machine.ts",
+        find: "if (session !== null && this.#judge.isElsewhere(session, context)) return",
+        replace: "if (session === 1n && this.#judge.isElsewhere(session, context)) return",
+      },
+      {
+        file: KEEPER,
+        find: "if (session === null || !this.#tracker.isLeftBehind(session, { fid, reqId })) return null;",
+        replace: `const owner = session === null ? 0 : (this.#deps.state.sessions.get(session)?.owner ?? 0);
+    if (owner === 0 || reqId < 0n || owner === nodeIdOfFid(fid)) return null;`,
+      },
+    ],
+  },
+  {
+    // F48: nobody owns what was there before a leader was.
+    name: "move forgotten with its leader",
+    edits: [
+      {
+        file: KEEPER,
+        find: "for (const { id, timeoutMs } of state.sessions.values()) {",
+        replace: `for (const session of state.sessions.values()) {
+      const { id, timeoutMs } = Object.assign(session, { owner: 0 });`,
+      },
+    ],
+  },
+  {
+    // F48: there, elsewhere, and back.
+    name: "older connection open while its client comes anew",
+    edits: [
+      {
+        file: "packages/zookeeper/src/front-end.ts",
+        find: `older?.drop("its client comes anew");`,
+        replace: "",
       },
     ],
   },

@@ -110,9 +110,11 @@ export class SessionClient {
     this.#world.scheduler.after(ms, "uncut", () => link.setCut(false));
   }
 
-  /** Leaves its server for another, whatever is under way. */
-  move(): void {
-    if (this.#connection !== null && !this.#isFrozen) this.#leave(this.#connection);
+  /** Leaves its server for another, or for this one, whatever is under way. */
+  move(to?: NodeId): void {
+    if (this.#connection === null || this.#isFrozen) return;
+    if (to !== undefined) this.#servers.push(to);
+    this.#leave(this.#connection);
   }
 
   /** No more sessions: closes the one that it has, or leaves it to its timeout. */
