@@ -392,6 +392,46 @@ describe("Invariant 10: a session", () => {
     expect(waiting(700)).toEqual(["expiryIsProven"]);
   });
 
+  describe("that has ended", () => {
+    /** Ended at 0; node 2 speaks to its client at each of these, serving or not. */
+    const spoken = (
+      atMs: readonly (readonly [nowMs: number, isServing: boolean])[],
+      goesOnSinceMs = 0,
+    ): readonly string[] => {
+      const history = new History();
+      const checker = new ExpiryChecker({ violations: history.violations, quorum }, history.model);
+      history.apply(OpCode.createSession, "", open(SESSION, 3000));
+      history.apply(OpCode.closeSession, "", close(SESSION, []));
+      for (const [nowMs, isServing] of atMs) {
+        checker.speaksTo(SESSION, { node: two, isServing, goesOnSinceMs }, nowMs);
+      }
+      return history.found;
+    };
+
+    it("is told to its client as soon as its node has noticed that it is alone", () => {
+      expect(spoken([[3400, true]])).toEqual([]);
+      expect(spoken([[3600, true]])).toEqual(["endIsTold"]);
+      // It stood still.
+      expect(spoken([[5100, true]], 5000)).toEqual([]);
+    });
+
+    it("is not kept from its client for longer than two thirds of its timeout by one that is", () => {
+      const alone = (ms: number) =>
+        spoken([
+          [3000, false],
+          [3000 + ms, false],
+        ]);
+      expect(alone(3400)).toEqual([]);
+      expect(alone(3600)).toEqual(["endIsTold"]);
+      const isBackBetween = [
+        [1000, false],
+        [2000, true],
+        [5000, false],
+      ] as const;
+      expect(spoken(isBackBetween)).toEqual([]);
+    });
+  });
+
   it("has its whole timeout again under a new leader", () => {
     expect(ended(1510, { leadsFromMs: 500 })).toEqual([]);
     expect(ended(1210, { leadsFromMs: 500 })).toEqual(["expiryIsProven"]);

@@ -114,7 +114,9 @@ const movedSession: FaultAction = {
 /** Of the writes that stay behind, from the move on: within what a silent connection is kept open. */
 const LEFT_MS = [900, 2200] as const;
 const BACK_AT_MS = 600;
-const SLOW_MS = 100;
+/** Longer than the client takes to connect anew. */
+const SLOW_MS = 300;
+const ARRIVES_MS = 170;
 
 /**
  * F48: writes of a client lie on a path that is cut, to a server that keeps the connection open.
@@ -138,7 +140,8 @@ const leftBehind: FaultAction = {
     if (leader === null || client === undefined || typeof node !== "number") return null;
     const comesBack = random.chance(0.5);
     nemesis.line(`s${client.id} leaves writes behind, on its way to n${node}`);
-    client.cut(comesBack ? BACK_AT_MS + random.next() * SLOW_MS : random.between(...LEFT_MS));
+    if (comesBack) client.cut(BACK_AT_MS + ARRIVES_MS, 50);
+    else client.cut(random.between(...LEFT_MS));
     makeEphemerals(client, 2);
     const others = world.options.nodes.filter((id) => id !== node && id !== leader.id);
     scheduler.after(10, "move", () =>

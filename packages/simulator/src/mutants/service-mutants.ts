@@ -128,31 +128,37 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
-    // F48: of a write that waits in the leader's queue while its session moves.
-    name: "move judged on arrival only",
+    // F48: what waits in the leader's queue before it takes effect behind what its client is told.
+    name: "move told before it is in the order",
     edits: [
       {
-        file: "packages/znode/src/znode-machine.ts",
-        find: "if (session !== null && this.#judge.isElsewhere(session, context)) return",
-        replace: "if (session === 1n && this.#judge.isElsewhere(session, context)) return",
-      },
-      {
         file: KEEPER,
-        find: "if (session === null || !this.#tracker.isLeftBehind(session, { fid, reqId })) return null;",
-        replace: `const owner = session === null ? 0 : (this.#deps.state.sessions.get(session)?.owner ?? 0);
-    if (owner === 0 || reqId < 0n || owner === nodeIdOfFid(fid)) return null;`,
+        find: `    if (!isRight || !this.#isSettledAt(id, fid)) {
+      leader.propose(fid, request);
+      return;`,
+        replace: `    if (!isRight || !this.#isSettledAt(id, fid)) {
+      leader.propose(fid, isRight ? { ...request, reqId: 0n } : request);
+      if (isRight) leader.answers.answer(fid, reqId, int32(session.timeoutMs));
+      return;`,
       },
     ],
   },
   {
-    // F48: nobody owns what was there before a leader was.
+    // F48: where a session was when a leader began, it does not know.
     name: "move forgotten with its leader",
     edits: [
       {
         file: KEEPER,
         find: "for (const { id, timeoutMs } of state.sessions.values()) {",
         replace: `for (const session of state.sessions.values()) {
-      const { id, timeoutMs } = Object.assign(session, { owner: 0 });`,
+      const { id, timeoutMs } = Object.assign(session, { forgotten: session.owner });`,
+      },
+      {
+        file: "packages/znode/src/judge.ts",
+        find: "const owner = this.ownerOf(session);",
+        replace: `const known = this.ownerOf(session);
+    const { forgotten = 0 } = (this.sessions.get(session) ?? {}) as { forgotten?: number };
+    const owner = known === forgotten ? 0 : known;`,
       },
     ],
   },

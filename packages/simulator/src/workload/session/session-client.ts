@@ -103,11 +103,11 @@ export class SessionClient {
   }
 
   /** The path to its server is cut for so long; it goes elsewhere when it notices. */
-  cut(ms: number): void {
+  cut(ms: number, lateMsMax?: number): void {
     const link = this.#connection?.link;
     if (link === undefined) return;
     link.setCut(true);
-    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false));
+    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false, lateMsMax));
   }
 
   /** Leaves its server for another, or for this one, whatever is under way. */

@@ -91,7 +91,9 @@ export class SessionConnection {
           },
           onWritten: () => {
             if (this.#session === null) return;
-            world.service.expiry.speaksTo(this.#session, node, world.scheduler.nowMs);
+            const isServing = world.node(node).status()?.isReady === true;
+            const speaker = { node, isServing, goesOnSinceMs: host.resumedAtMs };
+            world.service.expiry.speaksTo(this.#session, speaker, world.scheduler.nowMs);
           },
         },
       },
