@@ -48,9 +48,16 @@ export function isInternalOpCode(op: number): boolean {
   return op === OpCode.foundEnsemble || op === OpCode.admitVoter;
 }
 
+const SESSION_OPS: ReadonlySet<number> = new Set<number>([
+  OpCode.createSession,
+  OpCode.closeSession,
+  OpCode.resumeSession,
+  OpCode.moveSession,
+]);
+
 /** By these a node keeps its clients' sessions: no client asks for them in their own bytes. */
 export function isSessionOpCode(op: number): boolean {
-  return op === OpCode.createSession || op === OpCode.closeSession || op === OpCode.resumeSession;
+  return SESSION_OPS.has(op);
 }
 
 /** Only a leader takes these on, by itself: no client and no other node may ask for them. */

@@ -10,8 +10,8 @@ const SLOWEST_CLOCK = 0.8;
 const NOTICES_MS_MAX = 3500;
 /** A node that serves nobody keeps idle connections for so much of their sessions' timeouts. */
 const KEPT_OPEN_SHARE = 2 / 3;
-/** How late a timer of a node may be. */
-const TIMER_LATE_MS_MAX = 1000;
+/** For what is on its way within the node. */
+const KEPT_OPEN_SLACK_MS = 100;
 /** A leader whose disk does not answer for longer leads no more. */
 const WAITS_MS_MAX = 6000;
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -22,6 +22,8 @@ export interface Speaker {
   readonly isServing: boolean;
   /** When its process last stood still and went on. */
   readonly goesOnSinceMs: number;
+  /** How late its timers may be. */
+  readonly timerLateMs: number;
 }
 
 interface Life {
@@ -60,8 +62,8 @@ export class ExpiryChecker implements ModelEvents {
   /** When each leader last looked at its own clients. */
   readonly #lookedMs = new Map<NodeId, number>();
   readonly #asked = new Set<bigint>();
-  /** By session and node: since when a node that does not serve is known to speak to its client. */
-  readonly #aloneSinceMs = new Map<string, number>();
+  /** By session and node: since when one that does not serve is known to speak to its client. */
+  readonly #alone = new Map<string, { readonly sinceMs: number; readonly timerLateMs: number }>();
   /** By leader: sessions that it may have decided to end, with the time. */
   readonly #decidedMs = new Map<NodeId, Map<bigint, number>>();
   readonly #verdicts = new Map<bigint, string>();
@@ -103,15 +105,18 @@ export class ExpiryChecker implements ModelEvents {
     const { node, isServing, goesOnSinceMs } = speaker;
     const key = `${session}/${node}`;
     if (isServing) {
-      this.#aloneSinceMs.delete(key);
+      this.#alone.delete(key);
       const lateMs = nowMs - Math.max(known.closedAtMs, goesOnSinceMs);
       this.#expectTold(lateMs <= NOTICES_MS_MAX, known, node, lateMs);
       return;
     }
-    const sinceMs = this.#aloneSinceMs.get(key) ?? nowMs;
-    this.#aloneSinceMs.set(key, sinceMs);
+    const before = this.#alone.get(key);
+    const { sinceMs } = before ?? { sinceMs: nowMs };
+    const timerLateMs = Math.max(speaker.timerLateMs, before?.timerLateMs ?? 0);
+    this.#alone.set(key, { sinceMs, timerLateMs });
     const aloneMs = nowMs - Math.max(sinceMs, goesOnSinceMs);
-    const keptMs = (known.timeoutMs * KEPT_OPEN_SHARE) / SLOWEST_CLOCK + TIMER_LATE_MS_MAX;
+    const keptMs =
+      (known.timeoutMs * KEPT_OPEN_SHARE) / SLOWEST_CLOCK + timerLateMs + KEPT_OPEN_SLACK_MS;
     this.#violations.expect(
       aloneMs <= keptMs,
       "endIsTold",

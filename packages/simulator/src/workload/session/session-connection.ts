@@ -92,7 +92,8 @@ export class SessionConnection {
           onWritten: () => {
             if (this.#session === null) return;
             const isServing = world.node(node).status()?.isReady === true;
-            const speaker = { node, isServing, goesOnSinceMs: host.resumedAtMs };
+            const { timerLateMs } = host.clock.faults;
+            const speaker = { node, isServing, goesOnSinceMs: host.resumedAtMs, timerLateMs };
             world.service.expiry.speaksTo(this.#session, speaker, world.scheduler.nowMs);
           },
         },
