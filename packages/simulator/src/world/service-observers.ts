@@ -53,14 +53,17 @@ export class ServiceObservers {
   sent({ host, peer, pipeId }: PipeEnd, message: PeerMsg): void {
     const { nowMs } = this.#world.scheduler;
     switch (message.kind) {
-      case "heartbeat":
+      case "heartbeat": {
+        // Whoever begins to serve sends one at once.
+        const isServing = this.#world.node(host.id).status()?.isReady === true;
+        if (isServing) this.expiry.serves(host.id, nowMs);
         if (message.answer) {
-          const isServing = this.#world.node(host.id).status()?.isReady === true;
           this.expiry.answered(host.id, peer, pipeId >> 1, nowMs, isServing);
         } else {
           this.expiry.asked(host.id, nowMs);
         }
         return;
+      }
       case "proposal":
         this.#proposed(host.id, [...entriesOf(message.batch)], nowMs);
         return;

@@ -62,6 +62,8 @@ export class ExpiryChecker implements ModelEvents {
   /** When each leader last looked at its own clients. */
   readonly #lookedMs = new Map<NodeId, number>();
   readonly #asked = new Set<bigint>();
+  /** When each node was last seen to serve. */
+  readonly #servesMs = new Map<NodeId, number>();
   /** By session and node: since when one that does not serve is known to speak to its client. */
   readonly #alone = new Map<string, { readonly sinceMs: number; readonly timerLateMs: number }>();
   /** By leader: sessions that it may have decided to end, with the time. */
@@ -93,6 +95,11 @@ export class ExpiryChecker implements ModelEvents {
     this.#lives.set(session, lives);
   }
 
+  /** A node serves, now. */
+  serves(node: NodeId, nowMs: number): void {
+    this.#servesMs.set(node, nowMs);
+  }
+
   /**
    * A node says something to the client of this session: to the client that means that it lives.
    * A node that has lost its leader must not go on so for long, or a holder of a lock that is
@@ -105,12 +112,14 @@ export class ExpiryChecker implements ModelEvents {
     const { node, isServing, goesOnSinceMs } = speaker;
     const key = `${session}/${node}`;
     if (isServing) {
-      this.#alone.delete(key);
+      this.serves(node, nowMs);
       const lateMs = nowMs - Math.max(known.closedAtMs, goesOnSinceMs);
       this.#expectTold(lateMs <= NOTICES_MS_MAX, known, node, lateMs);
       return;
     }
-    const before = this.#alone.get(key);
+    const found = this.#alone.get(key);
+    const before =
+      (found?.sinceMs ?? NEVER) > (this.#servesMs.get(node) ?? NEVER) ? found : undefined;
     const { sinceMs } = before ?? { sinceMs: nowMs };
     const timerLateMs = Math.max(speaker.timerLateMs, before?.timerLateMs ?? 0);
     this.#alone.set(key, { sinceMs, timerLateMs });
