@@ -7,7 +7,7 @@ import {
   type PlacedRefusals,
   type Txnid,
 } from "@quorate/protocol";
-import { stoppedLeading } from "./stopped-leading.js";
+import { stoppedLeading } from "./refusal-errors.js";
 
 /** One with a place. */
 export type PlacedRefusal = AbortMsg & { readonly after: Txnid };

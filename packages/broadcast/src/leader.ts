@@ -35,7 +35,7 @@ import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { memberOf, PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
-import { stoppedLeading } from "./stopped-leading.js";
+import { queueIsFull, stoppedLeading } from "./refusal-errors.js";
 import { TouchRounds } from "./touch-rounds.js";
 import { VoterRoll } from "./voter-roll.js";
 
@@ -81,7 +81,6 @@ export class Leader {
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
-      judge: (fid, request) => deps.sessions?.judge(fid, request) ?? null,
       onRefused: (fid, request, { code, message, at, judgedAt }) => {
         const error = new QuorateError(code, message, at === undefined ? {} : { details: { at } });
         this.answers.refuseInOrder(fid, request.reqId, error, judgedAt);
@@ -208,9 +207,15 @@ export class Leader {
       // It rests on who leads, and on no transaction; places never go back.
       const { lastProposed } = this.#tracker;
       if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, lastProposed);
-      else if (this.#maker.add(fid, request)) this.#scheduleFlush();
-      else refuse("ERR_SERVER_BUSY", "leader's queue is full");
+      else this.propose(fid, request);
     }
+  }
+
+  /** Takes a client's request into the order of writes, whatever it is. Refused when that is full. */
+  propose(fid: string, request: RequestMsg): void {
+    if (this.#isTerminated) return;
+    if (this.#maker.add(fid, request)) this.#scheduleFlush();
+    else this.answers.refuse(fid, request.reqId, queueIsFull());
   }
 
   /** An operation of the leader's own, whose outcome nobody awaits. False when it cannot now. */
@@ -381,15 +386,14 @@ export class Leader {
   #flush(): void {
     if (this.#roll.countAdmitted(this.#peers.members())) this.#committed();
     if (!this.#tracker.hasQuorum()) {
-      this.#stepDown(new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected"));
-      return;
+      const error = new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected");
+      return this.#stepDown(error);
     }
     try {
       this.#propose();
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
-      this.#stepDown(error);
-      return;
+      return this.#stepDown(error);
     }
     if (this.#maker.waiting === 0) this.answers.prove(this.#tracker.lastProposed);
     this.#startReadRound();

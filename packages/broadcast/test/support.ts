@@ -142,6 +142,8 @@ export class FakeHost {
   readonly answers: string[] = [];
   /** As the tree does, and a plain host does not. */
   asksBetween = false;
+  /** By which nodes the requests came that were prepared. */
+  readonly origins: (NodeId | undefined)[] = [];
   refuse: (request: RequestMsg) => boolean = () => false;
   refusal: Prepared = { ok: false, code: "ERR_ZNODE_NO_NODE", message: "no node" };
 
@@ -165,10 +167,11 @@ export class FakeHost {
       void this.answers.push(`abort ${fid} ${reqId} ${code}${at === -1 ? "" : ` at ${at}`}`),
     respond: (fid: string, reqId: bigint, error: string) =>
       void this.answers.push(`respond ${fid} ${reqId} ${error}`),
-    prepare: (request: RequestMsg): Prepared =>
-      this.refuse(request)
-        ? this.refusal
-        : { ok: true, op: request.op, key: request.key, content: request.content },
+    prepare: (request: RequestMsg, _txnid: Txnid, origin?: NodeId): Prepared => {
+      this.origins.push(origin);
+      if (this.refuse(request)) return this.refusal;
+      return { ok: true, op: request.op, key: request.key, content: request.content };
+    },
   } as unknown as ActionHandler;
 }
 

@@ -96,9 +96,10 @@ export interface ActionHandler {
   // Normal execution.
   /**
    * The leader's seam: turns a request into a deterministic transaction judged against the newest
-   * prepared state, or refuses it before it draws a txnid. `txnid` is the one it will have.
+   * prepared state, or refuses it before it draws a txnid. `txnid` is the one it will have;
+   * `origin` the node whose client asks, absent for the leader's own.
    */
-  prepare(request: RequestMsg, txnid: Txnid): Prepared;
+  prepare(request: RequestMsg, txnid: Txnid, origin?: NodeId): Prepared;
   /**
    * Whether requests with this custom op code (above 50) become entries of the log, prepared and
    * committed like any other, the same on every node. Default: none do; they go to the

@@ -343,11 +343,11 @@ export class ServerAction implements NodeState {
 
   // ---- normal execution ----
 
-  prepare(request: RequestMsg, txnid: Txnid): Prepared {
+  prepare(request: RequestMsg, txnid: Txnid, origin?: NodeId): Prepared {
     const { op, key, content } = request;
     if (isInternalOpCode(op)) return { ok: true, op, key, content };
     const wallTimeMs = this.#deps.clock.wallTime();
-    return this.#deps.stateMachine.prepare(op, key, content, { txnid, wallTimeMs });
+    return this.#deps.stateMachine.prepare(op, key, content, { txnid, wallTimeMs, origin });
   }
 
   isReplicated(op: number): boolean {

@@ -1,5 +1,6 @@
 import {
   ChurnMap,
+  isSamePassword,
   QuorateError,
   TXNID_ZERO,
   type AuthIdentity,
@@ -75,6 +76,9 @@ export class ServiceDesk {
     this.#detach = service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#changed(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
+      onSessionMoved: (id, owner) => {
+        if (owner !== service.nodeId) this.#bySession.get(id)?.reset("moved");
+      },
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionGone(),
       onStateReplaced: () => this.#resetAll("replaced"),
       onServing: () => undefined,
@@ -113,6 +117,16 @@ export class ServiceDesk {
 
   touch(session: bigint): void {
     this.#service?.touch(session);
+  }
+
+  /**
+   * A client is about to take this session up here. Who has it here has it no more, at once: what it
+   * has asked for and is not read yet must not come behind what its client did elsewhere in between.
+   */
+  sessionAsked(session: bigint, password: Uint8Array): void {
+    const older = this.#bySession.get(session);
+    const known = older === undefined ? undefined : this.#service?.session(session);
+    if (known !== undefined && isSamePassword(known.password, password)) older?.reset("moved");
   }
 
   /** Who had the session before here has it no more. */

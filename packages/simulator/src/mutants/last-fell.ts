@@ -53,8 +53,10 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["expiry by a paused leader", 1],
   ["expiry decided by a follower", 1],
   ["signs of life not told to the leader", 1],
-  ["session's old server accepted", 1],
-  ["move judged on arrival only", 1],
+  ["session's owner not looked at", 1],
+  ["move told before it is in the order", 1],
+  ["move forgotten with its leader", 1],
+  ["older connection open while its client comes anew", 1],
   ["multi applied by halves", 6],
   ["refused multi leaves its first half", 1],
 ]);

@@ -104,16 +104,18 @@ export class SessionClient {
   }
 
   /** The path to its server is cut for so long; it goes elsewhere when it notices. */
-  cut(ms: number): void {
+  cut(ms: number, lateMsMax?: number): void {
     const link = this.#connection?.link;
     if (link === undefined) return;
     link.setCut(true);
-    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false));
+    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false, lateMsMax));
   }
 
-  /** Leaves its server for another, whatever is under way. */
-  move(): void {
-    if (this.#connection !== null && !this.#isFrozen) this.#leave(this.#connection);
+  /** Leaves its server for another, or for this one, whatever is under way. */
+  move(to?: NodeId): void {
+    if (this.#connection === null || this.#isFrozen) return;
+    if (to !== undefined) this.#servers.push(to);
+    this.#leave(this.#connection);
   }
 
   /** No more sessions: closes the one that it has, or leaves it to its timeout. */

@@ -6,3 +6,8 @@ export function stoppedLeading(): QuorateError {
     retryable: true,
   });
 }
+
+/** What is told to whoever asks for more than a leader holds in its queue. */
+export function queueIsFull(): QuorateError {
+  return new QuorateError("ERR_SERVER_BUSY", "leader's queue is full");
+}
