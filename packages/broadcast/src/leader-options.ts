@@ -50,7 +50,7 @@ export interface SessionKeeper {
    * client has left. Null when it may take its place in the order of writes.
    */
   judge(fid: string, request: RequestMsg): QuorateError | null;
-  /** Takes resumeSession, which it answers (`Leader.answers`) or has proposed (`Leader.propose`). */
+  /** Takes resumeSession, and answers it (`Leader.answers`) or proposes it (`Leader.propose`). */
   resume(fid: string, request: RequestMsg): void;
   /** Sessions that gave a sign of life at a peer. */
   touched(sessions: readonly bigint[]): void;

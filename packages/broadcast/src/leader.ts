@@ -211,7 +211,7 @@ export class Leader {
     }
   }
 
-  /** Takes a client's request into the order of writes, whatever it is. Refused when that is full. */
+  /** Takes a client's request into the order of writes. Refused when there is no room. */
   propose(fid: string, request: RequestMsg): void {
     if (this.#isTerminated) return;
     if (this.#maker.add(fid, request)) this.#scheduleFlush();

@@ -20,8 +20,8 @@ import { HEADER_BYTES, HEADER_MTIME, HEADER_VERSION } from "./znode.js";
 
 /**
  * What a committed entry did, for those who follow the log. Data are views into the entry.
- * Entries of the ensemble itself do nothing to the tree and give nothing, nor do sessions that begin
- * or move.
+ * Entries of the ensemble itself do nothing to the tree and give nothing, nor do sessions that
+ * begin or move.
  * @throws InvariantError for an entry that no tree could have applied.
  */
 export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] {

@@ -18,8 +18,8 @@ import { int32At, msAt, setMs, viewOf } from "./stat.js";
  *           u16 bytes, path of an ephemeral
  *   multi   u8 format (1) | u8 0 | u16 0 | u32 count | count times:
  *           u8 op | u16 bytes, path | u32 bytes, that op's transaction (of a check: nothing)
- * An ACL is as stored, see acl.ts; no bytes are the open one. An owner of a session is the node that
- * it writes through, or 0 for one that nobody knows.
+ * An ACL is as stored, see acl.ts; no bytes are the open one. An owner of a session is the node
+ * that it writes through, or 0 for one that nobody knows.
  */
 
 const FORMAT_WORD = 1 << 24;

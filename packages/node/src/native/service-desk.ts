@@ -120,8 +120,8 @@ export class ServiceDesk {
   }
 
   /**
-   * A client is about to take this session up here. Who has it here has it no more, at once: what it
-   * has asked for and is not read yet must not come behind what its client did elsewhere in between.
+   * A client is about to take this session up here. Who has it here has it no more, at once: what
+   * it has asked for, not read yet, must not come behind what its client did elsewhere in between.
    */
   sessionAsked(session: bigint, password: Uint8Array): void {
     const older = this.#bySession.get(session);

@@ -120,7 +120,7 @@ export class SessionTracker {
 
   /**
    * Whether a request was on its way when its session's client came anew to the node that it is
-   * from: over a watcher that its node does not follow any more. Or from an earlier life of the node.
+   * from: over a watcher that its node does not follow any more, or from an earlier life of it.
    */
   isLeftBehind(id: bigint, { fid, reqId }: Attachment): boolean {
     const attachment = this.#sessions.get(id)?.attachment;

@@ -16,8 +16,8 @@ export interface TouchBufferOptions {
 }
 
 /**
- * For so long, and up to twice as long, a node remembers whom it told its upstream of. What was sent
- * may have been lost for as long as the loss of a peer may go unnoticed at either end; and what is
+ * For so long, and up to twice as long, a node remembers whom it told its upstream of. What was
+ * sent may have been lost for as long as the loss of a peer may go unnoticed at either end; what is
  * older than a sign of life may be on its way is heard, or its connection is closed.
  */
 export function touchDoubtMs({ followerTimeoutMs, heartbeatMs }: Timings): number {

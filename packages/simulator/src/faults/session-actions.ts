@@ -111,7 +111,7 @@ const movedSession: FaultAction = {
   },
 };
 
-/** Of the writes that stay behind, from the move on: within what a silent connection is kept open. */
+/** For so long writes stay behind: within what a silent connection is kept open. */
 const LEFT_MS = [900, 2200] as const;
 const BACK_AT_MS = 600;
 /** Longer than the client takes to connect anew. */

@@ -54,7 +54,7 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["expiry decided by a follower", 1],
   ["signs of life not told to the leader", 1],
   ["session's owner not looked at", 1],
-  ["move told before it is in the order", 1],
+  ["move told before it is in the order", 4],
   ["move forgotten with its leader", 1],
   ["older connection open while its client comes anew", 1],
   ["multi applied by halves", 6],
