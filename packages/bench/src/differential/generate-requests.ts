@@ -88,7 +88,7 @@ function someTtl(dice: Dice): { flags: number; ttl: bigint } {
   };
 }
 
-/** The counters of the nodes that stay are those of an ensemble's past, which no sequence begins. */
+/** Of nodes that stay, counters are an ensemble's own: they are asked for with none that may be. */
 function versionOf(path: string | null, dice: Dice): number {
   const version = someVersion(dice);
   const isLasting = path === "/" || path === "" || path?.startsWith("/zookeeper") === true;
