@@ -89,12 +89,12 @@ export const knownDifferences: readonly KnownDifference[] = [
     },
   },
   {
-    name: "flags that no node has, within a multi",
-    what: "-8 at its place; here -5 for the whole",
+    name: "flags of a create within a multi",
+    what: "those that it cannot have are refused when their turn comes; here the whole is: -5",
     reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4026) flags are looked at while a multi is read",
     explains({ step, left, right }) {
       if (step.do !== "request" || step.type !== ZkOp.multi) return false;
-      const hasFlags = (step.value as readonly MultiOp[]).some(hasUnknownFlags);
+      const hasFlags = (step.value as readonly MultiOp[]).some(hasImpossibleFlags);
       return hasFlags && isRefusedAtAPlace(left) && right?.fields.err === MARSHALLING;
     },
   },
@@ -213,11 +213,12 @@ function withoutStats(body: unknown, ops: readonly MultiOp[]): unknown {
 }
 
 const FLAGS_WITH_STAT_MIN = 4;
-const FLAGS_MAX = 6;
+const FLAGS_WITHOUT_TTL_MAX = 4;
 
-function hasUnknownFlags({ type, request }: MultiOp): boolean {
+/** No node has them, or only one with a time to live, which only its own operation tells. */
+function hasImpossibleFlags({ type, request }: MultiOp): boolean {
   if (type === ZkOp.createTtl || !("flags" in request)) return false;
-  return request.flags < 0 || request.flags > FLAGS_MAX;
+  return request.flags < 0 || request.flags > FLAGS_WITHOUT_TTL_MAX;
 }
 
 /** True of a multi's reply that says at which operation it failed. */

@@ -8,8 +8,8 @@ const POLL_MS = 20;
 const OK = 0;
 const NO_NODE = -101;
 /** A server that forgot a request is asked again after so long. */
-const PATIENCE_MS = 3_000;
-const ATTEMPTS_MAX = 4;
+export const PATIENCE_MS = 3_000;
+export const ATTEMPTS_MAX = 4;
 /** Nodes that no client can delete. */
 const LASTING: readonly string[] = ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"];
 
