@@ -1,6 +1,6 @@
 import type { Kind } from "./order.js";
 
-/** Who hears what becomes of requests. Times are `performance.now()`, taken once for all at hand. */
+/** Who hears what becomes of requests. Times are `performance.now()`, one for all at hand. */
 export interface LoadSink {
   /** It can be used, for the first time or again. */
   opened(index: number): void;

@@ -6,6 +6,7 @@
 export { CONNECTION_LOSS, type LoadConnection, type LoadSink } from "./connection.js";
 export { keyChooser, zipfian, ZIPF_EXPONENT } from "./keys.js";
 export {
+  checkOrder,
   keyChoices,
   kindNames,
   KEYS_MAX,

@@ -4,7 +4,7 @@ import type { KeyChoice } from "./order.js";
 export const ZIPF_EXPONENT = 0.99;
 /** Terms of zeta that are summed one by one; the rest is an integral, off by less than 1e-6. */
 const EXACT_TERMS = 100_000;
-/** A prime, so prime to every number of keys but its multiples: neighbours in rank lie far apart. */
+/** A prime, so prime to every number of keys but its multiples: near ranks lie far apart. */
 const SCATTER = 15_485_863;
 
 /** The next key, in [0, keys). */

@@ -1,3 +1,5 @@
+import { QuorateError } from "@quorate/protocol";
+
 /** What is asked for. `mixed` is 90 reads of a hundred requests, the others writes. */
 export const workloads = ["set", "get", "mixed", "create-delete"] as const;
 export type Workload = (typeof workloads)[number];
@@ -29,6 +31,34 @@ export interface LoadOrder {
 
 /** A node's number has eight digits in its path. */
 export const KEYS_MAX = 100_000_000;
+/** More sockets than that one process cannot drive. */
+export const CONNECTIONS_MAX = 10_000;
+/** What a server's own bound on a packet allows. */
+export const VALUE_BYTES_MAX = 1_000_000;
+/** In all; each takes 13 bytes here, and more in servers. */
+export const OUTSTANDING_MAX = 1_000_000;
+
+/** @throws ERR_ARG_VALUE for what is beyond a bound. */
+export function checkOrder(
+  order: Pick<LoadOrder, "connections" | "outstanding" | "keys" | "valueBytes" | "root">,
+): void {
+  const { connections, outstanding, keys, valueBytes, root } = order;
+  const check = (name: string, value: number, min: number, max: number): void => {
+    if (Number.isInteger(value) && value >= min && value <= max) return;
+    throw new QuorateError("ERR_ARG_VALUE", `${name} is a whole number from ${min} to ${max}`, {
+      details: { [name]: value },
+    });
+  };
+  check("connections", connections, 1, CONNECTIONS_MAX);
+  check("outstanding", outstanding, 1, Math.floor(OUTSTANDING_MAX / connections));
+  check("keys", keys, 1, KEYS_MAX);
+  check("valueBytes", valueBytes, 0, VALUE_BYTES_MAX);
+  if (!/^(\/[^/]+)+$/.test(root)) {
+    throw new QuorateError("ERR_ARG_VALUE", "the root is an absolute path below /", {
+      details: { root },
+    });
+  }
+}
 
 /** One request. Numbers, not names: they are kept in typed arrays. */
 export const Kind = { set: 0, get: 1, create: 2, remove: 3 } as const;

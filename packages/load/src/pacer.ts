@@ -4,7 +4,8 @@ export const BEAT_MS = 1;
 /**
  * When the requests of an open loop are meant to start: at a fixed rate, all of one beat together.
  * A late beat changes nothing about what was meant, so that whoever measures from there counts the
- * time in which a stalled server, or a stalled generator, let requests wait (no coordinated omission).
+ * time in which a stalled server, or a stalled generator, let requests wait: no coordinated
+ * omission.
  */
 export class Pacer {
   readonly #perBeat: number;

@@ -1,5 +1,5 @@
 import { ZkOp } from "@quorate/zookeeper";
-import type { LoadOrder } from "./order.js";
+import { checkOrder, type LoadOrder } from "./order.js";
 import { directoryPath, freshPath, keyPath, KEYS_PER_DIRECTORY } from "./zk/frames.js";
 import { WriteBuffers } from "./zk/write-buffers.js";
 import { ZkConnection } from "./zk/zk-connection.js";
@@ -17,6 +17,7 @@ export async function prepare(
   order: TreeOrder,
   onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
+  checkOrder({ ...order, connections: 1, outstanding: 1 });
   const data = valueOf(order.valueBytes);
   const directories = Math.ceil(order.keys / KEYS_PER_DIRECTORY);
   await withConnection(order, async (connection) => {
@@ -35,7 +36,9 @@ const empty = new Uint8Array(0);
 const openAcl = [{ perms: 31, id: { scheme: "world", id: "anyone" } }];
 
 /** Removes what `prepare` made, and what a load may have left; not the nodes above the root. */
-export async function cleanUp(order: TreeOrder & { readonly fresh?: readonly number[] }): Promise<void> {
+export async function cleanUp(
+  order: TreeOrder & { readonly fresh?: readonly number[] },
+): Promise<void> {
   const deadline = performance.now() + REMOVE_MS_MAX;
   await withConnection(order, async (connection) => {
     const remove = async (path: string): Promise<void> => {

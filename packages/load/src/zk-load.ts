@@ -1,5 +1,5 @@
 import { ZkOp } from "@quorate/zookeeper";
-import { type LoadOrder } from "./order.js";
+import { checkOrder, type LoadOrder } from "./order.js";
 import { LoadRunner, type RunHooks } from "./runner.js";
 import type { LoadReport } from "./recorder.js";
 import { freshPath, templatesOf } from "./zk/frames.js";
@@ -22,6 +22,7 @@ export function valueOf(bytes: number): Uint8Array {
 
 /** Carries an order out on servers of ZooKeeper's protocol. The nodes must be there: `prepare`. */
 export async function runZkLoad(order: LoadOrder, hooks: RunHooks = {}): Promise<LoadReport> {
+  checkOrder(order);
   const runner = new LoadRunner(order);
   const shared = {
     servers: order.servers,

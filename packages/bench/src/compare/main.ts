@@ -1,14 +1,16 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { SyncCounter } from "../load/sync-counter.js";
 import { Progress } from "../progress.js";
-import type { BenchEnsemble } from "./contenders/contender.js";
+import type { BenchEnsemble, Contender } from "./contenders/contender.js";
 import { findContenders } from "./contenders/found.js";
 import type { Measurement } from "./measurement.js";
 import { parseSettings, type Settings } from "./options.js";
+import { profileReport } from "./profile/profile-report.js";
 import { costMetrics, costsTable, figuresTable } from "./report/table.js";
 import { linesOf, remarksOf } from "./report/summary.js";
+import type { Row } from "./rows.js";
 import { runAll } from "./run.js";
 
 /** @returns the exit code: 0; 1 when a measurement failed; 2 on wrong usage; 130 interrupted. */
@@ -63,11 +65,13 @@ async function measureAndReport(
   const { rows, rounds, pace, voters, profile } = settings;
   await runAll(
     { contenders, rows, rounds },
-    (contender) => ({
+    (contender, row) => ({
       contender,
       pace,
       voters,
-      profileDirectory: null,
+      profileDirectory: contender.canBeProfiled
+        ? profileDirectoryOf(profile, contender, row)
+        : null,
       signal,
       running,
     }),
@@ -78,6 +82,7 @@ async function measureAndReport(
     profile === null,
   );
   progress.clear();
+  if (profile !== null) writeProfiles(profile, rows, measurements);
   const names = contenders.map(({ name }) => name);
   const figures = linesOf(rows, names, measurements, ({ headline }) => headline);
   const costs = linesOf(rows, names, measurements, () => costMetrics);
@@ -95,16 +100,44 @@ async function measureAndReport(
   return 0;
 }
 
+function profileDirectoryOf(
+  profile: string | null,
+  { name }: Contender,
+  row: Row | null,
+): string | null {
+  return profile === null || row === null ? null : join(resolve(profile), `${name}-${row.id}`);
+}
+
+/** Beside the profiles: where the time went, for people. */
+function writeProfiles(
+  profile: string,
+  rows: readonly Row[],
+  measurements: readonly Measurement[],
+): void {
+  const sections = measurements.flatMap(({ row, contender, round, traced }) => {
+    if (traced === undefined) return [];
+    const of = rows.find(({ id }) => id === row)?.title ?? row;
+    const title = `${of}: ${contender}, round ${round}`;
+    return [profileReport(title, join(resolve(profile), `${contender}-${row}`), traced)];
+  });
+  const path = join(resolve(profile), "profile.md");
+  writeFileSync(path, sections.join("\n"));
+  process.stderr.write(`profiles: ${path}\n`);
+}
+
 /** Nothing that was started may outlive this process, however it ends. */
 function killProcesses(running: ReadonlySet<BenchEnsemble>): void {
   for (const ensemble of running) {
-    for (const id of [...ensemble.ids, ...ensemble.watcherIds]) {
-      try {
-        process.kill(ensemble.pidOf(id), "SIGKILL");
-      } catch {
-        // It was never started, or has ended: either is what is wanted.
-      }
-    }
+    for (const id of [...ensemble.ids, ...ensemble.watcherIds]) killQuietly(ensemble, id);
+  }
+}
+
+/** @returns false when it was never started, or has ended: either is what is wanted. */
+function killQuietly(ensemble: BenchEnsemble, id: number): boolean {
+  try {
+    return process.kill(ensemble.pidOf(id), "SIGKILL");
+  } catch {
+    return false;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Traced } from "./profile/profile-report.js";
 import type { MetricKey } from "./rows.js";
 
 /** What one measurement of a row gave. Some rows give several values of a figure at once. */
@@ -10,9 +11,11 @@ export interface Measurement {
   readonly errors: Readonly<Record<string, number>>;
   /** What a reader must know of it, in a sentence each. */
   readonly notes: readonly string[];
+  /** What a profile of it is to be looked at for; absent where nothing is profiled. */
+  readonly traced?: Traced;
 }
 
-export type Measured = Pick<Measurement, "values" | "errors" | "notes">;
+export type Measured = Pick<Measurement, "values" | "errors" | "notes" | "traced">;
 
 /** How it is measured, for all rows. */
 export interface Pace {

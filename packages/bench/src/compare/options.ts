@@ -4,8 +4,8 @@ import { rows, rowSets, rowsNamed, type Row } from "./rows.js";
 
 export const HELP = `pnpm bench [options]
 
-Quorate, ZooKeeper and etcd on this machine, under the same loads, in interleaved rounds. ZooKeeper and
-etcd are measured where Debian's packages zookeeper and etcd-server are installed. Linux only.
+Quorate, ZooKeeper and etcd on this machine, under the same loads, in interleaved rounds. ZooKeeper
+and etcd are measured where Debian's packages zookeeper and etcd-server are installed. Linux only.
 
   --only NAME       a row or a set of rows (--list); repeatable; default: table
   --target NAME     quorate, zookeeper or etcd, in the order in which they are compared; repeatable
@@ -15,7 +15,7 @@ etcd are measured where Debian's packages zookeeper and etcd-server are installe
   --nodes N         voters (3)
   --kills N         of the leader, over all rounds (20)
   --quick           one round, 3 s, 3 kills: does it work
-  --profile DIR     writes CPU profiles of Quorate's servers there, and tells where the time went; each
+  --profile DIR     writes CPU profiles of Quorate's servers there, and where the time went; each
                     row has an ensemble of its own then, and rates are lower than without
   --write           brings the generated part of docs/benchmarks.md and its charts up to date
   --json            prints everything that was measured

@@ -106,7 +106,10 @@ function load(id: string, set: RowSet, title: string, shape: string, wish: LoadW
   };
 }
 
-function own(kind: OwnRow["kind"], wish: Omit<OwnRow, "kind" | "count" | "voters"> & Partial<OwnRow>) {
+function own(
+  kind: OwnRow["kind"],
+  wish: Omit<OwnRow, "kind" | "count" | "voters"> & Partial<OwnRow>,
+) {
   return { kind, count: 0, voters: null, ...wish } as const;
 }
 

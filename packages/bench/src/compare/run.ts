@@ -29,8 +29,8 @@ type Group =
   | { readonly kind: "own"; readonly row: OwnRow };
 
 /**
- * A round is all rows of the first contender, then all of the second, and so on: whatever the machine
- * does for a while, it does to all of them. A contender's servers never run beside another's.
+ * A round is all rows of the first contender, then all of the second, and so on: whatever the
+ * machine does for a while, it does to all of them. No servers run beside those that are measured.
  */
 export async function runAll(
   plan: RunPlan,

@@ -1,3 +1,5 @@
+import { QuorateError } from "@quorate/protocol";
+
 /** A length, then the header of a reply: xid, zxid, err. */
 const LENGTH_BYTES = 4;
 const HEADER_BYTES = LENGTH_BYTES + 16;
@@ -21,7 +23,7 @@ export class ReplyScanner {
     this.#onReply = onReply;
   }
 
-  /** @throws for a length that no reply has: nothing can be read after it. */
+  /** @throws ERR_PROTOCOL_DECODE for a length that no reply has: nothing can be read after it. */
   push(chunk: Buffer): void {
     let at = 0;
     const end = chunk.length;
@@ -50,7 +52,7 @@ export class ReplyScanner {
   #reply(bytes: Buffer, at: number): void {
     const length = bytes.readInt32BE(at);
     if (length < HEADER_BYTES - LENGTH_BYTES || length > REPLY_BYTES_MAX) {
-      throw new Error(`a reply of ${length} bytes`);
+      throw new QuorateError("ERR_PROTOCOL_DECODE", `a reply of ${length} bytes`);
     }
     this.#skip = length - (HEADER_BYTES - LENGTH_BYTES);
     this.#onReply(bytes.readInt32BE(at + LENGTH_BYTES), bytes.readInt32BE(at + ERR_AT));

@@ -78,7 +78,7 @@ export class ZkConnection implements LoadConnection {
     return servers[this.#attempts % servers.length] ?? "";
   }
 
-  /** Looks for a server until the deadline. @throws (rejects) the last reason when there is none. */
+  /** Looks for a server until the deadline. @throws (rejects) the last reason then. */
   async open(deadline: number): Promise<void> {
     for (;;) {
       try {

@@ -15,7 +15,11 @@ const VARINT = 0;
 
 /** A field of a protobuf message. */
 function bytesField(field: number, value: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from([(field << 3) | LENGTH_DELIMITED]), varint(value.length), value]);
+  return Buffer.concat([
+    Buffer.from([(field << 3) | LENGTH_DELIMITED]),
+    varint(value.length),
+    value,
+  ]);
 }
 
 function varint(value: number): Buffer {
@@ -140,12 +144,16 @@ export class EtcdConnection implements LoadConnection {
 
   #newClient(): Client {
     const { servers } = this.#options;
-    return new Client(servers[this.#attempts % servers.length] ?? "", credentials.createInsecure(), {
-      // A connection of its own: channels to one server would share one.
-      "grpc.use_local_subchannel_pool": 1,
-      "grpc.initial_reconnect_backoff_ms": 20,
-      "grpc.max_reconnect_backoff_ms": 50,
-    });
+    return new Client(
+      servers[this.#attempts % servers.length] ?? "",
+      credentials.createInsecure(),
+      {
+        // A connection of its own: channels to one server would share one.
+        "grpc.use_local_subchannel_pool": 1,
+        "grpc.initial_reconnect_backoff_ms": 20,
+        "grpc.max_reconnect_backoff_ms": 50,
+      },
+    );
   }
 }
 

@@ -8,7 +8,7 @@ import type { FirstWriteOrder } from "./errands.js";
 const RETRY_MS = 5;
 const openAcl = [{ perms: 31, id: { scheme: "world", id: "anyone" } }];
 
-/** Tries one server after the other until a write is acknowledged; @returns which attempt it was. */
+/** Tries one server after the other until a write is acknowledged; @returns the attempt it was. */
 export async function firstWrite(protocol: WireProtocol, order: FirstWriteOrder): Promise<number> {
   const deadline = performance.now() + order.timeoutMs;
   const attempt = protocol === "etcd" ? writeToEtcd : writeToZookeeper;

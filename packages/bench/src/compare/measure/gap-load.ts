@@ -17,7 +17,7 @@ const OPEN_MS = 30_000;
 /** After the first write that was begun behind a fault: another stall would show by then. */
 const STEADY_MS = 1_500;
 const RETRY_MS = 5;
-/** etcd forgets a write whose leader dies before it is logged; its client waits for the deadline. */
+/** etcd forgets a write whose leader dies before it is logged; the client waits for this. */
 const ETCD_DEADLINE_MS = 500;
 
 /** The longest time without an acknowledged write around faults; pure, for its tests. */
@@ -39,7 +39,7 @@ export class GapMeter {
     this.#lastAt = now;
   }
 
-  /** @returns the gap once writes that were begun behind the fault have been answered for a while. */
+  /** @returns the gap, once writes begun behind the fault have been answered for a while. */
   acknowledged(startedAt: number, at: number): number | null {
     if (this.#faultAt === null) return null;
     this.#longest = Math.max(this.#longest, at - this.#lastAt);

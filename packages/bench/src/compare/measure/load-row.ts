@@ -3,6 +3,7 @@ import type { BenchEnsemble } from "../contenders/contender.js";
 import type { Measured } from "../measurement.js";
 import type { LoadRow } from "../rows.js";
 import { errand, serversOf, type BenchContext } from "./bench-context.js";
+import { microsNow } from "../profile/profile-report.js";
 import { costsBetween, lookAt, type Looks } from "./costs.js";
 import type { LoadResult } from "./errands.js";
 
@@ -72,7 +73,8 @@ async function measureOrder(
   leader: number,
   order: LoadOrder,
 ): Promise<Measured> {
-  const { result, before, after } = await runLoad(context, ensemble, order);
+  const { result, before, after, from, to } = await runLoad(context, ensemble, order);
+  const followers = ensemble.ids.filter((id) => id !== leader).map((id) => ensemble.pidOf(id));
   const { latencyMs, done, seconds, errors, unsent, unanswered, cpuSeconds } = result;
   if (done === 0) throw new Error(`nothing was done: ${JSON.stringify(errors)}`);
   const notes: string[] = [];
@@ -92,6 +94,9 @@ async function measureOrder(
     },
     errors,
     notes,
+    ...(context.profileDirectory === null
+      ? {}
+      : { traced: { leader: ensemble.pidOf(leader), followers, from, to } }),
   };
 }
 
@@ -99,17 +104,20 @@ async function runLoad(
   context: BenchContext,
   ensemble: BenchEnsemble,
   order: LoadOrder,
-): Promise<{ result: LoadResult; before: Looks; after: Looks }> {
+): Promise<{ result: LoadResult; before: Looks; after: Looks; from: number; to: number }> {
   let before: Looks = new Map();
   let after: Looks = new Map();
+  let from = 0;
+  let to = 0;
   const result = await errand(context, "load", order, {
     workMs: order.warmUpMs + order.measureMs,
     onNotice: async (notice) => {
       if (notice.kind !== "window") return;
+      const at = microsNow();
       const looks = await lookAt(ensemble);
-      if (notice.edge === "begin") before = looks;
-      else after = looks;
+      if (notice.edge === "begin") [before, from] = [looks, at];
+      else [after, to] = [looks, at];
     },
   });
-  return { result, before, after };
+  return { result, before, after, from, to };
 }

@@ -61,7 +61,10 @@ export async function measureColdStarts(context: BenchContext, row: OwnRow): Pro
   return { values: { start }, errors: {}, notes: [] };
 }
 
-export async function measureMemory(context: BenchContext, ensemble: BenchEnsemble): Promise<Measured> {
+export async function measureMemory(
+  context: BenchContext,
+  ensemble: BenchEnsemble,
+): Promise<Measured> {
   await pause(IDLE_MS, undefined, { signal: context.signal });
   const mean = (): number =>
     ensemble.ids.reduce((sum, id) => sum + costsOf(ensemble.pidOf(id)).residentMiB, 0) /
@@ -72,7 +75,10 @@ export async function measureMemory(context: BenchContext, ensemble: BenchEnsemb
   return { values: { idle: [idle], loaded: [mean()] }, errors, notes };
 }
 
-export async function measureKills(context: BenchContext, ensemble: BenchEnsemble): Promise<Measured> {
+export async function measureKills(
+  context: BenchContext,
+  ensemble: BenchEnsemble,
+): Promise<Measured> {
   const { kills } = context.pace;
   await prepareRows(context, ensemble, [GAP_SHAPE]);
   const servers = serversOf(ensemble, ensemble.ids);

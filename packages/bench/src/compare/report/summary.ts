@@ -35,7 +35,11 @@ export function linesOf(
 }
 
 /** Above 1: the first is better. Null when one of them is not known, or is nothing. */
-export function ratio(metric: MetricKey, first: Spread | null, other: Spread | null): number | null {
+export function ratio(
+  metric: MetricKey,
+  first: Spread | null,
+  other: Spread | null,
+): number | null {
   if (first === null || other === null) return null;
   const [over, under] =
     metrics[metric].better === "higher"

@@ -1,5 +1,6 @@
 import type { Spread } from "../../load/summary.js";
 import { metrics, type MetricKey, type Row } from "../rows.js";
+import { markdownTable } from "./markdown-table.js";
 import type { Line } from "./summary.js";
 
 /** Costs of a request, by process: the second table. */
@@ -63,23 +64,4 @@ export function ratioText(ratio: number | null): string {
 function numberText(value: number): string {
   if (value >= 1000) return Math.round(value).toLocaleString("en");
   return String(Number(value.toPrecision(3)));
-}
-
-/** Padded as the formatter wants it; from column `numbersFrom` on flush right. */
-export function markdownTable(
-  head: readonly string[],
-  body: readonly (readonly string[])[],
-  numbersFrom: number,
-): string {
-  const widths = head.map((title, i) =>
-    Math.max(3, title.length, ...body.map((cells) => (cells[i] ?? "").length)),
-  );
-  const line = (cells: readonly string[]): string =>
-    `| ${widths
-      .map((width, i) => (i < numbersFrom ? (cells[i] ?? "").padEnd(width) : (cells[i] ?? "").padStart(width)))
-      .join(" | ")} |\n`;
-  const rule = `| ${widths
-    .map((width, i) => (i < numbersFrom ? "-".repeat(width) : `${"-".repeat(width - 1)}:`))
-    .join(" | ")} |\n`;
-  return [line(head), rule, ...body.map(line)].join("");
 }
