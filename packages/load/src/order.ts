@@ -24,6 +24,8 @@ export interface LoadOrder {
   readonly ratePerSecond: number | null;
   readonly warmUpMs: number;
   readonly measureMs: number;
+  /** Ends a closed loop after so many; the measured time is as long as they take then. */
+  readonly requests: number | null;
   readonly seed: number;
   /** An absolute path; everything is written below it. */
   readonly root: string;

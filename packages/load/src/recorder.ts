@@ -62,12 +62,18 @@ export class Recorder {
     if (isMeant) this.#refusedLatency.recordValue(microsOf(at - startedAt));
   }
 
-  report(rest: Pick<LoadReport, "unsent" | "unanswered" | "connects">): LoadReport {
+  /** `endedAt` is the end of the measured time, or earlier. */
+  report({
+    endedAt,
+    ...rest
+  }: Pick<LoadReport, "unsent" | "unanswered" | "connects"> & {
+    readonly endedAt: number;
+  }): LoadReport {
     const doneByKind = Object.fromEntries(
       kindNames.map((name, kind) => [name, this.#doneByKind[kind] ?? 0] as const),
     );
     return {
-      seconds: (this.#to - this.#from) / 1000,
+      seconds: Math.max(0, endedAt - this.#from) / 1000,
       done: this.#doneByKind.reduce((sum, one) => sum + one, 0),
       doneByKind,
       latencyMs: latencyOf(this.#latency),

@@ -26,6 +26,7 @@ export type RunOrder = Pick<
   | "seed"
   | "outstanding"
   | "ratePerSecond"
+  | "requests"
   | "warmUpMs"
   | "measureMs"
 >;
@@ -43,6 +44,8 @@ export class LoadRunner implements LoadSink {
   #connects = 0;
   #turn = 0;
   #isRunning = false;
+  /** All that may be asked for has been answered. */
+  #onFinished: (() => void) | null = null;
 
   constructor(order: RunOrder) {
     this.#order = order;
@@ -65,6 +68,10 @@ export class LoadRunner implements LoadSink {
     const to = from + measureMs;
     const recorder = new Recorder(from, to);
     this.#recorder = recorder;
+    const finished = new AbortController();
+    this.#onFinished = () => finished.abort();
+    const { signal = finished.signal } = hooks;
+    const ends = AbortSignal.any([signal, finished.signal]);
     if (ratePerSecond !== null) this.#pacer = new Pacer(ratePerSecond, startedAt);
     this.#isRunning = true;
     const progress = setInterval(
@@ -73,17 +80,23 @@ export class LoadRunner implements LoadSink {
     );
     try {
       this.#begin();
-      await this.#until(from, hooks.signal);
+      await this.#until(from, ends);
       hooks.onWindow?.("begin");
-      await this.#until(to, hooks.signal);
+      await this.#until(to, ends);
       hooks.onWindow?.("end");
     } finally {
       clearInterval(progress);
       this.#isRunning = false;
     }
+    const endedAt = Math.min(to, performance.now());
     await this.#drain();
-    const unsent = Math.max(0, (this.#pacer?.dueAt(to) ?? 0) - this.#issued);
-    return recorder.report({ unsent, unanswered: this.#inFlight, connects: this.#connects });
+    const unsent = Math.max(0, (this.#pacer?.dueAt(endedAt) ?? 0) - this.#issued);
+    return recorder.report({
+      endedAt,
+      unsent,
+      unanswered: this.#inFlight,
+      connects: this.#connects,
+    });
   }
 
   opened(index: number): void {
@@ -103,6 +116,7 @@ export class LoadRunner implements LoadSink {
     this.#answered += 1;
     this.plan.answered(kind, key, error === null);
     this.#recorder?.answered(kind, startedAt, at, error);
+    if (this.#answered === this.#order.requests) this.#onFinished?.();
     const connection = this.#connections[index];
     if (!this.#isRunning || connection?.isOpen !== true) return;
     if (this.#pacer === null) this.#send(connection, at);
@@ -160,16 +174,19 @@ export class LoadRunner implements LoadSink {
   }
 
   #send(connection: LoadConnection, startedAt: number): void {
+    if (this.#pacer === null) {
+      if (this.#issued === this.#order.requests) return;
+      this.#issued += 1;
+    }
     this.plan.advance();
     connection.send(this.plan.kind, this.plan.key, startedAt);
   }
 
-  async #until(at: number, signal: AbortSignal | undefined): Promise<void> {
-    const ms = Math.max(0, at - performance.now());
+  async #until(at: number, signal: AbortSignal): Promise<void> {
     try {
-      await pause(ms, undefined, signal === undefined ? {} : { signal });
+      await pause(Math.max(0, at - performance.now()), undefined, { signal });
     } catch (error) {
-      if (signal?.aborted !== true) throw error;
+      if (!signal.aborted) throw error;
     }
   }
 

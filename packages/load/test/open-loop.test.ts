@@ -36,7 +36,7 @@ it("counts what is answered within the time, and times what was meant to begin w
   recorder.answered(1, 1990, 2090, null); // Answered behind: timed, not done.
   recorder.answered(0, 1500, 1501, "throttled");
   recorder.answered(0, 2500, 2501, null);
-  const report = recorder.report({ unsent: 0, unanswered: 0, connects: 1 });
+  const report = recorder.report({ endedAt: 2000, unsent: 0, unanswered: 0, connects: 1 });
   expect(report.done).toBe(2);
   expect(report.doneByKind).toEqual({ set: 2, get: 0, create: 0, delete: 0 });
   expect(report.errors).toEqual({ throttled: 1 });
@@ -97,6 +97,7 @@ async function latencyWith(ratePerSecond: number | null, outstanding: number) {
     seed: 1,
     outstanding,
     ratePerSecond,
+    requests: null,
     warmUpMs: 0,
     measureMs: 1000,
   });

@@ -144,6 +144,7 @@ describe("a load", () => {
     keys: 10,
     keyChoice: "uniform",
     ratePerSecond: null,
+    requests: null,
     warmUpMs: 50,
     measureMs: 200,
     seed: 1,
@@ -160,6 +161,23 @@ describe("a load", () => {
     expect(report.doneByKind["get"]).toBeGreaterThan((report.doneByKind["set"] ?? 0) * 4);
     expect(report.errors["throttled"]).toBeGreaterThan(report.done / 15);
     expect(report).toMatchObject({ unanswered: 0, unsent: 0, connects: 2 });
+  });
+
+  it("ends after so many requests, and tells how long they took", async () => {
+    const server = await fakeServer(() => 0);
+    close = server.close;
+    const bounds = { requests: 500, warmUpMs: 0, measureMs: 20_000 };
+    const report = await runZkLoad({ ...order(server.address), ...bounds });
+    expect(report.done).toBe(500);
+    expect(report.seconds).toBeLessThan(10);
+    expect(report.seconds).toBeGreaterThan(0);
+  });
+
+  it("refuses what is beyond its bounds before it connects", async () => {
+    const wrong = { ...order("127.0.0.1:1"), connections: 0 };
+    await expect(runZkLoad(wrong)).rejects.toMatchObject({ code: "ERR_ARG_VALUE" });
+    const root = { ...order("127.0.0.1:1"), root: "/" };
+    await expect(runZkLoad(root)).rejects.toMatchObject({ code: "ERR_ARG_VALUE" });
   });
 
   it("looks for its server again when it lost it, and says what it does not know", async () => {

@@ -4,8 +4,10 @@ import {
   measureColdStarts,
   measureKills,
   measureMemory,
+  measureRecovery,
   measureWatches,
 } from "./measure/own-row.js";
+import { measureOverload } from "./measure/overload-row.js";
 import type { BenchEnsemble, Contender } from "./contenders/contender.js";
 import type { Measured, Measurement } from "./measurement.js";
 import type { LoadRow, OwnRow, Row } from "./rows.js";
@@ -97,11 +99,12 @@ async function measureOwn(context: BenchContext, row: OwnRow): Promise<Measured>
   if (contender.protocol === "etcd" && row.kind === "watches") {
     return { values: {}, errors: {}, notes: ["not measured"] };
   }
-  if (row.kind === "cold-start") return measureColdStarts(context, row);
+  const { kind } = row;
+  if (kind === "cold-start") return measureColdStarts(context, row);
   const wish = { voters: row.voters ?? context.voters, watchers: 0 };
   return withEnsemble(context, wish, async (ensemble) => {
     await startAll(ensemble);
-    const measured = await measureStarted(context, ensemble, row);
+    const measured = await measureStarted(context, ensemble, { ...row, kind });
     await ensemble.stop();
     return measured;
   });
@@ -110,7 +113,7 @@ async function measureOwn(context: BenchContext, row: OwnRow): Promise<Measured>
 function measureStarted(
   context: BenchContext,
   ensemble: BenchEnsemble,
-  row: OwnRow,
+  row: OwnRow & { readonly kind: Exclude<OwnRow["kind"], "cold-start"> },
 ): Promise<Measured> {
   switch (row.kind) {
     case "memory":
@@ -119,8 +122,10 @@ function measureStarted(
       return measureKills(context, ensemble);
     case "watches":
       return measureWatches(context, ensemble, row);
-    default:
-      throw new Error(`no way to measure ${row.id}`);
+    case "recovery":
+      return measureRecovery(context, ensemble, row);
+    case "overload":
+      return measureOverload(context, ensemble);
   }
 }
 

@@ -11,6 +11,7 @@ import { EtcdConnection } from "../contenders/etcd-connection.js";
 import type { Errand, LoadResult, Message } from "./errands.js";
 import { firstWrite } from "./first-write.js";
 import { writeThroughFaults } from "./gap-load.js";
+import { probe } from "./probe-load.js";
 import { notifyWatches } from "./watches-load.js";
 
 function tell(message: Message): void {
@@ -29,6 +30,8 @@ function run(errand: Errand): Promise<unknown> {
       return firstWrite(errand.protocol, errand.order);
     case "gap":
       return writeThroughFaults(errand.protocol, errand.order, tell);
+    case "probe":
+      return probe(errand.protocol, errand.order, tell);
     case "watches":
       return notifyWatches(errand.order);
   }

@@ -10,6 +10,8 @@ export interface Errands {
   readonly "first-write": { readonly order: FirstWriteOrder; readonly result: number };
   /** Writes on, while servers are killed. */
   readonly gap: { readonly order: GapOrder; readonly result: null };
+  /** A few writes a second, each told by itself. */
+  readonly probe: { readonly order: ProbeOrder; readonly result: readonly Probe[] };
   readonly watches: { readonly order: WatchesOrder; readonly result: readonly number[] };
 }
 
@@ -40,6 +42,23 @@ export interface GapOrder {
   readonly valueBytes: number;
   readonly root: string;
   readonly keys: number;
+}
+
+export interface ProbeOrder {
+  readonly servers: readonly string[];
+  readonly connections: number;
+  readonly ratePerSecond: number;
+  readonly forMs: number;
+  readonly root: string;
+  readonly keys: number;
+  readonly valueBytes: number;
+}
+
+/** One write: when it was meant to start, in microseconds of the system's clock, and how long. */
+export interface Probe {
+  readonly startedAt: number;
+  readonly ms: number;
+  readonly error: string | null;
 }
 
 export interface WatchesOrder {

@@ -1,24 +1,12 @@
-import {
-  Kind,
-  Plan,
-  ZkConnection,
-  WriteBuffers,
-  valueOf,
-  zkTemplates,
-  type LoadConnection,
-  type LoadSink,
-} from "@quorate/load";
 import { setTimeout as pause } from "node:timers/promises";
+import { Kind, Plan, type LoadConnection, type LoadSink } from "@quorate/load";
 import type { WireProtocol } from "../contenders/contender.js";
-import { EtcdConnection } from "../contenders/etcd-connection.js";
 import type { FaultMessage, GapOrder, Notice } from "./errands.js";
+import { openWriter } from "./writers.js";
 
-const OPEN_MS = 30_000;
 /** After the first write that was begun behind a fault: another stall would show by then. */
 const STEADY_MS = 1_500;
 const RETRY_MS = 5;
-/** etcd forgets a write whose leader dies before it is logged; the client waits for this. */
-const ETCD_DEADLINE_MS = 500;
 
 /** The longest time without an acknowledged write around faults; pure, for its tests. */
 export class GapMeter {
@@ -80,43 +68,12 @@ export async function writeThroughFaults(
     },
   };
   for (let index = 0; index < order.connections; index += 1) {
-    const connection = await connectionOf(protocol, order, index, sink, connections);
-    if (connections[index] !== connection) throw new Error("connections are in order");
+    connections.push(await openWriter(protocol, order, index, sink, 1));
+    write(index);
   }
   process.on("message", (message: FaultMessage) => {
     if (message.kind === "fault") meter.fault(performance.now());
   });
   tell({ kind: "steady" });
   return new Promise<null>(() => undefined);
-}
-
-async function connectionOf(
-  protocol: WireProtocol,
-  { servers, root, valueBytes }: GapOrder,
-  index: number,
-  sink: LoadSink,
-  connections: LoadConnection[],
-): Promise<LoadConnection> {
-  const value = valueOf(valueBytes);
-  if (protocol === "etcd") {
-    const options = { index, servers, root, value, deadlineMs: ETCD_DEADLINE_MS };
-    const connection = new EtcdConnection(options, sink);
-    connections.push(connection);
-    await connection.open();
-    return connection;
-  }
-  const connection = new ZkConnection(
-    {
-      index,
-      servers,
-      outstanding: 1,
-      templates: zkTemplates(root, value),
-      buffers: new WriteBuffers(),
-      reconnects: true,
-    },
-    sink,
-  );
-  connections.push(connection);
-  await connection.open(performance.now() + OPEN_MS);
-  return connection;
 }

@@ -44,6 +44,7 @@ export async function measureLoadRow(
     keys: row.keys,
     keyChoice: row.keyChoice,
     ratePerSecond: null,
+    requests: null,
     warmUpMs: context.pace.warmUpMs,
     measureMs: context.pace.measureMs,
     seed: 1,

@@ -121,6 +121,43 @@ export async function measureWatches(
   return { values: { notified: notified.slice(Math.floor(repeats / 4)) }, errors: {}, notes: [] };
 }
 
+/** Writes, then kills all servers at once, starts them again, and waits for the next write. */
+export async function measureRecovery(
+  context: BenchContext,
+  ensemble: BenchEnsemble,
+  row: OwnRow,
+): Promise<Measured> {
+  await prepareRows(context, ensemble, [written]);
+  const { workload, connections, outstanding, valueBytes, keys } = written;
+  const workMs = row.count * WRITE_MS;
+  const { errors } = await errand(
+    context,
+    "load",
+    {
+      workload,
+      connections,
+      outstanding,
+      valueBytes,
+      keys,
+      servers: serversOf(ensemble, ensemble.ids),
+      keyChoice: "in-turn",
+      ratePerSecond: null,
+      requests: row.count,
+      warmUpMs: 0,
+      measureMs: workMs,
+      seed: 1,
+      root: rootOf(written),
+    },
+    { workMs },
+  );
+  await ensemble.kill(...ensemble.ids);
+  const start = await startToFirstWrite(context, ensemble);
+  return { values: { start: [start] }, errors, notes: [] };
+}
+
+/** The longest that a write of many at a time may take. */
+const WRITE_MS = 1;
+
 function loadRowOf(shape: LoadShape): LoadRow {
   return {
     kind: "load",
