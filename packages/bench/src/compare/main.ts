@@ -8,15 +8,21 @@ import { findContenders } from "./contenders/found.js";
 import type { Measurement } from "./measurement.js";
 import { parseSettings, type Settings } from "./options.js";
 import { profileReport } from "./profile/profile-report.js";
-import { costMetrics, costsTable, figuresTable } from "./report/table.js";
-import { linesOf, remarksOf } from "./report/summary.js";
+import { publicationOf, tablesOf, type BenchReport, type Publication } from "./report/document.js";
 import type { Row } from "./rows.js";
 import { runAll } from "./run.js";
+
+interface Surroundings {
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  readonly running: Set<BenchEnsemble>;
+}
 
 /** @returns the exit code: 0; 1 when a measurement failed; 2 on wrong usage; 130 interrupted. */
 export async function benchMain(
   args: readonly string[],
   command: readonly string[],
+  publish: (publication: Publication) => void,
 ): Promise<number> {
   let settings: Settings;
   try {
@@ -38,7 +44,8 @@ export async function benchMain(
   process.on("SIGTERM", interrupt);
   process.on("exit", killAll);
   try {
-    return await measureAndReport(settings, command, directory, abort.signal, running);
+    const surroundings = { directory, signal: abort.signal, running };
+    return await measureAndReport(settings, command, publish, surroundings);
   } catch (error) {
     return abort.signal.aborted ? fail("interrupted", 130) : fail(error, 1);
   } finally {
@@ -53,9 +60,8 @@ export async function benchMain(
 async function measureAndReport(
   settings: Settings,
   command: readonly string[],
-  directory: string,
-  signal: AbortSignal,
-  running: Set<BenchEnsemble>,
+  publish: (publication: Publication) => void,
+  { directory, signal, running }: Surroundings,
 ): Promise<number> {
   const syncs = new SyncCounter(join(directory, "syncs"));
   const { contenders, notices } = findContenders(settings.targets, command, syncs);
@@ -83,20 +89,20 @@ async function measureAndReport(
   );
   progress.clear();
   if (profile !== null) writeProfiles(profile, rows, measurements);
-  const names = contenders.map(({ name }) => name);
-  const figures = linesOf(rows, names, measurements, ({ headline }) => headline);
-  const costs = linesOf(rows, names, measurements, () => costMetrics);
   const machine = { cores: availableParallelism(), node: process.version };
-  if (settings.json) {
-    const described = contenders.map(({ name, description }) => ({ name, description }));
-    const { rows: _, ...rest } = settings;
-    const all = { machine, contenders: described, settings: rest, measurements };
-    process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
-  } else {
-    const remarks = remarksOf(measurements).map((remark) => `- ${remark}\n`);
-    const tables = [figuresTable(figures, names), costsTable(costs, names), remarks.join("")];
-    process.stdout.write(tables.filter((text) => text !== "").join("\n"));
-  }
+  const report: BenchReport = {
+    machine,
+    contenders: contenders.map(({ name, description }) => ({ name, description })),
+    rows,
+    rounds,
+    seconds: pace.measureMs / 1000,
+    measurements,
+  };
+  if (settings.write) publish(publicationOf(report));
+  const { rows: _, ...rest } = report;
+  process.stdout.write(
+    settings.json ? `${JSON.stringify({ ...rest, pace, voters }, null, 2)}\n` : tablesOf(report),
+  );
   return 0;
 }
 
