@@ -99,7 +99,11 @@ async function measureAndReport(
     measurements,
   };
   if (settings.write) publish(publicationOf(report));
-  const { rows: _, ...rest } = report;
+  const { rows: _, ...rest } = {
+    ...report,
+    // What was traced is in the profiles' own report.
+    measurements: measurements.map(({ traced: _traced, ...one }) => one),
+  };
   process.stdout.write(
     settings.json ? `${JSON.stringify({ ...rest, pace, voters }, null, 2)}\n` : tablesOf(report),
   );

@@ -5,7 +5,7 @@ export interface EnsembleWish {
   readonly voters: number;
   /** Replicas without a vote: Quorate's watchers, ZooKeeper's observers. */
   readonly watchers: number;
-  /** Where servers write CPU profiles when they end; null for none. */
+  /** Where servers write CPU profiles when they are sent SIGUSR2; null for none. */
   readonly profileDirectory: string | null;
 }
 

@@ -1,3 +1,5 @@
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { ProcessEnsemble } from "@quorate/testkit/processes";
 import type { SyncCounter } from "../../load/sync-counter.js";
 import {
@@ -8,6 +10,8 @@ import {
   type EnsembleWish,
 } from "./contender.js";
 import { endInOrder } from "./ending.js";
+
+const PROFILER = fileURLToPath(new URL("../profile/thread-profiler.cjs", import.meta.url));
 
 /** One build of ours: `command` is the executable with its leading arguments. */
 export function quorateContender(
@@ -28,14 +32,16 @@ export function quorateContender(
 
 async function openQuorate(
   name: string,
-  [file = "", ...rest]: readonly string[],
+  command: readonly string[],
   syncs: SyncCounter,
   wish: EnsembleWish,
 ): Promise<BenchEnsemble> {
   const profile = wish.profileDirectory;
-  const flags = profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
+  if (profile !== null) mkdirSync(profile, { recursive: true });
+  const profiling =
+    profile === null ? {} : { NODE_OPTIONS: `--require ${PROFILER}`, THREAD_PROFILES: profile };
   const ensemble = await ProcessEnsemble.create({
-    command: [file, ...flags, ...rest],
+    command,
     directory: wish.directory,
     count: wish.voters,
     watchers: wish.watchers,
@@ -46,7 +52,7 @@ async function openQuorate(
       // All clients come from one address.
       zookeeper: { maxClientCnxns: 0 },
     },
-    env: (id) => syncs.environmentOf(`${name}-${id}`),
+    env: (id) => ({ ...syncs.environmentOf(`${name}-${id}`), ...profiling }),
   });
   const all = [...ensemble.ids, ...ensemble.watcherIds];
   return {

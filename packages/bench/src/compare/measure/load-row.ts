@@ -3,7 +3,8 @@ import type { BenchEnsemble } from "../contenders/contender.js";
 import type { Measured } from "../measurement.js";
 import type { LoadRow } from "../rows.js";
 import { errand, serversOf, type BenchContext } from "./bench-context.js";
-import { microsNow } from "../profile/profile-report.js";
+import { microsNow, type Traced } from "../profile/profile-report.js";
+import { threadCpuOf, usedBetween, type ThreadCpu } from "../profile/thread-times.js";
 import { costsBetween, lookAt, type Looks } from "./costs.js";
 import type { LoadResult } from "./errands.js";
 
@@ -74,8 +75,7 @@ async function measureOrder(
   leader: number,
   order: LoadOrder,
 ): Promise<Measured> {
-  const { result, before, after, from, to } = await runLoad(context, ensemble, order);
-  const followers = ensemble.ids.filter((id) => id !== leader).map((id) => ensemble.pidOf(id));
+  const { result, before, after, traced } = await runLoad(context, ensemble, order);
   const { latencyMs, done, seconds, errors, unsent, unanswered, cpuSeconds } = result;
   if (done === 0) throw new Error(`nothing was done: ${JSON.stringify(errors)}`);
   const notes: string[] = [];
@@ -95,30 +95,50 @@ async function measureOrder(
     },
     errors,
     notes,
-    ...(context.profileDirectory === null
-      ? {}
-      : { traced: { leader: ensemble.pidOf(leader), followers, from, to } }),
+    ...(traced === null ? {} : { traced: { ...traced, leader: ensemble.pidOf(leader) } }),
   };
+}
+
+interface LoadRun {
+  readonly result: LoadResult;
+  readonly before: Looks;
+  readonly after: Looks;
+  /** Null where nothing is profiled. */
+  readonly traced: Omit<Traced, "leader"> | null;
 }
 
 async function runLoad(
   context: BenchContext,
   ensemble: BenchEnsemble,
   order: LoadOrder,
-): Promise<{ result: LoadResult; before: Looks; after: Looks; from: number; to: number }> {
+): Promise<LoadRun> {
+  const isTraced = context.profileDirectory !== null;
+  const pids = isTraced ? ensemble.ids.map((id) => ensemble.pidOf(id)) : [];
   let before: Looks = new Map();
   let after: Looks = new Map();
-  let from = 0;
-  let to = 0;
+  let trace: { readonly from: number; readonly cpu: readonly ThreadCpu[] } | null = null;
+  let traced: LoadRun["traced"] = null;
   const result = await errand(context, "load", order, {
     workMs: order.warmUpMs + order.measureMs,
     onNotice: async (notice) => {
       if (notice.kind !== "window") return;
       const at = microsNow();
-      const looks = await lookAt(ensemble);
-      if (notice.edge === "begin") [before, from] = [looks, at];
-      else [after, to] = [looks, at];
+      const cpu = pids.map(threadCpuOf);
+      if (notice.edge === "begin") {
+        trace = { from: at, cpu };
+        before = await lookAt(ensemble);
+        return;
+      }
+      after = await lookAt(ensemble);
+      if (!isTraced || trace === null) return;
+      const cpuBefore = trace.cpu;
+      const used = pids.map((pid, i): readonly [number, ThreadCpu] => [
+        pid,
+        usedBetween(cpuBefore[i] ?? new Map(), cpu[i] ?? new Map()),
+      ]);
+      traced = { from: trace.from, to: at, cpu: new Map(used) };
+      for (const pid of pids) process.kill(pid, "SIGUSR2");
     },
   });
-  return { result, before, after, from, to };
+  return { result, before, after, traced };
 }
