@@ -14,6 +14,7 @@ export const layerOf = new Map([
   ["zookeeper", 2],
   ["node", 3],
   ["client", 3],
+  ["load", 3],
   ["cli", 4],
 ]);
 

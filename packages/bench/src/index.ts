@@ -4,6 +4,8 @@
  * `pnpm sessions`.
  * @packageDocumentation
  */
+export { benchMain } from "./compare/main.js";
+export { CHARTS, type Publication } from "./compare/report/document.js";
 export { chaosMain } from "./chaos/main.js";
 export { runChaos, type ChaosOptions, type ChaosResult } from "./chaos/run-chaos.js";
 export { differentialMain } from "./differential/main.js";

@@ -9,7 +9,7 @@ import {
   WriteLoad,
 } from "@quorate/testkit/processes";
 import { distributionOf, type Distribution } from "../distribution.js";
-import { seededRandom } from "../random.js";
+import { seededRandom } from "@quorate/load";
 import { faultOf, runRound, type Fault } from "./rounds.js";
 import { coldStart, gapAfterCut, gapAfterStop, gapAtRestart } from "./samples.js";
 

@@ -1,4 +1,4 @@
-import { seededRandom } from "../random.js";
+import { seededRandom } from "@quorate/load";
 
 /** Random choices, the same for the same seed. */
 export class Dice {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { ZkOp } from "@quorate/zookeeper";
 import { PlainClient } from "../differential/plain-client.js";
-import { seededRandom } from "../random.js";
+import { seededRandom } from "@quorate/load";
 import { CheckedSession } from "./checked-session.js";
 import type { Fault } from "./faults.js";
 import { inflict } from "./faults.js";

@@ -24,6 +24,12 @@ export interface ZookeeperOptions {
   readonly directory: string;
   /** Voters. Default 3; a single one runs standalone. */
   readonly count?: number;
+  /** Observers beside them; their ids follow. */
+  readonly observers?: number;
+  /** Before the class. Default: a small server, of those that are compared, not measured. */
+  readonly javaFlags?: readonly string[];
+  /** Of each process; by default this process's own. */
+  readonly env?: (id: number) => NodeJS.ProcessEnv;
   /** Lines of zoo.cfg besides the usual ones; they win. */
   readonly config?: Readonly<Record<string, string | number | boolean>>;
   /** Java's system properties, as `zookeeper.extendedTypesEnabled`. */
@@ -34,6 +40,7 @@ export interface ZookeeperOptions {
 
 interface Member {
   readonly id: number;
+  readonly isObserver: boolean;
   readonly clientPort: number;
   readonly quorumPort: number;
   readonly electionPort: number;
@@ -46,7 +53,9 @@ export function hasZookeeper(): boolean {
 
 /** ZooKeeper servers on this machine, and what can be done to them. */
 export class ZookeeperEnsemble implements AsyncDisposable {
+  /** The voters. */
   readonly ids: readonly number[];
+  readonly observerIds: readonly number[];
   readonly #options: ZookeeperOptions;
   readonly #members: readonly Member[];
   readonly #processes = new Map<number, ServerProcess>();
@@ -54,15 +63,18 @@ export class ZookeeperEnsemble implements AsyncDisposable {
   private constructor(options: ZookeeperOptions, members: readonly Member[]) {
     this.#options = options;
     this.#members = members;
-    this.ids = members.map(({ id }) => id);
+    this.ids = members.filter((one) => !one.isObserver).map(({ id }) => id);
+    this.observerIds = members.filter((one) => one.isObserver).map(({ id }) => id);
   }
 
   /** Lays out directories and configurations; starts nothing. */
   static async create(options: ZookeeperOptions): Promise<ZookeeperEnsemble> {
-    const count = options.count ?? 3;
+    const voters = options.count ?? 3;
+    const count = voters + (options.observers ?? 0);
     const ports = await freePorts(count * 3);
     const members = Array.from({ length: count }, (_, i) => ({
       id: i + 1,
+      isObserver: i >= voters,
       clientPort: ports[i * 3] ?? 0,
       quorumPort: ports[i * 3 + 1] ?? 0,
       electionPort: ports[i * 3 + 2] ?? 0,
@@ -72,13 +84,13 @@ export class ZookeeperEnsemble implements AsyncDisposable {
     return ensemble;
   }
 
-  /** The addresses for clients, in the order of `ids`. */
+  /** The addresses for clients, in the order of the ids. */
   get servers(): readonly string[] {
     return this.#members.map(({ clientPort }) => `${HOST}:${clientPort}`);
   }
 
   start(...ids: number[]): void {
-    for (const id of ids.length === 0 ? this.ids : ids) {
+    for (const id of ids.length === 0 ? [...this.ids, ...this.observerIds] : ids) {
       const home = this.#home(id);
       const properties = Object.entries({
         "log4j.configuration": `file:${home}/log4j.properties`,
@@ -87,15 +99,18 @@ export class ZookeeperEnsemble implements AsyncDisposable {
       });
       this.#processes.set(
         id,
-        new ServerProcess([
-          "java",
-          ...JAVA_FLAGS,
-          "-cp",
-          [home, ...JARS].join(":"),
-          ...properties.map(([name, value]) => `-D${name}=${value}`),
-          MAIN,
-          join(home, "zoo.cfg"),
-        ]),
+        new ServerProcess(
+          [
+            "java",
+            ...(this.#options.javaFlags ?? JAVA_FLAGS),
+            "-cp",
+            [home, ...JARS].join(":"),
+            ...properties.map(([name, value]) => `-D${name}=${value}`),
+            MAIN,
+            join(home, "zoo.cfg"),
+          ],
+          this.#options.env?.(id),
+        ),
       );
     }
   }
@@ -114,7 +129,7 @@ export class ZookeeperEnsemble implements AsyncDisposable {
     return Promise.all(processes.map(({ ended }) => ended));
   }
 
-  /** `leader`, `follower`, `standalone`; null when it does not serve. */
+  /** `leader`, `follower`, `observer`, `standalone`; null when it does not serve. */
   async modeOf(id: number): Promise<string | null> {
     const member = this.#members.find((one) => one.id === id);
     if (member === undefined) throw new Error(`there is no node ${id}`);
@@ -168,7 +183,7 @@ export class ZookeeperEnsemble implements AsyncDisposable {
     return { "zookeeper.DigestAuthenticationProvider.superDigest": `super:${digest}` };
   }
 
-  #layOut({ id, clientPort }: Member): void {
+  #layOut({ id, isObserver, clientPort }: Member): void {
     const home = this.#home(id);
     mkdirSync(join(home, "data"), { recursive: true });
     writeFileSync(join(home, "data", "myid"), `${id}\n`);
@@ -185,9 +200,11 @@ export class ZookeeperEnsemble implements AsyncDisposable {
       ...this.#options.config,
     };
     if (this.#members.length > 1) {
-      for (const { id: other, quorumPort, electionPort } of this.#members) {
-        config[`server.${other}`] = `${HOST}:${quorumPort}:${electionPort}`;
+      for (const { id: other, isObserver: observes, quorumPort, electionPort } of this.#members) {
+        const role = observes ? ":observer" : "";
+        config[`server.${other}`] = `${HOST}:${quorumPort}:${electionPort}${role}`;
       }
+      if (isObserver) config["peerType"] = "observer";
     }
     const lines = Object.entries(config).map(([key, value]) => `${key}=${value}\n`);
     writeFileSync(join(home, "zoo.cfg"), lines.join(""));

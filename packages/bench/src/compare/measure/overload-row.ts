@@ -1,0 +1,110 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { LoadOrder } from "@quorate/load";
+import { costsOf } from "../../load/process-costs.js";
+import type { BenchEnsemble } from "../contenders/contender.js";
+import type { Measured } from "../measurement.js";
+import { microsNow } from "../profile/profile-report.js";
+import { errand, serversOf, type BenchContext } from "./bench-context.js";
+import type { Probe } from "./errands.js";
+import { prepareRows, rootOf } from "./load-row.js";
+
+/** Of the rate that a closed loop reaches, and could be asked for all day. */
+const OVERLOAD = 3;
+const TREE = { keys: 1000, valueBytes: 1024 } as const;
+const PROBE_SHAPE = { connections: 10, ratePerSecond: 100 } as const;
+const CLOSED_SHAPE = { connections: 30, outstanding: 10 } as const;
+/** More than servers take in at a time, so that what bounds them are their own bounds. */
+const OPEN_SHAPE = { connections: 30, outstanding: 1000 } as const;
+const BEFORE_MS = 3_000;
+const AFTER_MS = 6_000;
+
+/** An open loop that asks for three times what is possible, and a few writes all along. */
+export async function measureOverload(
+  context: BenchContext,
+  ensemble: BenchEnsemble,
+): Promise<Measured> {
+  const { warmUpMs, measureMs } = context.pace;
+  await prepareRows(context, ensemble, [TREE]);
+  const leader = await ensemble.untilReady();
+  const servers = serversOf(ensemble, ensemble.ids);
+  const order: LoadOrder = {
+    ...TREE,
+    ...CLOSED_SHAPE,
+    servers,
+    workload: "set",
+    keyChoice: "in-turn",
+    ratePerSecond: null,
+    requests: null,
+    warmUpMs,
+    measureMs,
+    seed: 1,
+    root: rootOf(TREE),
+  };
+  const workMs = warmUpMs + measureMs;
+  const most = await errand(context, "load", order, { workMs });
+  const ratePerSecond = Math.round((most.done / most.seconds) * OVERLOAD);
+  const forMs = BEFORE_MS + measureMs + AFTER_MS;
+  const probing = errand(
+    context,
+    "probe",
+    { ...TREE, ...PROBE_SHAPE, servers, root: rootOf(TREE), forMs },
+    { workMs: forMs },
+  );
+  await pause(BEFORE_MS, undefined, { signal: context.signal });
+  const beganAt = microsNow();
+  let endedAt = 0;
+  const result = await errand(
+    context,
+    "load",
+    { ...order, ...OPEN_SHAPE, ratePerSecond, warmUpMs: 0 },
+    {
+      workMs,
+      onNotice: (notice) => {
+        if (notice.kind === "window" && notice.edge === "end") endedAt = microsNow();
+        return Promise.resolve();
+      },
+    },
+  );
+  const { baseMs, recoveredMs, errors } = recoveryOf(await probing, beganAt, endedAt);
+  const refused = Object.values(result.errors).reduce((sum, one) => sum + one, 0);
+  const notes = [
+    `${ratePerSecond}/s were meant to arrive, ${result.unsent} of them were never sent`,
+    `p99 of a few writes before: ${baseMs.toFixed(1)} ms`,
+  ];
+  if (errors > 0) notes.push(`${errors} of these were refused`);
+  if ((await ensemble.untilReady()) !== leader) notes.push("the leader changed");
+  return {
+    values: {
+      ops: [result.done / result.seconds],
+      shed: [refused / result.seconds],
+      p99: [result.latencyMs.p99],
+      recovered: [recoveredMs],
+      peak: [Math.max(...ensemble.ids.map((id) => costsOf(ensemble.pidOf(id)).residentMaxMiB))],
+    },
+    errors: result.errors,
+    notes,
+  };
+}
+
+/** So much slower than before is as before; noise of a few milliseconds is none of a load's. */
+const AS_BEFORE = { times: 2, plusMs: 10 } as const;
+
+/** How long after the end of a load the last answer came that was not as those before it. */
+export function recoveryOf(
+  probes: readonly Probe[],
+  beganAt: number,
+  endedAt: number,
+): { readonly baseMs: number; readonly recoveredMs: number; readonly errors: number } {
+  const before = probes
+    .filter(({ startedAt, error }) => startedAt < beganAt && error === null)
+    .map(({ ms }) => ms)
+    .sort((a, b) => a - b);
+  const baseMs = before[Math.floor(before.length * 0.99)] ?? 0;
+  const limitMs = Math.max(baseMs * AS_BEFORE.times, baseMs + AS_BEFORE.plusMs);
+  const others = probes.filter(
+    ({ startedAt, ms, error }) => startedAt >= beganAt && (error !== null || ms > limitMs),
+  );
+  const lastAt = Math.max(endedAt, ...others.map(({ startedAt, ms }) => startedAt + ms * 1000));
+  const errors = probes.filter(({ error }) => error !== null).length;
+  return { baseMs, recoveredMs: (lastAt - endedAt) / 1000, errors };
+}
