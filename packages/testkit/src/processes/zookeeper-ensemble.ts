@@ -28,6 +28,8 @@ export interface ZookeeperOptions {
   readonly config?: Readonly<Record<string, string | number | boolean>>;
   /** Java's system properties, as `zookeeper.extendedTypesEnabled`. */
   readonly properties?: Readonly<Record<string, string | number | boolean>>;
+  /** In place of those of a small server that starts quickly. */
+  readonly javaFlags?: readonly string[];
   /** Of the user `super`, who may do everything. Without it there is none. */
   readonly superPassword?: string;
 }
@@ -89,7 +91,7 @@ export class ZookeeperEnsemble implements AsyncDisposable {
         id,
         new ServerProcess([
           "java",
-          ...JAVA_FLAGS,
+          ...(this.#options.javaFlags ?? JAVA_FLAGS),
           "-cp",
           [home, ...JARS].join(":"),
           ...properties.map(([name, value]) => `-D${name}=${value}`),
@@ -98,6 +100,10 @@ export class ZookeeperEnsemble implements AsyncDisposable {
         ]),
       );
     }
+  }
+
+  dataDir(id: number): string {
+    return join(this.#home(id), "data");
   }
 
   /** @throws when that node was never started. */
@@ -176,7 +182,7 @@ export class ZookeeperEnsemble implements AsyncDisposable {
       tickTime: 500,
       initLimit: 60,
       syncLimit: 20,
-      dataDir: join(home, "data"),
+      dataDir: this.dataDir(id),
       clientPort,
       clientPortAddress: HOST,
       maxClientCnxns: 0,
