@@ -141,14 +141,13 @@ export class CheckpointJob implements CheckpointWriter {
 }
 
 interface PinHost {
-  read(after: Uint8Array | null, bytesMax: number): Promise<ArrayBuffer>;
+  read(bytesMax: number): Promise<ArrayBuffer>;
   close(): void;
 }
 
 export class PinnedRows implements SnapshotSource {
   readonly info: SnapshotInfo;
   readonly #host: PinHost;
-  #after: Uint8Array | null = null;
   #isClosed = false;
 
   constructor(info: SnapshotInfo, host: PinHost) {
@@ -158,9 +157,7 @@ export class PinnedRows implements SnapshotSource {
 
   async read(bytesMax: number): Promise<readonly StateRow[]> {
     assert(!this.#isClosed, "a snapshot is read before it is closed");
-    const rows = unpackRows(await this.#host.read(this.#after, bytesMax));
-    this.#after = rows.at(-1)?.key.slice() ?? this.#after;
-    return rows;
+    return unpackRows(await this.#host.read(bytesMax));
   }
 
   close(): void {

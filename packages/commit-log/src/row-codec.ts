@@ -39,7 +39,18 @@ export function unpackRows(buffer: ArrayBuffer): StateRow[] {
   return rows;
 }
 
-/** Covers where the row stands as well: a row in the wrong place is a damaged row. */
+/** How many rows there are in such a buffer. */
+export function countRows(buffer: ArrayBuffer): number {
+  const view = new DataView(buffer);
+  let count = 0;
+  for (let at = 0; at < buffer.byteLength; count += 1) {
+    const valueBytes = view.getUint32(at + 4);
+    at += HEADER_BYTES + view.getUint32(at) + (valueBytes === NO_VALUE ? 0 : valueBytes);
+  }
+  return count;
+}
+
+/** Of schema 1. Covers where the row stands as well: a row in the wrong place is a damaged row. */
 export function rowChecksum(generation: number, key: Uint8Array, value: Uint8Array | null): number {
   const header = Buffer.alloc(16);
   header.writeBigUInt64BE(BigInt(generation), 0);
@@ -57,8 +68,4 @@ const SUM_MODULUS = 2 ** 48;
 
 export function addToSum(sum: number, checksum: number): number {
   return (sum + checksum) % SUM_MODULUS;
-}
-
-export function takeFromSum(sum: number, checksum: number): number {
-  return (sum - checksum + SUM_MODULUS) % SUM_MODULUS;
 }

@@ -151,12 +151,13 @@ export class Checkpointer {
   /** True when it became current. */
   async #run(info: SnapshotInfo): Promise<boolean> {
     const generation = this.#generation;
-    const changes = this.#deps.stateMachine.beginChanges({ full: false });
+    const full = this.#deps.store.isFullCheckpointDue;
+    const changes = this.#deps.stateMachine.beginChanges({ full });
     let writer: CheckpointWriter | null = null;
     try {
       await this.#untilLogged(info.position.txnid);
       if (generation !== this.#generation) return false;
-      writer = this.#deps.store.beginCheckpoint(info, { full: false });
+      writer = this.#deps.store.beginCheckpoint(info, { full });
       for (;;) {
         if (generation !== this.#generation) break;
         const rows = changes.next(HISTORY_CHUNK_BYTES_MAX);

@@ -88,6 +88,8 @@ export async function openMemoryStore(
   return store;
 }
 
+const FULL_CHECKPOINT_EVERY = 4;
+
 class MemoryStore implements DurableStore, DiskUser {
   readonly recovered: RecoveredState;
   readonly #disk: MemoryDisk;
@@ -130,6 +132,11 @@ class MemoryStore implements DurableStore, DiskUser {
 
   get logStart(): LogPosition {
     return this.#durable.log.start;
+  }
+
+  /** Now and then, so that whoever writes checkpoints meets both kinds. */
+  get isFullCheckpointDue(): boolean {
+    return (this.#view.checkpoint?.generation ?? 0) % FULL_CHECKPOINT_EVERY === 1;
   }
 
   attach(events: StoreEvents): void {
