@@ -169,12 +169,19 @@ export class PinnedRows implements SnapshotSource {
 
 const ROWS_BYTES_PER_READ = 256 * 1024;
 
-/** All rows of a snapshot; closes it at the end or when the reader leaves. */
+/** All rows of a snapshot; closes it at the end or when the reader leaves. Reads one step ahead. */
 export async function* drained(source: SnapshotSource): AsyncGenerator<readonly StateRow[]> {
+  const readOn = (): Promise<readonly StateRow[]> => {
+    const rows = source.read(ROWS_BYTES_PER_READ);
+    // A reader that leaves does not ask what became of it; who stays is told below.
+    rows.catch(() => undefined);
+    return rows;
+  };
   try {
-    for (;;) {
-      const rows = await source.read(ROWS_BYTES_PER_READ);
+    for (let next = readOn(); ;) {
+      const rows = await next;
       if (rows.length === 0) return;
+      next = readOn();
       yield rows;
     }
   } finally {

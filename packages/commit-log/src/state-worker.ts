@@ -4,7 +4,13 @@ import { LogReader } from "./log-reader.js";
 import type { StateDatabase } from "./state-database.js";
 import { openState, resetState } from "./state-recovery.js";
 import { openErrorOf, readErrorOf } from "./store-errors.js";
-import type { FromStateWorker, RowsRef, StateAnswers, StateRequest, ToStateWorker } from "./worker-messages.js";
+import type {
+  FromStateWorker,
+  RowsRef,
+  StateAnswers,
+  StateRequest,
+  ToStateWorker,
+} from "./worker-messages.js";
 
 /** The thread that writes state.db and serves all reads, so that neither delays the log. */
 

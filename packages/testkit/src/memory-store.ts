@@ -35,26 +35,16 @@ import {
 } from "./log-slice.js";
 import type { DiskImage, DiskUser, MemoryDisk, StateRows } from "./memory-disk.js";
 import { recoveredOf, recoverImage, readmitted } from "./memory-recovery.js";
-import { MemoryCheckpoint, MemorySnapshot, MemoryStaged, sortedRows } from "./memory-rows.js";
+import {
+  isFullDue,
+  MemoryCheckpoint,
+  MemorySnapshot,
+  MemoryStaged,
+  sortedRows,
+} from "./memory-rows.js";
+import type { MemoryStoreOptions } from "./memory-store-options.js";
 
-export interface MemoryStoreOptions {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly chainHash: ChainHash;
-  /** Virtual milliseconds of one transaction, asked anew for each. */
-  readonly latencyMs: () => number;
-  /** The same for one read or one slice of checkpoint rows. Default 0. */
-  readonly readLatencyMs?: () => number;
-  /**
-   * How many of the waiting writes the next transaction takes, at least 1. A writer thread may
-   * look while a turn is still asking: default all, which never splits a turn.
-   */
-  readonly takeWrites?: (waiting: number) => number;
-  /** Bytes of log kept below a finished checkpoint. Default 1 MiB. */
-  readonly retainedTailBytes?: number;
-  /** How long `close` waits for what is open. Default 5000. */
-  readonly diskTimeoutMs?: number;
-}
+export type { MemoryStoreOptions };
 
 interface Transaction {
   readonly image: DiskImage;
@@ -87,8 +77,6 @@ export async function openMemoryStore(
   await store.wait(options.latencyMs());
   return store;
 }
-
-const FULL_CHECKPOINT_EVERY = 4;
 
 class MemoryStore implements DurableStore, DiskUser {
   readonly recovered: RecoveredState;
@@ -134,9 +122,8 @@ class MemoryStore implements DurableStore, DiskUser {
     return this.#durable.log.start;
   }
 
-  /** Now and then, so that whoever writes checkpoints meets both kinds. */
   get isFullCheckpointDue(): boolean {
-    return (this.#view.checkpoint?.generation ?? 0) % FULL_CHECKPOINT_EVERY === 1;
+    return isFullDue(this.#view.checkpoint);
   }
 
   attach(events: StoreEvents): void {

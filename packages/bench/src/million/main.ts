@@ -128,7 +128,8 @@ function parse(args: readonly string[]): Settings | null {
   const whole = (
     name: "count" | "bytes" | "rate" | "seconds" | "restarts" | "repeat" | "heap-mib",
   ): number => {
-    if (!/^[1-9]\d{0,8}$/.test(values[name])) throw new Error(`--${name} is a whole number above 0`);
+    if (!/^[1-9]\d{0,8}$/.test(values[name]))
+      throw new Error(`--${name} is a whole number above 0`);
     return Number(values[name]);
   };
   const targets = targetNames.filter((name) => [name, "both"].includes(values.target));

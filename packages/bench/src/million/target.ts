@@ -189,9 +189,7 @@ class ZookeeperTarget implements Target {
   }
 
   checkpoints(since: number): readonly Window[] {
-    return this.ids
-      .flatMap((id) => snapshotsIn(this.#written(id)))
-      .filter(({ to }) => to >= since);
+    return this.ids.flatMap((id) => snapshotsIn(this.#written(id))).filter(({ to }) => to >= since);
   }
 
   logs(): string {
