@@ -39,15 +39,19 @@ export function unpackRows(buffer: ArrayBuffer): StateRow[] {
   return rows;
 }
 
-/** How many rows there are in such a buffer. */
-export function countRows(buffer: ArrayBuffer): number {
+/** How many rows there are in such a buffer, and how many of them have a value. */
+export function countRows(buffer: ArrayBuffer): { readonly rows: number; readonly values: number } {
   const view = new DataView(buffer);
-  let count = 0;
-  for (let at = 0; at < buffer.byteLength; count += 1) {
+  let rows = 0;
+  let values = 0;
+  for (let at = 0; at < buffer.byteLength; rows += 1) {
     const valueBytes = view.getUint32(at + 4);
-    at += HEADER_BYTES + view.getUint32(at) + (valueBytes === NO_VALUE ? 0 : valueBytes);
+    at += HEADER_BYTES + view.getUint32(at);
+    if (valueBytes === NO_VALUE) continue;
+    at += valueBytes;
+    values += 1;
   }
-  return count;
+  return { rows, values };
 }
 
 /** Of schema 1. Covers where the row stands as well: a row in the wrong place is a damaged row. */

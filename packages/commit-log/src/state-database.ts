@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { assert } from "@quorate/protocol";
+import { assert, type StateRow } from "@quorate/protocol";
 import { BlockReader, type RowReader } from "./block-reader.js";
 import { BlockTable } from "./block-table.js";
 import { migrate, type Migrations } from "./migrations.js";
-import { countRows } from "./row-codec.js";
+import { countRows, packRows, unpackRows } from "./row-codec.js";
 import { checkStructure, configure, SCHEMA } from "./schema.js";
 import { StateTable, tableName, tableNumbers } from "./state-table.js";
 import { STATE_FILE } from "./store-files.js";
@@ -186,12 +186,17 @@ export class StateDatabase {
     this.#db.close();
   }
 
-  #writeTo(layer: Layer, rows: ArrayBuffer): void {
-    if (rows.byteLength === 0) return;
-    const bytes = new Uint8Array(rows);
-    layer.rows = this.#blocks.put(layer.rows, layer.number, countRows(rows), bytes);
+  #writeTo(layer: Layer, packed: ArrayBuffer): void {
+    const { rows, values } = countRows(packed);
+    // Below a base there is nothing that could be gone; whoever reads it takes its blocks whole.
+    if (layer.isBase && values < rows) {
+      if (values > 0) this.#writeTo(layer, packRows(unpackRows(packed).filter(hasValue)));
+      return;
+    }
+    if (rows === 0) return;
+    layer.rows = this.#blocks.put(layer.rows, layer.number, rows, new Uint8Array(packed));
     layer.number += 1;
-    this.#wrote(rows.byteLength + PAGE_BYTES);
+    this.#wrote(packed.byteLength + PAGE_BYTES);
   }
 
   #wrote(bytes: number): void {
@@ -260,6 +265,10 @@ export class StateDatabase {
     const { table, generation } = this.#current;
     if (this.#blocks.hasAbove(table, generation)) this.#blocks.removeAbove(table, generation);
   }
+}
+
+function hasValue({ value }: StateRow): boolean {
+  return value !== null;
 }
 
 function readerOf(db: Database.Database, rows: RowsRef): RowReader {

@@ -117,6 +117,14 @@ describe("layers", () => {
     state.close();
   });
 
+  test("what is gone leaves nothing in a first one", () => {
+    const state = opened();
+    const rows = checkpoint(state, false, [row("a", null), row("b", "1")], [row("c", null)]);
+    expect(read(state, rows, 1e6)).toEqual([["b", "1"]]);
+    expect(state.verify()).toBeNull();
+    state.close();
+  });
+
   test("a full one is due when the layers are half of the rows, and there are many", () => {
     const state = opened();
     const many = (count: number): StateRow[] =>
