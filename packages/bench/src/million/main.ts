@@ -24,10 +24,10 @@ ZooKeeper's protocol: memory, restarts, and what a checkpoint does to writes. Li
   --json          print all runs as JSON
 
 A run: make the tree; memory of idle servers; write at the rate while each server writes a
-checkpoint (ZooKeeper: a snapshot); kill a follower and start it until its client port answers a read
-of what was written meanwhile; kill all and start them until the first write; kill a follower, remove
-its data and start it until it reads what is current. p99 with a checkpoint is that of the sets that
-were due while any server wrote one.
+checkpoint (ZooKeeper: a snapshot); kill a follower and start it until its client port answers a
+read of what was written meanwhile; kill all and start them until the first write; kill a follower,
+remove its data and start it until it reads what is current. p99 with a checkpoint is that of the
+sets that were due while any server wrote one.
 `;
 
 interface Settings {
