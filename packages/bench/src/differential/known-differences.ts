@@ -3,7 +3,7 @@ import type { Access } from "./access.js";
 import type { Difference } from "./compare.js";
 import { pathsOf } from "./describe.js";
 import type { NormalItem } from "./normalise.js";
-import { sessionMs } from "./steps.js";
+import { requestIn, sessionMs } from "./steps.js";
 
 /** A difference that has a reason; `explains` must fit it and nothing else. */
 export interface KnownDifference {
@@ -93,8 +93,9 @@ export const knownDifferences: readonly KnownDifference[] = [
     what: "those that it cannot have are refused when their turn comes; here the whole is: -5",
     reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4026) flags are looked at while a multi is read",
     explains({ step, left, right }) {
-      if (step.do !== "request" || step.type !== ZkOp.multi) return false;
-      const hasFlags = (step.value as readonly MultiOp[]).some(hasImpossibleFlags);
+      const request = requestIn(step);
+      if (request?.type !== ZkOp.multi) return false;
+      const hasFlags = (request.value as readonly MultiOp[]).some(hasImpossibleFlags);
       return hasFlags && isRefusedAtAPlace(left) && right?.fields.err === MARSHALLING;
     },
   },
