@@ -256,17 +256,14 @@ export class Leader {
     if (member === undefined || this.#isTerminated) return;
     switch (message.kind) {
       case "accept":
-        this.#accept(member, message.txnid);
-        return;
+        return this.#accept(member, message.txnid);
       case "request":
         this.queueRequest(fidOf(member.id), message);
         return;
       case "relayedRequest":
-        this.#takeRelayed(pipe, message);
-        return;
+        return this.#takeRelayed(pipe, message);
       case "heartbeat":
-        this.#heard(member, message);
-        return;
+        return this.#heard(member, message);
       case "readIndexRequest":
         // One that asks beyond the bound learns it by the loss of its pipe: no reply says so.
         this.readIndex((mark) => {
