@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeDelete, encodePut, encodeRange } from "../src/compare/contenders/etcd-connection.js";
+import { othersPercent } from "../src/compare/measure/costs.js";
 import { GapMeter } from "../src/compare/measure/gap-load.js";
 import { recoveryOf } from "../src/compare/measure/overload-row.js";
 import type { Measurement } from "../src/compare/measurement.js";
@@ -143,6 +144,14 @@ describe("the recovery from an overload", () => {
     expect(found.errors).toBe(1);
     expect(found.recoveredMs).toBeCloseTo(201, 3);
   });
+});
+
+it("tells how much of the machine others used", () => {
+  const at = (busySeconds: number, totalSeconds: number) => ({ busySeconds, totalSeconds });
+  expect(othersPercent(at(10, 100), at(18, 110), 5)).toBeCloseTo(30);
+  // Clocks of processes tick apart from the machine's.
+  expect(othersPercent(at(10, 100), at(15, 110), 5.1)).toBe(0);
+  expect(othersPercent(at(10, 100), at(10, 100), 0)).toBe(0);
 });
 
 describe("a profile", () => {

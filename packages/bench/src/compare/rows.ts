@@ -67,6 +67,7 @@ export const metrics = {
   cpuFollower: { title: "CPU, a follower", unit: "us/op", better: "lower" },
   cpuWatcher: { title: "CPU, a watcher", unit: "us/op", better: "lower" },
   cpuLoad: { title: "CPU, the load", unit: "us/op", better: "lower" },
+  others: { title: "CPU of others", unit: "%", better: "lower" },
   syncsLeader: { title: "syncs, leader", unit: "/op", better: "lower" },
   rssLeader: { title: "resident, leader", unit: "MiB", better: "lower" },
   rssFollower: { title: "resident, a follower", unit: "MiB", better: "lower" },

@@ -10,6 +10,7 @@ export const costMetrics: readonly MetricKey[] = [
   "cpuFollower",
   "cpuWatcher",
   "cpuLoad",
+  "others",
   "syncsLeader",
   "rssLeader",
   "rssFollower",
