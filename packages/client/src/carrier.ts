@@ -119,8 +119,11 @@ export class Carrier {
       reject(refused);
       return;
     }
+    // Field by field: spreading the request here cost a fifth of a busy client's time.
     const call: Call = {
-      ...request,
+      op: request.op,
+      key: request.key,
+      content: request.content,
       kind,
       isWrite: options.isWrite,
       linearizable: options.linearizable,
