@@ -8,6 +8,7 @@ import { parseSettings } from "../src/compare/options.js";
 import { areaOf, selfTimesOf, type CpuProfile } from "../src/compare/profile/cpu-profile.js";
 import { barChart } from "../src/compare/report/bar-chart.js";
 import { publicationOf, tablesOf } from "../src/compare/report/document.js";
+import { combined, parseReport, printReport } from "../src/compare/report/report-file.js";
 import { linesOf, remarksOf } from "../src/compare/report/summary.js";
 import { ratioText } from "../src/compare/report/table.js";
 import { rows, rowsNamed } from "../src/compare/rows.js";
@@ -80,6 +81,30 @@ describe("the summary of a run", () => {
     expect(markdown).toMatch(/\| set 1 KiB, 30x10 +\| quorate +\| +11 \|/);
     expect(Object.keys(charts)).toEqual(["rate.svg", "cpu.svg"]);
     expect(charts["rate.svg"]).toContain(">3.0</text>");
+  });
+});
+
+describe("the file of a run", () => {
+  const report = {
+    machine: { cores: 2, node: "v20" },
+    contenders: names.map((name) => ({ name, description: "" })),
+    rows: rows.filter(({ id }) => id === "set-30x10" || id === "kill-leader"),
+    rounds: 2,
+    seconds: 5,
+    measurements: two,
+  };
+
+  it("is read as it was written, and pieces of one run are one run", () => {
+    expect(parseReport(printReport(report))).toEqual(report);
+    const pieces = [two.slice(0, 4), two.slice(4)].map((measurements) =>
+      parseReport(printReport({ ...report, measurements })),
+    );
+    expect(combined(pieces)).toEqual(report);
+  });
+
+  it("does not mix different runs, nor take something else for one", () => {
+    expect(() => combined([report, { ...report, seconds: 9 }])).toThrow("is no piece of");
+    expect(() => parseReport("{}")).toThrow("not what --json prints");
   });
 });
 
