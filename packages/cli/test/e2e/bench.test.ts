@@ -30,7 +30,7 @@ it.runIf(process.platform === "linux")(
     const { stdout } = await promisify(execFile)(
       process.execPath,
       [...TYPESCRIPT, SCRIPT, ...args, ...only],
-      { cwd: exampleFile(""), maxBuffer: 2 ** 24 },
+      { cwd: exampleFile(""), maxBuffer: 2 ** 24, timeout: 110_000, killSignal: "SIGTERM" },
     );
     const { measurements } = JSON.parse(stdout) as { measurements: readonly Measured[] };
     expect(measurements.map(({ row }) => row).sort()).toEqual([...rows].sort());
