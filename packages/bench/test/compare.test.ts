@@ -9,7 +9,7 @@ import { areaOf, selfTimesOf, type CpuProfile } from "../src/compare/profile/cpu
 import { barChart } from "../src/compare/report/bar-chart.js";
 import { publicationOf, tablesOf } from "../src/compare/report/document.js";
 import { combined, parseReport, printReport } from "../src/compare/report/report-file.js";
-import { linesOf, remarksOf } from "../src/compare/report/summary.js";
+import { linesOf, ratio, remarksOf } from "../src/compare/report/summary.js";
 import { ratioText } from "../src/compare/report/table.js";
 import { rows, rowsNamed } from "../src/compare/rows.js";
 
@@ -47,6 +47,10 @@ describe("the summary of a run", () => {
     expect(ratioOf("ops")).toBe(3);
     expect(ratioOf("p50")).toBe(4);
     expect(ratioOf("gap")).toBeNull();
+    const once = { median: 1, min: 1, max: 1 };
+    expect(ratio("shed", once, once)).toBeNull();
+    expect(ratio("p99", once, { median: 0, min: 0, max: 0 })).toBe(0);
+    expect(ratio("ops", once, { median: 0, min: 0, max: 0 })).toBeNull();
     expect([ratioText(3), ratioText(0.5), ratioText(12.34), ratioText(null)]).toEqual([
       "3.0 x",
       "0.50 x",

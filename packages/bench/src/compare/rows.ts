@@ -53,7 +53,8 @@ export type Row = LoadRow | OwnRow;
 export interface Metric {
   readonly title: string;
   readonly unit: string;
-  readonly better: "higher" | "lower";
+  /** Without a ratio when it is neither: to refuse may be right. */
+  readonly better: "higher" | "lower" | "neither";
 }
 
 export const metrics = {
@@ -76,7 +77,7 @@ export const metrics = {
   idle: { title: "resident, idle, a server", unit: "MiB", better: "lower" },
   loaded: { title: "resident, loaded, a server", unit: "MiB", better: "lower" },
   notified: { title: "until all were notified", unit: "ms", better: "lower" },
-  shed: { title: "refused", unit: "/s", better: "lower" },
+  shed: { title: "refused", unit: "/s", better: "neither" },
   recovered: { title: "until it is as before", unit: "ms", better: "lower" },
   peak: { title: "resident, peak of a server", unit: "MiB", better: "lower" },
 } as const satisfies Record<string, Metric>;

@@ -82,6 +82,7 @@ async function measureOrder(
   leader: number,
   order: LoadOrder,
 ): Promise<Measured> {
+  const term = await ensemble.term();
   const { result, before, after, machine, traced } = await runLoad(context, ensemble, order);
   const { latencyMs, done, seconds, errors, unsent, unanswered, cpuSeconds } = result;
   if (done === 0) throw new Error(`nothing was done: ${JSON.stringify(errors)}`);
@@ -89,7 +90,9 @@ async function measureOrder(
   if (unsent > 0) notes.push(`${unsent} requests were due and never sent`);
   if (unanswered > 0) notes.push(`${unanswered} requests were never answered`);
   if (result.connects > order.connections) notes.push("connections were lost");
-  if ((await ensemble.untilReady()) !== leader) notes.push("the leader changed");
+  await ensemble.untilReady();
+  const termNow = await ensemble.term();
+  if (termNow !== term) notes.push(`it did not keep its leader: ${term}, then ${termNow}`);
   return {
     values: {
       ops: [done / seconds],

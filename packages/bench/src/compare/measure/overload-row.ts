@@ -27,7 +27,7 @@ export async function measureOverload(
 ): Promise<Measured> {
   const { warmUpMs, measureMs } = context.pace;
   await prepareRows(context, ensemble, [TREE]);
-  const leader = await ensemble.untilReady();
+  await ensemble.untilReady();
   const servers = serversOf(ensemble, ensemble.ids);
   const order: LoadOrder = {
     ...TREE,
@@ -48,6 +48,7 @@ export async function measureOverload(
   const probing = startProbing(context, servers);
   const stopProbing = await probing.steady;
   await pause(BEFORE_MS, undefined, { signal: context.signal });
+  const term = await ensemble.term();
   const beganAt = microsNow();
   let endedAt = 0;
   const result = await errand(
@@ -73,7 +74,9 @@ export async function measureOverload(
   ];
   const refusals = new Set(probes.flatMap(({ error }) => error ?? []));
   if (refusals.size > 0) notes.push(`some of these ended with ${[...refusals].join(", ")}`);
-  if ((await ensemble.untilReady()) !== leader) notes.push("the leader changed");
+  await ensemble.untilReady();
+  const termNow = await ensemble.term();
+  if (termNow !== term) notes.push(`it did not keep its leader: ${term}, then ${termNow}`);
   return {
     values: {
       ops: [result.done / result.seconds],
