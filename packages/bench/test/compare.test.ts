@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeDelete, encodePut, encodeRange } from "../src/compare/contenders/etcd-connection.js";
+import { othersPercent } from "../src/compare/measure/costs.js";
 import { GapMeter } from "../src/compare/measure/gap-load.js";
 import { recoveryOf } from "../src/compare/measure/overload-row.js";
 import type { Measurement } from "../src/compare/measurement.js";
@@ -7,7 +8,8 @@ import { parseSettings } from "../src/compare/options.js";
 import { areaOf, selfTimesOf, type CpuProfile } from "../src/compare/profile/cpu-profile.js";
 import { barChart } from "../src/compare/report/bar-chart.js";
 import { publicationOf, tablesOf } from "../src/compare/report/document.js";
-import { linesOf, remarksOf } from "../src/compare/report/summary.js";
+import { combined, parseReport, printReport } from "../src/compare/report/report-file.js";
+import { linesOf, ratio, remarksOf } from "../src/compare/report/summary.js";
 import { ratioText } from "../src/compare/report/table.js";
 import { rows, rowsNamed } from "../src/compare/rows.js";
 
@@ -45,6 +47,10 @@ describe("the summary of a run", () => {
     expect(ratioOf("ops")).toBe(3);
     expect(ratioOf("p50")).toBe(4);
     expect(ratioOf("gap")).toBeNull();
+    const once = { median: 1, min: 1, max: 1 };
+    expect(ratio("shed", once, once)).toBeNull();
+    expect(ratio("p99", once, { median: 0, min: 0, max: 0 })).toBe(0);
+    expect(ratio("ops", once, { median: 0, min: 0, max: 0 })).toBeNull();
     expect([ratioText(3), ratioText(0.5), ratioText(12.34), ratioText(null)]).toEqual([
       "3.0 x",
       "0.50 x",
@@ -79,6 +85,30 @@ describe("the summary of a run", () => {
     expect(markdown).toMatch(/\| set 1 KiB, 30x10 +\| quorate +\| +11 \|/);
     expect(Object.keys(charts)).toEqual(["rate.svg", "cpu.svg"]);
     expect(charts["rate.svg"]).toContain(">3.0</text>");
+  });
+});
+
+describe("the file of a run", () => {
+  const report = {
+    machine: { cores: 2, node: "v20" },
+    contenders: names.map((name) => ({ name, description: "" })),
+    rows: rows.filter(({ id }) => id === "set-30x10" || id === "kill-leader"),
+    rounds: 2,
+    seconds: 5,
+    measurements: two,
+  };
+
+  it("is read as it was written, and pieces of one run are one run", () => {
+    expect(parseReport(printReport(report))).toEqual(report);
+    const pieces = [two.slice(0, 4), two.slice(4)].map((measurements) =>
+      parseReport(printReport({ ...report, measurements })),
+    );
+    expect(combined(pieces)).toEqual(report);
+  });
+
+  it("does not mix different runs, nor take something else for one", () => {
+    expect(() => combined([report, { ...report, seconds: 9 }])).toThrow("is no piece of");
+    expect(() => parseReport("{}")).toThrow("not what --json prints");
   });
 });
 
@@ -140,9 +170,16 @@ describe("the recovery from an overload", () => {
 
   it("counts refusals as not as before", () => {
     const found = recoveryOf([probe(1, 4), probe(5.2, 1, "throttled")], 2e6, 5e6);
-    expect(found.errors).toBe(1);
     expect(found.recoveredMs).toBeCloseTo(201, 3);
   });
+});
+
+it("tells how much of the machine others used", () => {
+  const at = (busySeconds: number, totalSeconds: number) => ({ busySeconds, totalSeconds });
+  expect(othersPercent(at(10, 100), at(18, 110), 5)).toBeCloseTo(30);
+  // Clocks of processes tick apart from the machine's.
+  expect(othersPercent(at(10, 100), at(15, 110), 5.1)).toBe(0);
+  expect(othersPercent(at(10, 100), at(10, 100), 0)).toBe(0);
 });
 
 describe("a profile", () => {

@@ -1,5 +1,6 @@
 import yargs, { type Argv } from "yargs";
 import { QuorateError } from "@quorate/protocol";
+import { addBenchCommand } from "./bench/bench-command-line.js";
 import { recordCommands, type RecordedCommand } from "./command-recorder.js";
 import * as client from "./client-commands.js";
 import { EXIT_CODES_HELP, ExitCode } from "./exit-codes.js";
@@ -90,6 +91,7 @@ function addCommands(parser: Argv, io: Io, done: Done): void {
   addContractCommands(parser, io, done);
   addLogCommand(parser, io, done);
   addImportCommand(parser, io, done);
+  addBenchCommand(parser, io, done);
   addElectCommand(parser, io, done);
   addConfigCommand(parser, io, done);
   addCompletionCommand(parser, io, done);

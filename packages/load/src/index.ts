@@ -18,11 +18,13 @@ export {
 } from "./order.js";
 export { Pacer } from "./pacer.js";
 export { Plan } from "./plan.js";
-export { cleanUp, prepare, type TreeOrder } from "./prepare.js";
+export { claimRoot, cleanUp, prepare, type PrepareHooks, type TreeOrder } from "./prepare.js";
 export { seededRandom } from "./random.js";
 export { Recorder, type Latency, type LoadReport } from "./recorder.js";
 export { LoadRunner, type RunHooks } from "./runner.js";
-export { runZkLoad, valueOf } from "./zk-load.js";
+export { runLoad, type LoadOpener } from "./run-load.js";
+export { valueOf } from "./value.js";
+export { runZkLoad } from "./zk-load.js";
 export { freshPath, keyPath, templatesOf as zkTemplates } from "./zk/frames.js";
 export { ZkConnection } from "./zk/zk-connection.js";
 export { WriteBuffers } from "./zk/write-buffers.js";

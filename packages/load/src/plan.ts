@@ -1,3 +1,4 @@
+import { CONNECTION_LOSS } from "./connection.js";
 import { keyChooser } from "./keys.js";
 import { KEYS_MAX, Kind, type LoadOrder } from "./order.js";
 import { seededRandom } from "./random.js";
@@ -58,8 +59,10 @@ export class Plan {
     }
   }
 
-  /** What came of one: a node that was created is deleted next. */
-  answered(kind: Kind, key: number, isDone: boolean): void {
-    if (kind === Kind.create && isDone) this.#created.push(key);
+  /** What came of one: a node that was created, or may have been, is deleted next. */
+  answered(kind: Kind, key: number, error: string | null): void {
+    const isUnknown = error === CONNECTION_LOSS;
+    if (kind === Kind.create && (error === null || isUnknown)) this.#created.push(key);
+    if (kind === Kind.remove && isUnknown) this.#created.push(key);
   }
 }

@@ -11,6 +11,8 @@ const DRAIN_POLL_MS = 5;
 const PROGRESS_MS = 500;
 
 export interface RunHooks {
+  /** How long connections may take to find a server. */
+  readonly openMs?: number;
   /** Ends the load early; what was measured is reported as if the time had been up. */
   readonly signal?: AbortSignal;
   /** The measured time begins, and ends. Whatever costs time there is measured too. */
@@ -114,7 +116,7 @@ export class LoadRunner implements LoadSink {
     error: string | null,
   ): void {
     this.#answered += 1;
-    this.plan.answered(kind, key, error === null);
+    this.plan.answered(kind, key, error);
     this.#recorder?.answered(kind, startedAt, at, error);
     if (this.#answered === this.#order.requests) this.#onFinished?.();
     const connection = this.#connections[index];

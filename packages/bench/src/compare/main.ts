@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { SyncCounter } from "../load/sync-counter.js";
@@ -10,6 +10,7 @@ import { parseSettings, type Settings } from "./options.js";
 import { profileReport } from "./profile/profile-report.js";
 import { publicationOf, tablesOf, type BenchReport, type Publication } from "./report/document.js";
 import type { Row } from "./rows.js";
+import { combined, parseReport, printReport } from "./report/report-file.js";
 import { runAll } from "./run.js";
 
 interface Surroundings {
@@ -61,14 +62,27 @@ async function measureAndReport(
   settings: Settings,
   command: readonly string[],
   publish: (publication: Publication) => void,
-  { directory, signal, running }: Surroundings,
+  surroundings: Surroundings,
 ): Promise<number> {
+  const report =
+    settings.from.length === 0
+      ? await measureAll(settings, command, surroundings)
+      : combined(settings.from.map((file) => parseReport(readFileSync(file, "utf8"))));
+  if (settings.write) publish(publicationOf(report));
+  process.stdout.write(settings.json ? printReport(report) : tablesOf(report));
+  return 0;
+}
+
+async function measureAll(
+  { targets, rows, rounds, pace, voters, profile }: Settings,
+  command: readonly string[],
+  { directory, signal, running }: Surroundings,
+): Promise<BenchReport> {
   const syncs = new SyncCounter(join(directory, "syncs"));
-  const { contenders, notices } = findContenders(settings.targets, command, syncs);
+  const { contenders, notices } = findContenders(targets, command, syncs);
   for (const notice of notices) process.stderr.write(`${notice}: left out\n`);
   const progress = new Progress(process.stderr);
   const measurements: Measurement[] = [];
-  const { rows, rounds, pace, voters, profile } = settings;
   await runAll(
     { contenders, rows, rounds },
     (contender, row) => ({
@@ -89,25 +103,14 @@ async function measureAndReport(
   );
   progress.clear();
   if (profile !== null) writeProfiles(profile, rows, measurements);
-  const machine = { cores: availableParallelism(), node: process.version };
-  const report: BenchReport = {
-    machine,
+  return {
+    machine: { cores: availableParallelism(), node: process.version },
     contenders: contenders.map(({ name, description }) => ({ name, description })),
     rows,
     rounds,
     seconds: pace.measureMs / 1000,
     measurements,
   };
-  if (settings.write) publish(publicationOf(report));
-  const { rows: _, ...rest } = {
-    ...report,
-    // What was traced is in the profiles' own report.
-    measurements: measurements.map(({ traced: _traced, ...one }) => one),
-  };
-  process.stdout.write(
-    settings.json ? `${JSON.stringify({ ...rest, pace, voters }, null, 2)}\n` : tablesOf(report),
-  );
-  return 0;
 }
 
 function profileDirectoryOf(

@@ -19,6 +19,8 @@ and etcd are measured where Debian's packages zookeeper and etcd-server are inst
                     row has an ensemble of its own then, and rates are lower than without
   --write           brings the generated part of docs/benchmarks.md and its charts up to date
   --json            prints everything that was measured
+  --from FILE       measures nothing: tells what --json printed into the file; repeatable, so that a
+                    long run can be made in pieces
   --list            prints the rows
 
 Ratios compare the first target with each of the others; above 1 is always better for the first.
@@ -34,6 +36,8 @@ export interface Settings {
   readonly profile: string | null;
   readonly write: boolean;
   readonly json: boolean;
+  /** What earlier runs printed, to be told in place of a new one; empty for a new one. */
+  readonly from: readonly string[];
 }
 
 const WARM_UP_MS = 3_000;
@@ -55,6 +59,7 @@ export function parseSettings(args: readonly string[]): Settings | { readonly te
       profile: { type: "string" },
       write: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
+      from: { type: "string", multiple: true, default: [] },
       list: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -80,6 +85,7 @@ export function parseSettings(args: readonly string[]): Settings | { readonly te
     profile: values.profile ?? null,
     write: values.write,
     json: values.json,
+    from: values.from,
   };
 }
 

@@ -53,7 +53,8 @@ export type Row = LoadRow | OwnRow;
 export interface Metric {
   readonly title: string;
   readonly unit: string;
-  readonly better: "higher" | "lower";
+  /** Without a ratio when it is neither: to refuse may be right. */
+  readonly better: "higher" | "lower" | "neither";
 }
 
 export const metrics = {
@@ -67,6 +68,7 @@ export const metrics = {
   cpuFollower: { title: "CPU, a follower", unit: "us/op", better: "lower" },
   cpuWatcher: { title: "CPU, a watcher", unit: "us/op", better: "lower" },
   cpuLoad: { title: "CPU, the load", unit: "us/op", better: "lower" },
+  others: { title: "CPU of others", unit: "%", better: "lower" },
   syncsLeader: { title: "syncs, leader", unit: "/op", better: "lower" },
   rssLeader: { title: "resident, leader", unit: "MiB", better: "lower" },
   rssFollower: { title: "resident, a follower", unit: "MiB", better: "lower" },
@@ -75,7 +77,7 @@ export const metrics = {
   idle: { title: "resident, idle, a server", unit: "MiB", better: "lower" },
   loaded: { title: "resident, loaded, a server", unit: "MiB", better: "lower" },
   notified: { title: "until all were notified", unit: "ms", better: "lower" },
-  shed: { title: "refused", unit: "/s", better: "lower" },
+  shed: { title: "refused", unit: "/s", better: "neither" },
   recovered: { title: "until it is as before", unit: "ms", better: "lower" },
   peak: { title: "resident, peak of a server", unit: "MiB", better: "lower" },
 } as const satisfies Record<string, Metric>;

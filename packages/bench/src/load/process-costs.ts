@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 
 /** Of /proc/PID/stat: CPU time is counted in ticks of this length. */
-const TICK_SECONDS = 0.01;
+export const TICK_SECONDS = 0.01;
 
 export interface ProcessCosts {
   readonly cpuSeconds: number;

@@ -135,10 +135,13 @@ export class ZookeeperEnsemble implements AsyncDisposable {
 
   /** `leader`, `follower`, `observer`, `standalone`; null when it does not serve. */
   async modeOf(id: number): Promise<string | null> {
-    const member = this.#members.find((one) => one.id === id);
-    if (member === undefined) throw new Error(`there is no node ${id}`);
-    const answer = await fourLetterWord(member.clientPort, "srvr");
-    return /^Mode: (\w+)/m.exec(answer ?? "")?.[1] ?? null;
+    return /^Mode: (\w+)/m.exec(await this.#serverWord(id))?.[1] ?? null;
+  }
+
+  /** The epoch of the newest zxid that it has seen; null when it does not serve. */
+  async epochOf(id: number): Promise<number | null> {
+    const zxid = /^Zxid: 0x([0-9a-f]+)/m.exec(await this.#serverWord(id))?.[1];
+    return zxid === undefined ? null : Number(BigInt(`0x${zxid}`) >> 32n);
   }
 
   /** Null when none of them says that it leads. */
@@ -174,6 +177,12 @@ export class ZookeeperEnsemble implements AsyncDisposable {
     return [...this.#processes]
       .map(([id, { log }]) => `node ${id}:\n${log.split("\n").slice(-lines).join("\n")}`)
       .join("\n");
+  }
+
+  async #serverWord(id: number): Promise<string> {
+    const member = this.#members.find((one) => one.id === id);
+    if (member === undefined) throw new Error(`there is no node ${id}`);
+    return (await fourLetterWord(member.clientPort, "srvr")) ?? "";
   }
 
   #home(id: number): string {

@@ -26,6 +26,8 @@ export interface BenchEnsemble extends AsyncDisposable {
   start(...ids: number[]): void;
   /** Waits until every one of them serves; @returns the leader. */
   untilReady(): Promise<number>;
+  /** Whose term it is: a leader that was lost and elected again has another. */
+  term(): Promise<string>;
   /** SIGKILL; waits until they have ended. */
   kill(...ids: number[]): Promise<void>;
   /** Ends all of them in order, as an operator would; by force when that takes too long. */

@@ -4,12 +4,11 @@ import {
   freshPath,
   keyPath,
   Kind,
-  type LoadConnection,
+  type LoadOpener,
   type LoadSink,
 } from "@quorate/load";
 
 const KV = "/etcdserverpb.KV/";
-const OPEN_MS = 30_000;
 const LENGTH_DELIMITED = 2;
 const VARINT = 0;
 
@@ -60,7 +59,7 @@ export interface EtcdConnectionOptions {
  * A channel of its own to etcd. Messages are encoded by hand, which takes three fields, and answers
  * are not decoded: what the library costs is left, and the report tells it.
  */
-export class EtcdConnection implements LoadConnection {
+export class EtcdConnection implements LoadOpener {
   readonly #options: EtcdConnectionOptions;
   readonly #sink: LoadSink;
   #client: Client;
@@ -84,9 +83,10 @@ export class EtcdConnection implements LoadConnection {
     return this.#inFlight;
   }
 
-  async open(): Promise<void> {
+  async open(deadline: number): Promise<void> {
+    const until = Date.now() + Math.max(0, deadline - performance.now());
     await new Promise<void>((resolve, reject) => {
-      this.#client.waitForReady(Date.now() + OPEN_MS, (error) =>
+      this.#client.waitForReady(until, (error) =>
         error === undefined ? resolve() : reject(error),
       );
     });

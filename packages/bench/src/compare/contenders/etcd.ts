@@ -33,6 +33,12 @@ export function etcdContender(description: string): Contender {
   };
 }
 
+interface EtcdStatus {
+  readonly member: string;
+  readonly leader: string;
+  readonly term: string;
+}
+
 /** etcd servers on this machine, with their defaults but for the quota and the log's level. */
 class EtcdEnsemble implements BenchEnsemble {
   readonly protocol = "etcd";
@@ -111,6 +117,11 @@ class EtcdEnsemble implements BenchEnsemble {
     }
   }
 
+  async term(): Promise<string> {
+    const seen = await this.#status(this.ids[0] ?? 1);
+    return `${seen?.leader ?? "nobody"} in term ${seen?.term ?? "?"}`;
+  }
+
   async kill(...ids: number[]): Promise<void> {
     for (const id of ids) this.#process(id).signal("SIGKILL");
     await Promise.all(ids.map((id) => this.#process(id).ended));
@@ -134,18 +145,19 @@ class EtcdEnsemble implements BenchEnsemble {
     return found;
   }
 
-  async #status(id: number): Promise<{ member: string; leader: string } | null> {
+  async #status(id: number): Promise<EtcdStatus | null> {
     try {
       const response = await fetch(`http://${this.serverOf(id)}/v3/maintenance/status`, {
         method: "POST",
         body: "{}",
         signal: AbortSignal.timeout(ANSWER_MS),
       });
-      const { header, leader } = (await response.json()) as {
+      const { header, leader, raftTerm } = (await response.json()) as {
         header?: { member_id?: string };
         leader?: string;
+        raftTerm?: string;
       };
-      return { member: header?.member_id ?? "", leader: leader ?? "0" };
+      return { member: header?.member_id ?? "", leader: leader ?? "0", term: raftTerm ?? "0" };
     } catch {
       // Down or starting: not answering is what the caller asks about.
       return null;

@@ -72,6 +72,10 @@ async function openQuorate(
       });
       return leader;
     },
+    term: async () => {
+      const seen = await ensemble.status(ensemble.ids[0] ?? 1);
+      return `${seen?.leader ?? "nobody"} in epoch ${seen?.epoch ?? "?"}`;
+    },
     kill: async (...ids) => {
       await ensemble.kill("SIGKILL", ...ids);
     },

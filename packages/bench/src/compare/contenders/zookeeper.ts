@@ -65,6 +65,11 @@ async function openZookeeper(
     syncsOf: (id) => Promise.resolve(syncs.countOf(`${name}-${id}`)),
     start: (...ids) => ensemble.start(...(ids.length === 0 ? all : ids)),
     untilReady: untilLed,
+    term: async () => {
+      const leader = await ensemble.leader();
+      if (leader === null) return "nobody";
+      return `${leader} in epoch ${(await ensemble.epochOf(leader)) ?? "?"}`;
+    },
     kill: async (...ids) => {
       await ensemble.kill("SIGKILL", ...ids);
     },

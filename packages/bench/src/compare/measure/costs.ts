@@ -1,4 +1,5 @@
-import { costsOf } from "../../load/process-costs.js";
+import { readFileSync } from "node:fs";
+import { costsOf, TICK_SECONDS } from "../../load/process-costs.js";
 import type { BenchEnsemble } from "../contenders/contender.js";
 import type { Measured } from "../measurement.js";
 
@@ -9,6 +10,28 @@ interface Look {
 }
 
 export type Looks = ReadonlyMap<number, Look>;
+
+/** Of the whole machine so far: what its cores did, and what they could have done. */
+export interface MachineLook {
+  readonly busySeconds: number;
+  readonly totalSeconds: number;
+}
+
+export function lookAtMachine(): MachineLook {
+  const [all = ""] = readFileSync("/proc/stat", "utf8").split("\n", 1);
+  // user, nice, system, idle, iowait, irq, softirq, steal; what guests use is part of user.
+  const ticks = all.trim().split(/\s+/).slice(1, 9).map(Number);
+  const total = ticks.reduce((sum, one) => sum + one, 0);
+  const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
+  return { busySeconds: (total - idle) * TICK_SECONDS, totalSeconds: total * TICK_SECONDS };
+}
+
+/** Percent of the machine that neither servers nor load used, between two looks. */
+export function othersPercent(before: MachineLook, after: MachineLook, ownSeconds: number): number {
+  const total = after.totalSeconds - before.totalSeconds;
+  const others = after.busySeconds - before.busySeconds - ownSeconds;
+  return total <= 0 ? 0 : Math.max(0, (others / total) * 100);
+}
 
 export async function lookAt(ensemble: BenchEnsemble): Promise<Looks> {
   const ids = [...ensemble.ids, ...ensemble.watcherIds];

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Errand, ErrandName, Errands, FaultMessage, Message, Notice } from "./errands.js";
+import type { Errand, ErrandName, Errands, ErrandMessage, Message, Notice } from "./errands.js";
 
 const MAIN = fileURLToPath(new URL("./errand-main.ts", import.meta.url));
 
@@ -9,7 +9,7 @@ export interface ErrandOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** In order; the next message is looked at when this has settled. */
-  readonly onNotice?: (notice: Notice, tell: (message: FaultMessage) => void) => Promise<void>;
+  readonly onNotice?: (notice: Notice, tell: (message: ErrandMessage) => void) => Promise<void>;
 }
 
 /**
@@ -47,7 +47,7 @@ function resultOf(
     };
     if (signal.aborted) return onAbort();
     signal.addEventListener("abort", onAbort);
-    const tell = (message: FaultMessage): void => void child.send(message);
+    const tell = (message: ErrandMessage): void => void child.send(message);
     let notices = Promise.resolve();
     child.on("message", (message: Message) => {
       if (message.kind === "failed") fail(message.text);

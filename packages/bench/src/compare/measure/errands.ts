@@ -48,7 +48,8 @@ export interface ProbeOrder {
   readonly servers: readonly string[];
   readonly connections: number;
   readonly ratePerSecond: number;
-  readonly forMs: number;
+  /** If it is not told to stop before. */
+  readonly forMsMax: number;
   readonly root: string;
   readonly keys: number;
   readonly valueBytes: number;
@@ -81,7 +82,7 @@ export type Message =
   | { readonly kind: "result"; readonly result: unknown }
   | { readonly kind: "failed"; readonly text: string };
 
-/** What goes to it: a fault comes now. */
-export interface FaultMessage {
-  readonly kind: "fault";
+/** What goes to it: a fault comes now; or it was the last one, and its errand is done. */
+export interface ErrandMessage {
+  readonly kind: "fault" | "stop";
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Kind, Plan, type LoadConnection, type LoadSink } from "@quorate/load";
 import type { WireProtocol } from "../contenders/contender.js";
-import type { FaultMessage, GapOrder, Notice } from "./errands.js";
+import type { ErrandMessage, GapOrder, Notice } from "./errands.js";
 import { openWriter } from "./writers.js";
 
 /** After the first write that was begun behind a fault: another stall would show by then. */
@@ -39,7 +39,7 @@ export class GapMeter {
   }
 }
 
-/** One write at a time on each connection, until the process is ended. Tells each gap. */
+/** One write at a time on each connection, until it is told to stop. Tells each gap. */
 export async function writeThroughFaults(
   protocol: WireProtocol,
   order: GapOrder,
@@ -48,9 +48,10 @@ export async function writeThroughFaults(
   const meter = new GapMeter(performance.now());
   const plan = new Plan({ workload: "set", keys: order.keys, keyChoice: "in-turn", seed: 1 });
   const connections: LoadConnection[] = [];
+  let isStopped = false;
   const write = (index: number): void => {
     const connection = connections[index];
-    if (connection?.isOpen !== true || connection.inFlight > 0) return;
+    if (connection?.isOpen !== true || connection.inFlight > 0 || isStopped) return;
     plan.advance();
     connection.send(Kind.set, plan.key, performance.now());
     connection.flush();
@@ -71,9 +72,15 @@ export async function writeThroughFaults(
     connections.push(await openWriter(protocol, order, index, sink, 1));
     write(index);
   }
-  process.on("message", (message: FaultMessage) => {
-    if (message.kind === "fault") meter.fault(performance.now());
+  const stopped = new Promise<void>((resolve) => {
+    process.on("message", ({ kind }: ErrandMessage) => {
+      if (kind === "fault") meter.fault(performance.now());
+      else resolve();
+    });
   });
   tell({ kind: "steady" });
-  return new Promise<null>(() => undefined);
+  await stopped;
+  isStopped = true;
+  await Promise.all(connections.map((connection) => connection.close()));
+  return null;
 }

@@ -5,7 +5,14 @@ import type { LoadRow } from "../rows.js";
 import { errand, serversOf, type BenchContext } from "./bench-context.js";
 import { microsNow, type Traced } from "../profile/profile-report.js";
 import { threadCpuOf, usedBetween, type ThreadCpu } from "../profile/thread-times.js";
-import { costsBetween, lookAt, type Looks } from "./costs.js";
+import {
+  costsBetween,
+  lookAt,
+  lookAtMachine,
+  othersPercent,
+  type Looks,
+  type MachineLook,
+} from "./costs.js";
 import type { LoadResult } from "./errands.js";
 
 /** Of a closed loop that finds out what the most is, before an open one. */
@@ -75,14 +82,17 @@ async function measureOrder(
   leader: number,
   order: LoadOrder,
 ): Promise<Measured> {
-  const { result, before, after, traced } = await runLoad(context, ensemble, order);
+  const term = await ensemble.term();
+  const { result, before, after, machine, traced } = await runLoad(context, ensemble, order);
   const { latencyMs, done, seconds, errors, unsent, unanswered, cpuSeconds } = result;
   if (done === 0) throw new Error(`nothing was done: ${JSON.stringify(errors)}`);
   const notes: string[] = [];
   if (unsent > 0) notes.push(`${unsent} requests were due and never sent`);
   if (unanswered > 0) notes.push(`${unanswered} requests were never answered`);
   if (result.connects > order.connections) notes.push("connections were lost");
-  if ((await ensemble.untilReady()) !== leader) notes.push("the leader changed");
+  await ensemble.untilReady();
+  const termNow = await ensemble.term();
+  if (termNow !== term) notes.push(`it did not keep its leader: ${term}, then ${termNow}`);
   return {
     values: {
       ops: [done / seconds],
@@ -91,6 +101,7 @@ async function measureOrder(
       p999: [latencyMs.p999],
       max: [latencyMs.max],
       cpuLoad: [(cpuSeconds * 1e6) / done],
+      others: [othersPercent(machine.before, machine.after, cpuSeconds + secondsOf(before, after))],
       ...costsBetween(ensemble, leader, done, before, after),
     },
     errors,
@@ -99,10 +110,17 @@ async function measureOrder(
   };
 }
 
+function secondsOf(before: Looks, after: Looks): number {
+  const sum = (looks: Looks): number =>
+    [...looks.values()].reduce((seconds, { cpuSeconds }) => seconds + cpuSeconds, 0);
+  return sum(after) - sum(before);
+}
+
 interface LoadRun {
   readonly result: LoadResult;
   readonly before: Looks;
   readonly after: Looks;
+  readonly machine: { readonly before: MachineLook; readonly after: MachineLook };
   /** Null where nothing is profiled. */
   readonly traced: Omit<Traced, "leader"> | null;
 }
@@ -116,6 +134,7 @@ async function runLoad(
   const pids = isTraced ? ensemble.ids.map((id) => ensemble.pidOf(id)) : [];
   let before: Looks = new Map();
   let after: Looks = new Map();
+  const machine = { before: lookAtMachine(), after: lookAtMachine() };
   let trace: { readonly from: number; readonly cpu: readonly ThreadCpu[] } | null = null;
   let traced: LoadRun["traced"] = null;
   const result = await errand(context, "load", order, {
@@ -124,6 +143,7 @@ async function runLoad(
       if (notice.kind !== "window") return;
       const at = microsNow();
       const cpu = pids.map(threadCpuOf);
+      machine[notice.edge === "begin" ? "before" : "after"] = lookAtMachine();
       if (notice.edge === "begin") {
         trace = { from: at, cpu };
         before = await lookAt(ensemble);
@@ -140,5 +160,5 @@ async function runLoad(
       for (const pid of pids) process.kill(pid, "SIGUSR2");
     },
   });
-  return { result, before, after, traced };
+  return { result, before, after, machine, traced };
 }

@@ -17,6 +17,8 @@ const CLOSED_SHAPE = { connections: 30, outstanding: 10 } as const;
 const OPEN_SHAPE = { connections: 30, outstanding: 1000 } as const;
 const BEFORE_MS = 3_000;
 const AFTER_MS = 6_000;
+/** Beside the overload itself: its processes start and drain meanwhile. */
+const PROBING_MS_MAX = 120_000;
 
 /** An open loop that asks for three times what is possible, and a few writes all along. */
 export async function measureOverload(
@@ -25,7 +27,7 @@ export async function measureOverload(
 ): Promise<Measured> {
   const { warmUpMs, measureMs } = context.pace;
   await prepareRows(context, ensemble, [TREE]);
-  const leader = await ensemble.untilReady();
+  await ensemble.untilReady();
   const servers = serversOf(ensemble, ensemble.ids);
   const order: LoadOrder = {
     ...TREE,
@@ -43,14 +45,10 @@ export async function measureOverload(
   const workMs = warmUpMs + measureMs;
   const most = await errand(context, "load", order, { workMs });
   const ratePerSecond = Math.round((most.done / most.seconds) * OVERLOAD);
-  const forMs = BEFORE_MS + measureMs + AFTER_MS;
-  const probing = errand(
-    context,
-    "probe",
-    { ...TREE, ...PROBE_SHAPE, servers, root: rootOf(TREE), forMs },
-    { workMs: forMs },
-  );
+  const probing = startProbing(context, servers);
+  const stopProbing = await probing.steady;
   await pause(BEFORE_MS, undefined, { signal: context.signal });
+  const term = await ensemble.term();
   const beganAt = microsNow();
   let endedAt = 0;
   const result = await errand(
@@ -65,14 +63,20 @@ export async function measureOverload(
       },
     },
   );
-  const { baseMs, recoveredMs, errors } = recoveryOf(await probing, beganAt, endedAt);
+  await pause(AFTER_MS, undefined, { signal: context.signal });
+  stopProbing();
+  const probes = await probing.probes;
+  const { baseMs, recoveredMs } = recoveryOf(probes, beganAt, endedAt);
   const refused = Object.values(result.errors).reduce((sum, one) => sum + one, 0);
   const notes = [
     `${ratePerSecond}/s were meant to arrive, ${result.unsent} of them were never sent`,
     `p99 of a few writes before: ${baseMs.toFixed(1)} ms`,
   ];
-  if (errors > 0) notes.push(`${errors} of these were refused`);
-  if ((await ensemble.untilReady()) !== leader) notes.push("the leader changed");
+  const refusals = new Set(probes.flatMap(({ error }) => error ?? []));
+  if (refusals.size > 0) notes.push(`some of these ended with ${[...refusals].join(", ")}`);
+  await ensemble.untilReady();
+  const termNow = await ensemble.term();
+  if (termNow !== term) notes.push(`it did not keep its leader: ${term}, then ${termNow}`);
   return {
     values: {
       ops: [result.done / result.seconds],
@@ -86,6 +90,31 @@ export async function measureOverload(
   };
 }
 
+/** `steady` gives how to end it, once it writes. */
+function startProbing(
+  context: BenchContext,
+  servers: readonly string[],
+): { readonly steady: Promise<() => void>; readonly probes: Promise<readonly Probe[]> } {
+  const forMsMax = PROBING_MS_MAX + context.pace.measureMs;
+  let onSteady: (stop: () => void) => void = () => undefined;
+  const isSteady = new Promise<() => void>((resolve) => (onSteady = resolve));
+  const probes = errand(
+    context,
+    "probe",
+    { ...TREE, ...PROBE_SHAPE, servers, root: rootOf(TREE), forMsMax },
+    {
+      workMs: forMsMax,
+      onNotice: (notice, tell) => {
+        if (notice.kind === "steady") onSteady(() => tell({ kind: "stop" }));
+        return Promise.resolve();
+      },
+    },
+  );
+  // When it fails, it is never steady.
+  const steady = Promise.race([isSteady, probes.then(() => () => undefined)]);
+  return { steady, probes };
+}
+
 /** So much slower than before is as before; noise of a few milliseconds is none of a load's. */
 const AS_BEFORE = { times: 2, plusMs: 10 } as const;
 
@@ -94,7 +123,7 @@ export function recoveryOf(
   probes: readonly Probe[],
   beganAt: number,
   endedAt: number,
-): { readonly baseMs: number; readonly recoveredMs: number; readonly errors: number } {
+): { readonly baseMs: number; readonly recoveredMs: number } {
   const before = probes
     .filter(({ startedAt, error }) => startedAt < beganAt && error === null)
     .map(({ ms }) => ms)
@@ -105,6 +134,5 @@ export function recoveryOf(
     ({ startedAt, ms, error }) => startedAt >= beganAt && (error !== null || ms > limitMs),
   );
   const lastAt = Math.max(endedAt, ...others.map(({ startedAt, ms }) => startedAt + ms * 1000));
-  const errors = probes.filter(({ error }) => error !== null).length;
-  return { baseMs, recoveredMs: (lastAt - endedAt) / 1000, errors };
+  return { baseMs, recoveredMs: (lastAt - endedAt) / 1000 };
 }

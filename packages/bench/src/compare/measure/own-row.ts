@@ -84,16 +84,17 @@ export async function measureKills(
   const servers = serversOf(ensemble, ensemble.ids);
   const gap: number[] = [];
   const order = { ...GAP_SHAPE, servers, root: rootOf(GAP_SHAPE) };
-  let isDone: () => void = () => undefined;
-  const done = new Promise<void>((resolve) => (isDone = resolve));
   let killed = 0;
-  const run = errand(context, "gap", order, {
+  await errand(context, "gap", order, {
     workMs: kills * KILL_MS,
     onNotice: async (notice, tell) => {
       if (notice.kind === "gap") {
         gap.push(notice.ms);
         ensemble.start(killed);
-        if (gap.length === kills) return isDone();
+        if (gap.length === kills) {
+          tell({ kind: "stop" });
+          return;
+        }
       }
       killed = await ensemble.untilReady();
       await pause(SETTLED_MS, undefined, { signal: context.signal });
@@ -101,7 +102,6 @@ export async function measureKills(
       await ensemble.kill(killed);
     },
   });
-  await Promise.race([done, run]);
   return { values: { gap }, errors: {}, notes: [] };
 }
 

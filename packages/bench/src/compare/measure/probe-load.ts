@@ -3,13 +3,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { WireProtocol } from "../contenders/contender.js";
 import { microsNow } from "../profile/profile-report.js";
 import { openWriter } from "./writers.js";
-import type { Notice, Probe, ProbeOrder } from "./errands.js";
+import type { ErrandMessage, Notice, Probe, ProbeOrder } from "./errands.js";
 
 const BEAT_MS = 1;
 /** An answer that comes later than this after the end is none. */
 const LATE_MS = 10_000;
 
-/** Writes at a steady rate, however long answers take, and keeps each by itself. */
+/** Writes at a steady rate until it is told to stop, and keeps each by itself. */
 export async function probe(
   protocol: WireProtocol,
   order: ProbeOrder,
@@ -27,11 +27,15 @@ export async function probe(
   for (let index = 0; index < order.connections; index += 1) {
     connections.push(await openWriter(protocol, order, index, sink, PROBES_IN_FLIGHT));
   }
+  let isStopped = false;
+  process.on("message", ({ kind }: ErrandMessage) => {
+    if (kind === "stop") isStopped = true;
+  });
   tell({ kind: "steady" });
   const pacer = new Pacer(order.ratePerSecond, performance.now());
-  const until = performance.now() + order.forMs;
+  const until = performance.now() + order.forMsMax;
   let sent = 0;
-  while (performance.now() < until) {
+  while (!isStopped && performance.now() < until) {
     for (const due = pacer.dueAt(performance.now()); sent < due; sent += 1) {
       const connection = connections[sent % connections.length];
       if (connection?.isOpen !== true || connection.inFlight >= PROBES_IN_FLIGHT) {

@@ -31,7 +31,7 @@ export async function openWriter(
   if (protocol === "etcd") {
     const options = { index, servers, root, value, deadlineMs: ETCD_DEADLINE_MS };
     const connection = new EtcdConnection(options, sink);
-    await connection.open();
+    await connection.open(performance.now() + OPEN_MS);
     return connection;
   }
   const templates = zkTemplates(root, value);

@@ -41,10 +41,10 @@ export function ratio(
   other: Spread | null,
 ): number | null {
   if (first === null || other === null) return null;
+  const { better } = metrics[metric];
+  if (better === "neither") return null;
   const [over, under] =
-    metrics[metric].better === "higher"
-      ? [first.median, other.median]
-      : [other.median, first.median];
+    better === "higher" ? [first.median, other.median] : [other.median, first.median];
   return under === 0 ? null : over / under;
 }
 

@@ -10,6 +10,7 @@ export const costMetrics: readonly MetricKey[] = [
   "cpuFollower",
   "cpuWatcher",
   "cpuLoad",
+  "others",
   "syncsLeader",
   "rssLeader",
   "rssFollower",
@@ -17,6 +18,7 @@ export const costMetrics: readonly MetricKey[] = [
 
 /** A Markdown table of figures with their ratios; medians, and ranges where there are any. */
 export function figuresTable(lines: readonly Line[], contenders: readonly string[]): string {
+  if (lines.length === 0) return "";
   const [first = "", ...others] = contenders;
   const head = ["row", "figure", ...contenders, ...others.map((other) => `${first} to ${other}`)];
   const body = lines.map(({ row, metric, spreads, ratios }) => [
@@ -30,6 +32,7 @@ export function figuresTable(lines: readonly Line[], contenders: readonly string
 
 /** A Markdown table with a line for each row and contender. */
 export function costsTable(lines: readonly Line[], contenders: readonly string[]): string {
+  if (lines.length === 0) return "";
   const shown = costMetrics.filter((metric) => lines.some((line) => line.metric === metric));
   const byRow = new Map<Row, Line[]>();
   for (const line of lines) byRow.set(line.row, [...(byRow.get(line.row) ?? []), line]);
