@@ -32,7 +32,7 @@ const quietTypes: ReadonlySet<number> = new Set<number>([
 interface Session {
   id: bigint;
   password: Uint8Array;
-  /** The greatest zxid that any of its connections was told. */
+  /** The greatest zxid that a reply told any of its connections, as ZooKeeper's clients count. */
   seen: bigint;
   /** What `seen` was when a connection of it was last cut. */
   seenAtDrop: bigint;
@@ -324,5 +324,7 @@ function noteSeen(session: Session, packet: Uint8Array): void {
   // A connect response is no reply; its first bytes are 0, its second field a time.
   if (packet.length < 16) return;
   const { xid, zxid } = ReplyHeader.read(new JuteReader(packet));
-  if (xid !== 0 && zxid > session.seen) session.seen = zxid;
+  // Events have one since ZooKeeper 3.9. It is no sign that all of that change was told: others of
+  // the same transaction follow. Ones who counted it would lose these, and 3.8 tells it to nobody.
+  if (xid !== 0 && xid !== ZkXid.notification && zxid > session.seen) session.seen = zxid;
 }
