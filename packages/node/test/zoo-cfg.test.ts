@@ -209,13 +209,13 @@ describe("a key of a zoo.cfg", () => {
     ["client.portUnification=true", "TLS has a port of its own"],
     ["quorum.auth.enableSasl=true", "shared secret"],
     ["quorum.auth.learnerRequireSasl=true", "shared secret"],
-    ["authProvider.1=org.x.SASLAuthenticationProvider", "SASL is not supported"],
-    ["authProvider.sasl=org.x.SASLAuthenticationProvider", "SASL is not supported"],
+    ["authProvider.1=org.x.OwnAuthenticationProvider", "only digest, ip, x509 and sasl"],
     ["DigestAuthenticationProvider.digestAlg=SHA-256", "SHA-1 alone"],
     ["X509AuthenticationProvider.x=y", "a certificate's subject"],
-    ["sessionRequireClientSASLAuth=true", "cannot authenticate by SASL"],
-    ["requireClientAuthScheme=sasl", "cannot authenticate by SASL"],
-    ["kerberos.removeHostFromPrincipal=true", "cannot authenticate by SASL"],
+    ["requireClientAuthScheme=sasl", "write sessionRequireClientSASLAuth"],
+    ["allowSaslFailedClients=true", "is turned away"],
+    ["kerberos.removeHostFromPrincipal=true", "DIGEST-MD5 alone"],
+    ["jaasLoginRenew=3600000", "DIGEST-MD5 alone"],
     ["server.255=10.0.0.1:2888:3888", "server.N with N in 1..254"],
     ["server.x=10.0.0.1:2888:3888", "server.N with N in 1..254"],
     ["server1=10.0.0.1:2888:3888", "server.N with N in 1..254"],
@@ -296,7 +296,31 @@ describe("what a zoo.cfg grants its clients", () => {
       readOnlyMode: true,
       superDigest: "super:gG7s8t3oDEtIqF6DM9LlI/R+9Ss=",
       requiredSchemes: ["digest", "x509"],
+      saslPasswords: null,
+      saslSuperUser: null,
+      maxWatches: 1_000_000,
     });
+  });
+
+  it("is what users who log in by SASL have, whose passwords are not in the file", () => {
+    const zookeeper = JSON.stringify({ saslPasswords: { bob: "hunter2" } });
+    const env = { ...SECRET, QUORATE_ZOOKEEPER: zookeeper };
+    const provider = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
+    const lines = [...BASE, `authProvider.1=${provider}`, "superUser=bob"];
+    for (const rule of [
+      ["sessionRequireClientSASLAuth=true"],
+      ["enforce.auth.enabled=true", "enforce.auth.schemes=sasl"],
+    ]) {
+      const config = load([...lines, ...rule], { env });
+      expect(config.zookeeper).toMatchObject({
+        requiredSchemes: ["sasl"],
+        saslPasswords: { bob: "hunter2" },
+        saslSuperUser: "bob",
+      });
+    }
+    expect(refusalOf([...BASE, "sessionRequireClientSASLAuth=true"])).toMatch(
+      /^ERR_CONFIG_RELATION: nobody could log in by sasl: .*\(DIR\/zoo\.cfg:3\)$/,
+    );
   });
 
   it("is a port for TLS as well", () => {
@@ -336,7 +360,7 @@ describe("what a zoo.cfg grants its clients", () => {
     ["enforce.auth.enabled=true", "ERR_CONFIG_VALUE: enforce.auth.enabled: enforce.auth.schemes"],
     [
       "enforce.auth.enabled=true\nenforce.auth.schemes=sasl",
-      "ERR_CONFIG_UNSUPPORTED: enforce.auth",
+      "ERR_CONFIG_RELATION: nobody could log in by sasl",
     ],
     [
       "readonlymode.enabled=yes",

@@ -17,8 +17,13 @@ const schemes: ReadonlyMap<string, AclScheme> = new Map<string, AclScheme>([
   ["ip", { isValid: (id) => rangeOf(id) !== null, matches: isInRange, isAuthenticated: false }],
   ["digest", { isValid: isDigestId, matches: equal, isAuthenticated: true }],
   ["x509", { isValid: isDistinguishedName, matches: equal, isAuthenticated: true }],
-  ["sasl", { isValid: isPrincipal, matches: equal, isAuthenticated: true }],
+  ["sasl", { isValid: isPrincipal, matches: isSaslUser, isAuthenticated: true }],
 ]);
+
+/** The user `super` is everybody, within this scheme. */
+function isSaslUser(identity: string, id: string): boolean {
+  return identity === id || identity === "super";
+}
 
 /** Undefined for `world`, `auth` and `super`, which are none, and for what is unknown. */
 export function schemeOf(name: string): AclScheme | undefined {

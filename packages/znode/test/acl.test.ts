@@ -215,6 +215,10 @@ describe("schemes", () => {
     }
     for (const id of ["bob", "zk/host@REALM", "bob@REALM"]) expect(isValid("sasl", id)).toBe(true);
     for (const id of ["a/b/c@R", "a@b@c"]) expect(isValid("sasl", id), id).toBe(false);
+    expect(matches("sasl", "bob", "bob")).toBe(true);
+    expect(matches("sasl", "bob", "alice")).toBe(false);
+    expect(matches("sasl", "bob", "super")).toBe(false);
+    expect(matches("sasl", "super", "bob")).toBe(true);
     expect(schemeOf("world")).toBeUndefined();
   });
 });

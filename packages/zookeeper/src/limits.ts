@@ -49,6 +49,11 @@ export const NOT_SERVING_MS_MAX = 1_000;
 
 /** Bytes of the answer of a multiRead. More: -8. */
 export const MULTI_READ_BYTES_MAX = 4 * MIB;
+/**
+ * Watches of one connection, a persistent one counted twice. One more: -127, and without a watch
+ * nothing is read. A client that sets more of them again at once is closed.
+ */
+export const WATCHES_PER_CONNECTION_MAX = 1_000_000;
 /** Paths of a setWatches that are looked at within one turn of the event loop. */
 export const SET_WATCHES_PATHS_PER_TURN = 1_000;
 /** Watches of one connection that are taken down within one turn. */

@@ -4,6 +4,7 @@ import {
   CONNECTIONS_PER_ADDRESS_MAX,
   OUTSTANDING_MAX,
   PACKET_BYTES_MAX,
+  WATCHES_PER_CONNECTION_MAX,
 } from "./limits.js";
 
 /** What an operator configures; names in brackets are those of zoo.cfg. */
@@ -26,8 +27,14 @@ export interface ZkOptions {
   readonly superDigest: string | null;
   /** (enforce.auth.schemes) Without one of them nothing is carried out; empty for no such rule. */
   readonly requiredSchemes: readonly string[];
+  /** (`user_NAME` of the login configuration's Server section) Passwords by name; empty: no SASL. */
+  readonly saslUsers: ReadonlyMap<string, string>;
+  /** (superUser) One of them, who may do everything; null for nobody. */
+  readonly saslSuperUser: string | null;
   /** (readonlymode.enabled) Serves reads to clients that ask for no more, without a quorum. */
   readonly isReadOnlyEnabled: boolean;
+  /** Watches of one connection, a persistent one counted twice. */
+  readonly watchesMax: number;
   /** (4lw.commands.whitelist) `*` for all. `srvr` always is. */
   readonly words: readonly string[];
   /**
@@ -52,7 +59,10 @@ export function zkOptions(given: Partial<ZkOptions> = {}): ZkOptions {
     connectMsMax: CONNECT_MS_MAX,
     superDigest: null,
     requiredSchemes: [],
+    saslUsers: new Map(),
+    saslSuperUser: null,
     isReadOnlyEnabled: false,
+    watchesMax: WATCHES_PER_CONNECTION_MAX,
     words: [],
     ensembleText: "",
     ...given,

@@ -249,3 +249,44 @@ describe("setWatches", () => {
     expect(harness.frontEnd.watches.size).toBe(paths.length);
   });
 });
+
+describe("a client with as many watches as it may have", () => {
+  function full(): { harness: Harness; client: RawClient } {
+    const harness = new Harness({ watchesMax: 3 });
+    const client = harness.client();
+    client.call(ZkOp.create, create("/a"));
+    expect(client.call(ZkOp.getData, watched("/a")).err).toBe(0);
+    expect(client.call(ZkOp.addWatch, { path: "/p", mode: 0 }).err).toBe(0);
+    return { harness, client };
+  }
+
+  test("is refused the next, and told so instead of what it would read", () => {
+    const { harness, client } = full();
+    for (const op of [ZkOp.getData, ZkOp.exists, ZkOp.getChildren, ZkOp.getChildren2]) {
+      expect(client.call(op, watched("/a"))).toMatchObject({ err: -127, body: null });
+    }
+    expect(client.call(ZkOp.addWatch, { path: "/q", mode: 1 }).err).toBe(-127);
+    expect(harness.frontEnd.watches.size).toBe(3);
+    expect(client.call(ZkOp.getData, { path: "/a", watch: false }).err).toBe(0);
+  });
+
+  test("has room again when one has fired, was removed, or is another client's", () => {
+    const { harness, client } = full();
+    expect(harness.client().call(ZkOp.getData, watched("/a")).err).toBe(0);
+    client.call(ZkOp.setData, set("/a"));
+    expect(client.call(ZkOp.exists, watched("/b")).err).toBe(-101);
+    expect(client.call(ZkOp.exists, watched("/c")).err).toBe(-127);
+    expect(client.call(ZkOp.removeWatches, { path: "/p", type: 3 }).err).toBe(0);
+    expect(client.call(ZkOp.exists, watched("/c")).err).toBe(-101);
+  });
+
+  test("is closed when it sets more again at once: it would wait for them in vain", () => {
+    const { harness, client } = full();
+    const lists = { dataWatches: [], existWatches: ["/x", "/y"], childWatches: [] };
+    client.post(ZkOp.setWatches, { relativeZxid: 0n, ...lists }, -8);
+    expect(client.settled()).toEqual([]);
+    expect(client.channel.isClosed).toBe(true);
+    harness.clock.settle();
+    expect(harness.frontEnd.watches.size).toBe(0);
+  });
+});

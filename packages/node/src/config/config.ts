@@ -134,7 +134,11 @@ export function describeConfig(config: NodeConfig): Readonly<Record<string, unkn
     peers: config.peers.map(member),
     secret: masked(config.secret),
     tls: describeTls(config.tls),
-    zookeeper: { ...config.zookeeper, superDigest: masked(config.zookeeper.superDigest) },
+    zookeeper: {
+      ...config.zookeeper,
+      superDigest: masked(config.zookeeper.superDigest),
+      saslPasswords: masked(config.zookeeper.saslPasswords),
+    },
   };
 }
 
@@ -148,7 +152,7 @@ function describeTls(tls: TlsConfig | null): Readonly<Record<string, unknown>> |
   };
 }
 
-function masked(secret: string | null): string | null {
+function masked(secret: string | object | null): string | null {
   return secret === null ? null : "[redacted]";
 }
 

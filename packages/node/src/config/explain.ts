@@ -93,13 +93,24 @@ function* rowsOf(config: NodeConfig, settings: LocatedObject): Generator<Row> {
   yield ["trustEmpty", config.trustEmpty];
   yield ["allowedOrigins", config.allowedOrigins];
   yield ["allowedHosts", config.allowedHosts];
-  for (const [key, value] of Object.entries<ExplainedSetting["value"]>({ ...config.zookeeper })) {
-    const isSecret = SECRET_KEY.test(key) && value !== null;
-    yield [`zookeeper.${key}`, isSecret ? "[redacted]" : value];
-  }
+  yield* zookeeperRows(config, settings);
   yield* tlsRows(config, settings);
   yield ["log.level", config.log.level];
   yield ["log.format", config.log.format];
+}
+
+function* zookeeperRows({ zookeeper }: NodeConfig, settings: LocatedObject): Generator<Row> {
+  const { saslPasswords, ...rest } = zookeeper;
+  for (const [key, value] of Object.entries(rest)) {
+    const isSecret = SECRET_KEY.test(key) && value !== null;
+    yield [`zookeeper.${key}`, isSecret ? "[redacted]" : value];
+  }
+  const file = ["zookeeper", "saslPasswordsFile"];
+  yield [
+    "zookeeper.saslPasswords",
+    saslPasswords === null ? null : "[redacted]",
+    valueAt(settings, file) === undefined ? undefined : file,
+  ];
 }
 
 function* tlsRows({ tls }: NodeConfig, settings: LocatedObject): Generator<Row> {

@@ -39,6 +39,8 @@ export const CLIENT_KEYS: readonly string[] = [
   "DigestAuthenticationProvider.superDigest",
   "enforce.auth.enabled",
   "enforce.auth.schemes",
+  "sessionRequireClientSASLAuth",
+  "superUser",
   "secureClientPort",
   "secureClientPortAddress",
   ...TLS_TEXTS.map(([key]) => key),
@@ -66,6 +68,12 @@ export function clientSettings(entries: ZooEntries): Located {
   const digest = entries.get("DigestAuthenticationProvider.superDigest");
   if (digest !== undefined) put(fields, "superDigest", digest.value, entries.at(digest.line));
   putList(entries, fields, ["enforce.auth.schemes", "requiredSchemes", schemesOf(entries)]);
+  const sasl = entries.isTrue("sessionRequireClientSASLAuth") ? ["sasl"] : null;
+  putList(entries, fields, ["sessionRequireClientSASLAuth", "requiredSchemes", sasl]);
+  const superUser = entries.get("superUser");
+  if (superUser !== undefined) {
+    put(fields, "saslSuperUser", superUser.value, entries.at(superUser.line));
+  }
   return { kind: "object", fields, origin };
 }
 
@@ -171,10 +179,5 @@ function schemesOf(entries: ZooEntries): string[] | null {
     const why = "enforce.auth.schemes must say which schemes clients may choose from";
     throw entries.bad("enforce.auth.enabled", why, enabled.line);
   }
-  const named = schemes.value.split(",").map((scheme) => scheme.trim());
-  if (named.includes("sasl")) {
-    const why = "clients cannot authenticate by SASL yet, so they cannot be made to";
-    throw entries.error("ERR_CONFIG_UNSUPPORTED", `enforce.auth.schemes: ${why}`, schemes.line);
-  }
-  return named;
+  return schemes.value.split(",").map((scheme) => scheme.trim());
 }

@@ -15,7 +15,7 @@ export const MAPPED_KEYS = [
   "quorumListenOnAllIPs",
 ] as const;
 
-const NO_PROVIDERS = "only digest, ip and x509 are known, and SASL is not supported yet";
+const NO_PROVIDERS = "only digest, ip, x509 and sasl are known";
 
 /** Their loss would change who counts, who may connect, or what can be overheard. */
 const REFUSED: readonly (readonly [pattern: RegExp, why: string])[] = [
@@ -33,14 +33,12 @@ const REFUSED: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^ssl\.(ciphersuites|enabledprotocols)/, "write tls.ciphers or tls.minVersion (QUORATE_TLS)"],
   [/^ssl\.(context|authprovider=(?!x509$))/, "certificates are judged in one way: see tls"],
   [/^client\.portunification/, "TLS has a port of its own, secureClientPort"],
-  [/^authprovider\b(?!.*(digest|x509|ip)authenticationprovider$)/, NO_PROVIDERS],
+  [/^authprovider\b(?!.*(digest|x509|ip|sasl)authenticationprovider$)/, NO_PROVIDERS],
   [/^digestauthenticationprovider\./, "passwords are hashed by SHA-1 alone"],
   [/^x509authenticationprovider\./, "a certificate's subject is who a client is"],
-  [
-    /^(sessionrequireclientsaslauth|requireclientauth|allowsaslfailedclients)/,
-    "clients cannot authenticate by SASL yet, so they cannot be made to",
-  ],
-  [/^(kerberos|sasl|jaas|superuser)/, "clients cannot authenticate by SASL yet"],
+  [/^requireclientauth/, "write sessionRequireClientSASLAuth, or enforce.auth.*"],
+  [/^allowsaslfailedclients/, "whoever fails to authenticate is turned away"],
+  [/^(kerberos|sasl|jaas)/, "of SASL there is DIGEST-MD5 alone, with zookeeper.saslPasswordsFile"],
 ];
 
 /** They switch off what is not there anyway. */

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { QuorateError } from "@quorate/protocol";
 import { WORDS, zkOptions } from "@quorate/zookeeper";
+import { saslPasswordsOf, type SaslPasswords } from "./sasl-users.js";
 
 const MIB = 1024 * 1024;
 const count = z.int().min(0).max(1_000_000);
@@ -32,7 +33,14 @@ export const zookeeperSchema = z
     superDigest: z
       .string()
       .regex(SUPER_DIGEST, { error: "it has the form user:base64(sha1(user:password))" }),
-    requiredSchemes: z.array(z.enum(["digest", "ip", "x509"])).max(3),
+    requiredSchemes: z.array(z.enum(["digest", "ip", "x509", "sasl"])).max(4),
+    /** By name: users who may log in by SASL. In place of it: a JSON file with the same. */
+    saslPasswords: z.record(z.string(), z.string()),
+    saslPasswordsFile: z.string().min(1),
+    /** One of them, who may do everything. */
+    saslSuperUser: z.string().min(1),
+    /** Watches of one connection, a persistent one counted twice. */
+    maxWatches: z.int().min(1).max(100_000_000),
   })
   .partial();
 
@@ -52,9 +60,13 @@ export interface ZookeeperConfig {
   /** Null: there is no superuser. */
   readonly superDigest: string | null;
   readonly requiredSchemes: readonly string[];
+  /** By name; null: nobody logs in by SASL. */
+  readonly saslPasswords: SaslPasswords | null;
+  readonly saslSuperUser: string | null;
+  readonly maxWatches: number;
 }
 
-/** @throws ERR_CONFIG_RELATION. */
+/** @throws ERR_CONFIG_RELATION; of the file of passwords ERR_CONFIG_FILE, ERR_CONFIG_VALUE. */
 export function zookeeperOf(input: ZookeeperInput = {}): ZookeeperConfig {
   const defaults = zkOptions({ tickMs: input.tickMs ?? zkOptions().tickMs });
   const config: ZookeeperConfig = {
@@ -69,6 +81,9 @@ export function zookeeperOf(input: ZookeeperInput = {}): ZookeeperConfig {
     readOnlyMode: input.readOnlyMode ?? defaults.isReadOnlyEnabled,
     superDigest: input.superDigest ?? null,
     requiredSchemes: input.requiredSchemes ?? [],
+    saslPasswords: saslPasswordsOf(input),
+    saslSuperUser: input.saslSuperUser ?? null,
+    maxWatches: input.maxWatches ?? defaults.watchesMax,
   };
   const { minSessionTimeoutMs: min, maxSessionTimeoutMs: max } = config;
   if (min > max) {

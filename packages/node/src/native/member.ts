@@ -73,10 +73,8 @@ export class Member implements DeskMember {
   /** Why nothing else than proofs is taken on. */
   get refusal(): QuorateError | null {
     const { requiredSchemes } = this.#desk.options;
-    if (this.#refusal !== null || requiredSchemes.length === 0) return this.#refusal;
-    if (this.#identities.hasSchemeOf(requiredSchemes)) return null;
-    const what = `this node asks for an identity of ${requiredSchemes.join(" or ")}`;
-    return new QuorateError("ERR_SESSION_AUTH_REQUIRED", what);
+    if (this.#refusal !== null) return this.#refusal;
+    return this.#identities.satisfies(requiredSchemes) ? null : authRequired(requiredSchemes);
   }
 
   get session(): bigint | null {
@@ -247,6 +245,12 @@ function isOneShot(kind: NativeWatchKind): kind is OneShotWatch {
 function requirePath(path: string): void {
   const problem = checkPath(path);
   if (problem !== null) throw new QuorateError(problem.code, problem.message);
+}
+
+/** Nobody may do anything who has proved nothing by one of these. */
+export function authRequired(schemes: readonly string[]): QuorateError {
+  const what = `this node asks for an identity of ${schemes.join(" or ")}`;
+  return new QuorateError("ERR_SESSION_AUTH_REQUIRED", what);
 }
 
 function expired(): QuorateError {

@@ -103,6 +103,9 @@ export function optionsOf(config: ZookeeperConfig): Partial<ZkOptions> {
     outstandingMax: config.globalOutstandingLimit,
     superDigest: config.superDigest,
     requiredSchemes: config.requiredSchemes,
+    saslUsers: new Map(Object.entries(config.saslPasswords ?? {})),
+    saslSuperUser: config.saslSuperUser,
+    watchesMax: config.maxWatches,
     isReadOnlyEnabled: config.readOnlyMode,
     words: config.fourLetterWords,
   };

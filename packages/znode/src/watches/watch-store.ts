@@ -29,6 +29,7 @@ export class WatchStore {
   #buckets = new Int32Array(RECORDS_INITIAL).fill(NONE);
   #headOfPath = new Int32Array(RECORDS_INITIAL * KINDS).fill(NONE);
   #headOfWatcher = new Int32Array(RECORDS_INITIAL).fill(NONE);
+  #sizeOfWatcher = new Int32Array(RECORDS_INITIAL);
   #end = 0;
   #free = NONE;
   #size = 0;
@@ -36,6 +37,11 @@ export class WatchStore {
   /** Watches held; a persistent one counts twice. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Those of one watcher, counted in the same way. */
+  sizeOf(watcher: number): number {
+    return this.#sizeOfWatcher[watcher] ?? 0;
   }
 
   /** Every watcher that ever had one is below it. */
@@ -78,6 +84,8 @@ export class WatchStore {
     this.#set(at, NEXT_IN_BUCKET, this.#buckets[bucket] ?? NONE);
     this.#buckets[bucket] = at;
     this.#size += 1;
+    this.#sizeOfWatcher = grown(this.#sizeOfWatcher, watcher + 1, 0);
+    this.#sizeOfWatcher[watcher] = this.sizeOf(watcher) + 1;
   }
 
   /** Takes modes away; the watch goes with its last one. */
@@ -98,6 +106,7 @@ export class WatchStore {
     this.#set(at, WATCHER, NONE);
     this.#free = at;
     this.#size -= 1;
+    this.#sizeOfWatcher[watcher] = this.sizeOf(watcher) - 1;
   }
 
   firstOfPath(path: number, kind: WatchKind): number {

@@ -37,6 +37,11 @@ export class WatchTable {
     return this.#store.size;
   }
 
+  /** Of one watcher, counted in the same way. */
+  sizeOf(watcher: number): number {
+    return this.#store.sizeOf(watcher);
+  }
+
   /** Characters of all watched paths. */
   get pathChars(): number {
     return this.#paths.chars;

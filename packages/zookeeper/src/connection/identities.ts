@@ -30,8 +30,9 @@ export class Identities {
     return this.#caller;
   }
 
-  hasSchemeOf(schemes: readonly string[]): boolean {
-    return this.#list.some(({ scheme }) => schemes.includes(scheme));
+  /** Whether one of the schemes is proved, if any is asked for. */
+  satisfies(schemes: readonly string[]): boolean {
+    return schemes.length === 0 || this.#list.some(({ scheme }) => schemes.includes(scheme));
   }
 
   useSession(session: bigint): void {

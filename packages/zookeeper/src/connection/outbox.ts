@@ -38,13 +38,14 @@ export class Outbox {
     return this.#untakenSince;
   }
 
-  /** A reply without a body. */
-  header(xid: number, zxid: bigint, err: number): void {
+  /** A reply whose header is known; without `body` nothing follows it. */
+  frame(xid: number, zxid: bigint, err: number, body?: (writer: JuteWriter) => void): void {
     const { writer } = this;
     const frame = writer.beginFrame();
     writer.int(xid);
     writer.long(zxid);
     writer.int(err);
+    body?.(writer);
     writer.endFrame(frame);
   }
 

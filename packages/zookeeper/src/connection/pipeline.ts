@@ -358,6 +358,7 @@ export class Pipeline {
       link.clock.defer(() => this.#stepSetWatches());
       return;
     }
+    if (!link.isOpen) return;
     this.#setWatches = null;
     link.respond(request, null, () => ZkError.ok);
     link.wake();

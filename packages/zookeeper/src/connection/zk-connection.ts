@@ -4,7 +4,6 @@ import type { ByteChannel } from "../byte-channel.js";
 import { FrameDecoder } from "../jute/frame.js";
 import { ZkOp, ZkXid } from "../jute/op-codes.js";
 import { JuteReader } from "../jute/reader.js";
-import { AuthPacket } from "../jute/records.js";
 import type { JuteWriter } from "../jute/writer.js";
 import {
   OUTSTANDING_PER_CONNECTION_MAX,
@@ -16,6 +15,7 @@ import { writeEvent } from "../requests/events.js";
 import { ConnectionStats } from "../stats.js";
 import { operationName } from "../words/operation-names.js";
 import { ZkError } from "../zk-errors.js";
+import { authenticate, isAuthentication, type Proofs } from "./authentication.js";
 import type { ConnectionHost } from "./connection-host.js";
 import {
   readConnect,
@@ -28,6 +28,7 @@ import { nearestDeadline, type Deadline } from "./deadlines.js";
 import { firstPacket } from "./first-packet.js";
 import { LazyTimer } from "./lazy-timer.js";
 import { Outbox } from "./outbox.js";
+import { SaslLogin } from "./sasl.js";
 import { Pipeline, type Answered, type PipelineLink } from "./pipeline.js";
 import { SessionStart } from "./session-start.js";
 
@@ -51,7 +52,7 @@ export class ZkConnection implements PipelineLink {
   readonly #host: ConnectionHost;
   readonly #channel: ByteChannel;
   readonly #decoder: FrameDecoder;
-  readonly #identities: Identities;
+  readonly #proofs: Proofs;
   readonly #pipeline: Pipeline;
   readonly #outbox: Outbox;
   readonly #timer: LazyTimer;
@@ -81,7 +82,8 @@ export class ZkConnection implements PipelineLink {
     this.#host = host;
     this.#channel = channel;
     this.#decoder = new FrameDecoder(options.packetBytesMax);
-    this.#identities = new Identities(channel.remoteAddress, identities, options.superDigest);
+    const own = new Identities(channel.remoteAddress, identities, options.superDigest);
+    this.#proofs = { identities: own, sasl: new SaslLogin(options, own, host.random) };
     this.#pipeline = new Pipeline(this);
     this.#outbox = new Outbox(channel, () => clock.now());
     this.#start = new SessionStart(host, {
@@ -146,11 +148,11 @@ export class ZkConnection implements PipelineLink {
   }
 
   get caller(): Uint8Array {
-    return this.#identities.caller;
+    return this.#proofs.identities.caller;
   }
 
   get identities(): readonly AuthIdentity[] {
-    return this.#identities.list;
+    return this.#proofs.identities.list;
   }
 
   get isReadOnly(): boolean {
@@ -251,33 +253,28 @@ export class ZkConnection implements PipelineLink {
     }
     const xid = reader.int();
     const op = reader.int();
-    if (op === ZkOp.auth) {
-      this.#authenticate(xid, reader);
-    } else if (!this.#isAllowed) {
+    if (isAuthentication(op)) {
+      this.#authenticate(xid, op, reader);
+    } else if (!this.#proofs.identities.satisfies(this.#host.options.requiredSchemes)) {
       this.#refuse(xid, ZkError.authRequired, "it has not authenticated");
     } else {
       this.#pipeline.accept(xid, op, packet);
     }
   }
 
-  get #isAllowed(): boolean {
-    const { requiredSchemes } = this.#host.options;
-    return requiredSchemes.length === 0 || this.#identities.hasSchemeOf(requiredSchemes);
-  }
-
   /** At once and not in turn, as there: it holds for all that comes behind it. */
-  #authenticate(xid: number, reader: JuteReader): void {
-    const { scheme, auth } = AuthPacket.read(reader);
-    if (this.#identities.authenticate(scheme, auth)) {
-      this.#send(xid, 0n, ZkError.ok);
-      return;
-    }
+  #authenticate(xid: number, op: number, reader: JuteReader): void {
+    const { err, body, failure } = authenticate(op, reader, this.#proofs);
+    this.#outbox.frame(xid, 0n, err, body);
+    this.#countSent();
+    if (failure === null) return;
     this.#host.stats.authFailed += 1;
-    this.#refuse(xid, ZkError.authFailed, `authentication failed: ${scheme ?? "no scheme"}`);
+    this.finish(`authentication failed: ${failure}`);
   }
 
   #refuse(xid: number, err: number, reason: string): void {
-    this.#send(xid, 0n, err);
+    this.#outbox.frame(xid, 0n, err);
+    this.#countSent();
     this.finish(reason);
   }
 
@@ -306,7 +303,7 @@ export class ZkConnection implements PipelineLink {
     }
     this.#established = established;
     this.#state = "open";
-    this.#identities.useSession(established.session);
+    this.#proofs.identities.useSession(established.session);
     if (packet.request.lastZxidSeen > 0n) this.#lastZxid = packet.request.lastZxidSeen;
     this.#host.sessionOpened(established.session, this);
     this.#timer.arm();
@@ -383,7 +380,12 @@ export class ZkConnection implements PipelineLink {
 
   // ---- watches ----
 
+  get mayWatch(): boolean {
+    return this.#host.watches.sizeOf(this.watcher) < this.#host.options.watchesMax;
+  }
+
   addWatch(path: string, request: WatchRequest): void {
+    if (!this.mayWatch) return this.drop("it sets too many watches");
     this.#host.watches.add(path, this.#host.watcherOf(this), request);
   }
 
@@ -406,11 +408,6 @@ export class ZkConnection implements PipelineLink {
     const newest = txnid ?? this.#host.newestTxnid;
     if (newest > this.#lastZxid) this.#lastZxid = newest;
     return this.#lastZxid;
-  }
-
-  #send(xid: number, zxid: bigint, err: number): void {
-    this.#outbox.header(xid, zxid, err);
-    this.#countSent();
   }
 
   #countSent(): void {

@@ -25,7 +25,6 @@ const others: ReadonlySet<number> = new Set<number>([
   ZkOp.multiRead,
   ZkOp.setWatches,
   ZkOp.setWatches2,
-  ZkOp.sasl,
   ZkOp.getEphemerals,
   ZkOp.getAllChildrenNumber,
   ZkOp.addWatch,
@@ -39,8 +38,8 @@ export function isWrite(op: number): boolean {
 }
 
 /**
- * Whether a client may ask for it outside of a multi. (Authentication is not among these: it is
- * no request of a session.)
+ * Whether a client may ask for it outside of a multi. (Authentication, in either way, is not
+ * among these: it is no request of a session.)
  * Deviation from ZooKeeper: deleteContainer and createSession are the server's own there as well,
  * but nothing keeps a client from sending them.
  */

@@ -32,6 +32,9 @@ export interface ReadContext {
   readonly identities: readonly AuthIdentity[];
   /** What `/zookeeper/config` is said to hold as long as it holds nothing. */
   readonly ensembleText: string;
+  /** False: it has as many watches as one connection may have. */
+  readonly mayWatch: boolean;
+  /** Asked for one too many, the connection closes. */
   addWatch(path: string, request: WatchRequest): void;
   hasWatch(path: string, type: WatchType): boolean;
   removeWatch(path: string, type: WatchType): boolean;
@@ -82,10 +85,6 @@ export function runRead(
         })),
       });
       return ZkError.ok;
-    case ZkOp.sasl:
-      // As a ZooKeeper that was given no login configuration: no token, and no error.
-      writer.buffer(null);
-      return ZkError.ok;
     case ZkOp.reconfig:
       ReconfigRequest.read(reader);
       return ZkError.reconfigDisabled;
@@ -106,6 +105,7 @@ function runWatched(
   if (path === null) return ZkError.marshalling;
   // Of all reads, there only this one looks at the path that it is given.
   if (op === ZkOp.exists && path.includes("\0")) return ZkError.badArguments;
+  if (watch && !context.mayWatch) return ZkError.throttled;
   const err = readInto(op, treeOp, path, context, writer, answer);
   if (watch && (err === ZkError.ok || (op === ZkOp.exists && err === ZkError.noNode))) {
     const isChild = op === ZkOp.getChildren || op === ZkOp.getChildren2;
@@ -211,6 +211,7 @@ function addWatch(reader: JuteReader, context: ReadContext, writer: JuteWriter):
   if (path === null || (!isRecursive && mode !== ZkAddWatchMode.persistent)) {
     return ZkError.marshalling;
   }
+  if (!context.mayWatch) return ZkError.throttled;
   context.addWatch(path, isRecursive ? "persistentRecursive" : "persistent");
   // An ErrorResponse of 0: the one reply with a body that says nothing.
   writer.int(0);
