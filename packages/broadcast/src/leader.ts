@@ -410,22 +410,24 @@ export class Leader {
     return isQuiet && this.#reads.isEmpty && this.answers.isEmpty && this.#custom.isEmpty;
   }
 
-  /** A few batches in flight, the rest gathers: the batch grows with the load by itself. */
+  // A few batches in flight, the rest gathers: the batch grows with the load by itself. One in a
+  // turn: thousands of a multi's operations may be in it, and heartbeats must be heard between.
   #propose(): void {
     const { handler, factory } = this.#deps;
-    while (
-      this.#maker.waiting > 0 &&
-      this.#outstanding.length < BATCHES_IN_FLIGHT_MAX &&
-      this.#outstandingEntries < OUTSTANDING_ENTRIES_MAX
-    ) {
-      const batch = this.#maker.next();
-      if (batch === undefined) continue;
+    const batch = this.#mayPropose() ? this.#maker.next() : undefined;
+    if (batch !== undefined) {
       this.#tracker.propose(batch.last);
       this.#outstanding.push(batch);
       this.#outstandingEntries += batch.count;
       handler.logProposal(batch);
       this.#peers.sendToFollowers(factory.createProposal(batch), batch.bytes.length);
     }
+    if (this.#mayPropose()) this.#scheduleFlush();
+  }
+
+  #mayPropose(): boolean {
+    if (this.#outstanding.length >= BATCHES_IN_FLIGHT_MAX) return false;
+    return this.#maker.waiting > 0 && this.#outstandingEntries < OUTSTANDING_ENTRIES_MAX;
   }
 
   /** The mark moved: apply, release clients here, tell the others at the end of the turn. */

@@ -1,4 +1,5 @@
 import {
+  BATCH_BYTES_SOFT_MAX,
   BATCHES_IN_FLIGHT_MAX,
   CUSTOM_OP_CODE_MIN,
   DEFAULT_TIMINGS,
@@ -61,6 +62,22 @@ describe("ordering writes", () => {
     accept(pipe, txnid(1));
     clock.advance(0);
     expect(host.logged.at(-1)?.count).toBe(3);
+  });
+
+  test("one batch in a turn: heartbeats are heard before the next is prepared", () => {
+    const { leader, host, clock } = leaderOf(1);
+    for (let i = 1; i <= 3; i += 1) {
+      leader.queueRequest("1", request(i, 1, BATCH_BYTES_SOFT_MAX));
+    }
+    const logged: number[] = [];
+    const look = (): void => {
+      logged.push(host.logged.length);
+      if (logged.length < 4) clock.defer(look);
+    };
+    clock.defer(look);
+    clock.advance(0);
+    expect(logged).toEqual([1, 2, 3, 3]);
+    expect(host.logged.map(({ count }) => count)).toEqual([1, 1, 1]);
   });
 
   test("G25: an accept counts only after that follower's NewLeaderAck", () => {

@@ -1,4 +1,5 @@
 import { assert, type StateChanges, type StateRow } from "@quorate/protocol";
+import { WideMap } from "./wide-map.js";
 
 /** What has a row of its own in a checkpoint: a node, or a session. */
 export interface Item {
@@ -21,7 +22,7 @@ export interface RowFormat<T extends Item> {
 }
 
 /** Key to whether the item was in the last image that was read: only then it needs a tombstone. */
-type ChangedKeys = Map<string, boolean>;
+type ChangedKeys = WideMap<boolean>;
 
 /**
  * Remembers which items changed, and serves images of them while they go on changing.
@@ -32,7 +33,7 @@ type ChangedKeys = Map<string, boolean>;
 export class ChangeTracker<T extends Item> {
   readonly #source: ItemSource<T>;
   readonly #format: RowFormat<T>;
-  #changed: ChangedKeys = new Map();
+  #changed: ChangedKeys = new WideMap();
   /** Rises whenever #changed is another map. Items start at 0, so the first must be greater. */
   #generation = 1;
   /** The one that is being read. */
@@ -80,7 +81,7 @@ export class ChangeTracker<T extends Item> {
     const image = new Image(this.#imageCount, this.#source, this.#format, keys, isFull);
     this.#image = image;
     this.#latest = image;
-    this.#changed = new Map();
+    this.#changed = new WideMap();
     this.#generation += 1;
     return {
       next: (bytesMax) => {
@@ -102,12 +103,12 @@ export class ChangeTracker<T extends Item> {
     this.#image?.invalidate();
     this.#image = null;
     this.#latest = null;
-    this.#changed = new Map();
+    this.#changed = new WideMap();
     this.#generation += 1;
   }
 
   #putBack(keys: ChangedKeys): void {
-    for (const [key, wasImaged] of this.#changed) {
+    for (const [key, wasImaged] of this.#changed.entries()) {
       // What the abandoned image knew is older, and so is the last image that was finished.
       if (!keys.has(key)) keys.set(key, wasImaged);
     }
@@ -196,7 +197,7 @@ class Image<T extends Item> {
   }
 
   *#changedRows(): Generator<StateRow, undefined> {
-    for (const [key, wasImaged] of this.#keys) {
+    for (const [key, wasImaged] of this.#keys.entries()) {
       if (this.#gone.has(key)) continue;
       const item = this.#source.get(key);
       if (item === undefined) {

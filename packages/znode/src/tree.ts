@@ -22,6 +22,7 @@ import {
   type CreateTransaction,
   type WriteTransaction,
 } from "./transactions.js";
+import { WideMap } from "./wide-map.js";
 import { HEADER_BYTES, Znode } from "./znode.js";
 
 /** Nodes and bytes of data of a subtree, its top included. */
@@ -35,7 +36,7 @@ export interface SubtreeSize {
  * transactions applied and nothing else. Every change goes through the four write methods.
  */
 export class Tree {
-  readonly #nodes = new Map<string, Znode>();
+  readonly #nodes = new WideMap<Znode>();
   readonly #acls = new AclTable();
   readonly #pages = new Pages();
   readonly #digest: TreeDigest;

@@ -20,6 +20,11 @@ export const CONNECTIONS_MAX = 50_000;
  * for the next turns, and are not read meanwhile.
  */
 export const ARRIVALS_PER_TURN_MAX = 250;
+/**
+ * Bytes of them; effect as above. One read is 64 KiB at most, which may be a multi of hundreds of
+ * operations: their number says little of the work that they are.
+ */
+export const ARRIVAL_BYTES_PER_TURN_MAX = 512 * KIB;
 
 /** Requests of one connection that are not answered. At the bound its socket is not read. */
 export const OUTSTANDING_PER_CONNECTION_MAX = 1_000;

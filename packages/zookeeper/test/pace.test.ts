@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ZkOp } from "../src/jute/op-codes.js";
-import { ARRIVALS_PER_TURN_MAX } from "../src/limits.js";
+import { ARRIVAL_BYTES_PER_TURN_MAX, ARRIVALS_PER_TURN_MAX } from "../src/limits.js";
 import { Harness, type RawClient } from "./support/harness.js";
 
 const COUNT = ARRIVALS_PER_TURN_MAX * 3 + 1;
@@ -23,6 +23,20 @@ describe("clients that all speak at once", () => {
     }
     expect(counts).toEqual([1, 2, 3, 4].map((n) => Math.min(n * ARRIVALS_PER_TURN_MAX, COUNT)));
     for (const client of clients) expect(client.settled()).toMatchObject([{ err: 0 }]);
+    expect(clients.some(({ channel }) => channel.isPaused)).toBe(false);
+  });
+
+  test("have a turn's bytes, too, so that a few large requests are no long turn", () => {
+    const harness = new Harness({ connectionsPerAddressMax: 0 });
+    const clients = Array.from({ length: 8 }, () => harness.client());
+    const data = new Uint8Array(ARRIVAL_BYTES_PER_TURN_MAX / 3);
+    harness.service.touched.length = 0;
+    for (const client of clients) client.post(ZkOp.setData, { path: "/", data, version: -1 });
+    const carriedOut = (): number => harness.service.touched.length;
+    const counts = [carriedOut()];
+    while (carriedOut() < clients.length && harness.clock.turn()) counts.push(carriedOut());
+    expect(counts).toEqual([3, 6, 8]);
+    harness.clock.settle();
     expect(clients.some(({ channel }) => channel.isPaused)).toBe(false);
   });
 

@@ -16,7 +16,7 @@ ZooKeeper's protocol: memory, restarts, and what a checkpoint does to writes. Li
   --count N       nodes of the tree (1000000)
   --bytes N       of each one's data (100)
   --rate N        sets per second, at their times whether or not those before are answered (1000)
-  --seconds N     of these; so long that a checkpoint comes (30)
+  --seconds N     of these at least, and on until each server wrote a checkpoint (30)
   --restarts N    of each kind in a run (3)
   --repeat N      runs of each target, in turn; medians and ranges over all of them are printed (1)
   --heap-mib N    of each ZooKeeper server's Java (1000, as its start script has it)
@@ -27,7 +27,8 @@ A run: make the tree; memory of idle servers; write at the rate while each serve
 checkpoint (ZooKeeper: a snapshot); kill a follower and start it until its client port answers a
 read of what was written meanwhile; kill all and start them until the first write; kill a follower,
 remove its data and start it until it reads what is current. p99 with a checkpoint is that of the
-sets that were due while any server wrote one.
+sets that were due while any server wrote one; when none came within four times the seconds, the
+exit code is 1.
 `;
 
 interface Settings {
@@ -77,7 +78,10 @@ export async function millionMain(
     process.stdout.write(
       settings.json ? `${JSON.stringify({ machine, settings, runs }, null, 2)}\n` : tableOf(runs),
     );
-    return 0;
+    const isWithout = Object.values(runs)
+      .flat()
+      .some(({ steady }) => steady.checkpoints === 0);
+    return isWithout ? fail("no checkpoint came while the load was steady", 1) : 0;
   } catch (error) {
     progress.clear();
     return fail(error, 1);

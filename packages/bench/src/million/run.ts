@@ -3,9 +3,10 @@ import { ZkOp } from "@quorate/zookeeper";
 import { PlainClient } from "../differential/plain-client.js";
 import { costsOf } from "../load/process-costs.js";
 import { PipelinedClient } from "./pipelined-client.js";
+import { allWroteOne, nextCheckpoint, type Mark } from "./approach.js";
 import { latencyOf, setSteadily, type SteadyLatency, type SteadyOptions } from "./steady.js";
 import { createTarget, type Target, type TargetName, type TargetOptions } from "./target.js";
-import { makeTree, MARKER, setMany, type TreeShape } from "./tree.js";
+import { makeTree, MARKER, setMany } from "./tree.js";
 
 export interface MillionOptions extends SteadyOptions, Omit<TargetOptions, "snapCount"> {
   /** How often each restart is measured. */
@@ -48,8 +49,10 @@ const WAIT_MS = 180_000;
 const SESSION_MS = 30_000;
 /** Sets in one step on the way to a checkpoint. */
 const SETS_PER_STEP = 10_000;
-/** So near to the next one when the steady load begins. */
-const SHARE_BEFORE = 0.97;
+/** Of the steady load's sets, before the next checkpoint begins. */
+const SHARE_BEFORE = 0.4;
+/** So much longer than it has to, at most, the steady load waits for the servers' checkpoints. */
+const SECONDS_FACTOR = 4;
 const STEPS_MAX = 1000;
 
 export async function measureMillion(
@@ -95,7 +98,10 @@ async function measure(
   await pause(SETTLE_MS);
   options.onPhase("steady");
   const since = Date.now();
-  const samples = await setSteadily(clients, options);
+  const samples = await setSteadily(clients, options, {
+    isEnough: () => allWroteOne(target.ids, target.checkpoints(since), since),
+    secondsMax: options.seconds * SECONDS_FACTOR,
+  });
   const steady = latencyOf(samples, target.checkpoints(since));
   const after = costs();
   await Promise.all(clients.map((client) => client.close()));
@@ -129,39 +135,36 @@ function clientsOf(target: Target): PipelinedClient[] {
 }
 
 /**
- * Sets nodes until the next checkpoint is near. How many sets lie between two is counted first:
- * it follows from the bytes of the log.
+ * Sets nodes until the next checkpoint is near. How many sets lie between two is counted first. Each
+ * server writes its own, sooner or later than the others: an end is not taken for the next's begin.
  */
 async function approachCheckpoint(
   target: Target,
   clients: readonly PipelinedClient[],
-  shape: TreeShape,
+  options: MillionOptions,
 ): Promise<void> {
+  const since = Date.now();
+  const marks: Mark[] = [{ at: since, sets: 0 }];
   let sets = 0;
   const step = async (more: number): Promise<void> => {
-    await setMany(clients, shape, { from: sets, sets: more });
+    const from = sets;
+    await setMany(clients, options, { from, sets: more }, (done) => {
+      marks.push({ at: Date.now(), sets: from + done });
+    });
     sets += more;
   };
-  /** So many sets had been asked for when the next one began. */
-  const untilNext = async (): Promise<number> => {
-    const since = Date.now();
-    const steps: { readonly at: number; readonly sets: number }[] = [];
-    for (let i = 0; i < STEPS_MAX; i += 1) {
-      steps.push({ at: Date.now(), sets });
-      await step(SETS_PER_STEP);
-      const [first] = target.checkpoints(since);
-      if (first === undefined) continue;
-      return steps.findLast(({ at }) => at <= first.from)?.sets ?? sets;
-    }
-    throw new Error("no checkpoint came");
-  };
-  const first = await untilNext();
-  // The others write theirs, which must not be taken for the next.
-  await pause(SETTLE_MS);
-  const second = await untilNext();
-  await pause(SETTLE_MS);
-  const next = second + Math.round((second - first) * SHARE_BEFORE);
-  if (next > sets) await step(next - sets);
+  const before = Math.round(options.rate * options.seconds * SHARE_BEFORE);
+  for (let i = 0; i < STEPS_MAX; i += 1) {
+    await step(SETS_PER_STEP);
+    const begun = target.checkpoints(since).filter(({ from }) => from >= since);
+    const next = nextCheckpoint(target.ids, begun, marks);
+    if (next === null) continue;
+    const missing = next - before - sets;
+    if (missing > 0) await step(missing);
+    // Else one is due already: the next but one is known once it has come.
+    if (missing > -before) return;
+  }
+  throw new Error("no checkpoint came");
 }
 
 /** A follower, again. Others serve meanwhile, and take a write that it has to know. */

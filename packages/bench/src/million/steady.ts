@@ -9,6 +9,7 @@ import { dataOf, pathOf, type TreeShape } from "./tree.js";
 export interface SteadyOptions extends TreeShape {
   /** Sets per second, of nodes drawn at random. */
   readonly rate: number;
+  /** At least. */
   readonly seconds: number;
 }
 
@@ -21,13 +22,18 @@ export interface Sample {
 
 const SEED = 20_000;
 
+/** {@link setSteadily} goes on for so long before it asks again whether it is enough. */
+const MORE_MS = 500;
+
 /**
  * Sets that come at their times, whether or not those before are answered; the time of each counts
- * from when it was due, so that a server which stands still is seen by all that wait for it.
+ * from when it was due, so that a server which stands still is seen by all that wait for it. For
+ * `seconds`, and on until it is enough.
  */
 export async function setSteadily(
   clients: readonly PipelinedClient[],
   { count, bytes, rate, seconds }: SteadyOptions,
+  until: { readonly isEnough: () => boolean; readonly secondsMax: number },
 ): Promise<readonly Sample[]> {
   const data = dataOf(bytes);
   const random = seededRandom(SEED);
@@ -41,13 +47,17 @@ export async function setSteadily(
     const at = performance.timeOrigin + due;
     samples.push({ at, ms: performance.now() - due, isDone: err === ZkError.ok });
   };
-  for (let asked = 0; asked < rate * seconds;) {
-    const due = Math.min(rate * seconds, ((performance.now() - from) * rate) / 1000);
+  let end = rate * seconds;
+  for (let asked = 0; asked < end;) {
+    const due = Math.min(end, ((performance.now() - from) * rate) / 1000);
     for (; asked < due; asked += 1) {
       const one = set(asked);
       open.add(one);
       const forget = (): boolean => open.delete(one);
       one.then(forget, forget);
+    }
+    if (asked >= end && end < rate * until.secondsMax && !until.isEnough()) {
+      end = Math.min(rate * until.secondsMax, end + Math.ceil((rate * MORE_MS) / 1000));
     }
     await pause(1);
   }

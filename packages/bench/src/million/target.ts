@@ -3,8 +3,9 @@ import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ProcessEnsemble, ZookeeperEnsemble } from "@quorate/testkit/processes";
 
-/** Times since 1970, ms. */
+/** A server's checkpoint. Times since 1970, ms. */
 export interface Window {
+  readonly server: number;
   readonly from: number;
   readonly to: number;
 }
@@ -99,7 +100,7 @@ class QuorateTarget implements Target {
 
   checkpoints(since: number): readonly Window[] {
     return this.ids
-      .flatMap((id) => checkpointsIn(this.#ensemble.process(id).log))
+      .flatMap((id) => checkpointsIn(id, this.#ensemble.process(id).log))
       .filter(({ to }) => to >= since);
   }
 
@@ -113,13 +114,13 @@ class QuorateTarget implements Target {
 }
 
 /** What a server's log says of the checkpoints that it wrote. */
-export function checkpointsIn(log: string): readonly Window[] {
+export function checkpointsIn(server: number, log: string): readonly Window[] {
   return log.split("\n").flatMap((line) => {
     // The first line of what is kept of a log may be half of one.
     if (!line.startsWith("{") || !line.includes('"checkpoint written"')) return [];
     const { time, ms } = JSON.parse(line) as { readonly time: string; readonly ms: number };
     const to = Date.parse(time);
-    return [{ from: to - ms, to }];
+    return [{ server, from: to - ms, to }];
   });
 }
 
@@ -189,7 +190,9 @@ class ZookeeperTarget implements Target {
   }
 
   checkpoints(since: number): readonly Window[] {
-    return this.ids.flatMap((id) => snapshotsIn(this.#written(id))).filter(({ to }) => to >= since);
+    return this.ids
+      .flatMap((id) => snapshotsIn(id, this.#written(id)))
+      .filter(({ to }) => to >= since);
   }
 
   logs(): string {
@@ -206,11 +209,11 @@ class ZookeeperTarget implements Target {
 }
 
 /** A snapshot is a file that is created when it begins and written until it ends. */
-function snapshotsIn(directory: string): readonly Window[] {
+function snapshotsIn(server: number, directory: string): readonly Window[] {
   return readdirSync(directory)
     .filter((name) => name.startsWith("snapshot."))
     .map((name) => {
       const { birthtimeMs, mtimeMs } = statSync(join(directory, name));
-      return { from: birthtimeMs, to: mtimeMs };
+      return { server, from: birthtimeMs, to: mtimeMs };
     });
 }

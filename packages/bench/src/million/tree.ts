@@ -44,17 +44,19 @@ export async function makeTree(
   await inMultis(clients, count, (i) => create(pathOf(i), data), onProgress);
 }
 
-/** Sets so many nodes, one behind the other from the given one on. */
+/** Sets so many nodes, one behind the other from the given one on; `onProgress` after each multi. */
 export async function setMany(
   clients: readonly PipelinedClient[],
   { count, bytes }: TreeShape,
   range: { readonly from: number; readonly sets: number },
+  onProgress: (done: number) => void,
 ): Promise<void> {
   const data = dataOf(bytes);
-  await inMultis(clients, range.sets, (i) => ({
+  const set = (i: number): MultiOp => ({
     type: ZkOp.setData,
     request: { path: pathOf((range.from + i) % count), data, version: -1 },
-  }));
+  });
+  await inMultis(clients, range.sets, set, onProgress);
 }
 
 export function dataOf(bytes: number): Uint8Array {

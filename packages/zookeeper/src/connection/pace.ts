@@ -1,6 +1,6 @@
 import type { Clock } from "@quorate/protocol";
 import type { ByteChannel, ByteHandler } from "../byte-channel.js";
-import { ARRIVALS_PER_TURN_MAX } from "../limits.js";
+import { ARRIVAL_BYTES_PER_TURN_MAX, ARRIVALS_PER_TURN_MAX } from "../limits.js";
 
 /**
  * Deals out the event loop's turns among the clients of one node. When thousands come at once, as
@@ -11,6 +11,7 @@ import { ARRIVALS_PER_TURN_MAX } from "../limits.js";
 export class Pace {
   readonly #clock: Pick<Clock, "defer">;
   #taken = 0;
+  #takenBytes = 0;
   #isTurnDue = false;
   #held: PacedChannel[] = [];
 
@@ -24,15 +25,23 @@ export class Pace {
   }
 
   /** Whether something that has arrived may be carried out now. Who waits already goes first. */
-  take(): boolean {
+  take(bytes: number): boolean {
     this.#schedule();
-    if (this.#taken >= ARRIVALS_PER_TURN_MAX || this.#held.length > 0) return false;
-    this.#taken += 1;
-    return true;
+    return this.#held.length === 0 && this.#count(bytes);
   }
 
   hold(channel: PacedChannel): void {
     this.#held.push(channel);
+  }
+
+  /** Whether there is room for something more in this turn; the last may be beyond the bound. */
+  #count(bytes: number): boolean {
+    const isFull =
+      this.#taken >= ARRIVALS_PER_TURN_MAX || this.#takenBytes >= ARRIVAL_BYTES_PER_TURN_MAX;
+    if (isFull) return false;
+    this.#taken += 1;
+    this.#takenBytes += bytes;
+    return true;
   }
 
   #schedule(): void {
@@ -43,9 +52,10 @@ export class Pace {
 
   #turn(): void {
     this.#isTurnDue = false;
-    const due = this.#held.slice(0, ARRIVALS_PER_TURN_MAX);
-    this.#held = this.#held.slice(ARRIVALS_PER_TURN_MAX);
-    this.#taken = due.length;
+    this.#taken = 0;
+    this.#takenBytes = 0;
+    const first = this.#held.findIndex(({ waitingBytes }) => !this.#count(waitingBytes));
+    const due = this.#held.splice(0, first === -1 ? this.#held.length : first);
     for (const channel of due) channel.release();
     if (this.#taken > 0) this.#schedule();
   }
@@ -70,6 +80,11 @@ export class PacedChannel implements ByteChannel {
     this.#pace = pace;
   }
 
+  /** Of what has arrived and waits. */
+  get waitingBytes(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
   get bufferedBytes(): number {
     return this.#inner.bufferedBytes;
   }
@@ -88,7 +103,7 @@ export class PacedChannel implements ByteChannel {
 
   /** Also what was read before this channel was made. */
   arrived(bytes: Uint8Array): void {
-    if (this.#waiting.length === 0 && this.#pace.take()) {
+    if (this.#waiting.length === 0 && this.#pace.take(bytes.length)) {
       this.#handler?.onData(bytes);
       return;
     }
