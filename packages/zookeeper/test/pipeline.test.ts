@@ -137,6 +137,8 @@ describe("the order of one connection", () => {
     for (let xid = 2; xid < 8; xid += 1) client.post(ZkOp.getData, get("/a"), xid);
     client.post(ZkOp.setData, set("/a", "2"), 8);
     for (let xid = 9; xid < 12; xid += 1) client.post(ZkOp.getData, get("/a"), xid);
+    // More than a turn takes.
+    harness.clock.settle();
     harness.service.applyAll();
     harness.clock.settle();
     const received = client.received();
@@ -156,6 +158,7 @@ describe("the order of one connection", () => {
       client.post(ZkOp.getData, get("/a"));
     }
     client.post(ZkOp.setData, set("/a", "2"));
+    harness.clock.settle();
     harness.service.applyAll();
     harness.clock.settle();
     expect(client.channel.isClosed).toBe(true);

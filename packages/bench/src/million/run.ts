@@ -135,8 +135,8 @@ function clientsOf(target: Target): PipelinedClient[] {
 }
 
 /**
- * Sets nodes until the next checkpoint is near. How many sets lie between two is counted first. Each
- * server writes its own, sooner or later than the others: an end is not taken for the next's begin.
+ * Sets nodes until the next checkpoint is near. How many sets lie between two is counted first.
+ * Each server writes its own, sooner or later than the others: an end is no other's begin.
  */
 async function approachCheckpoint(
   target: Target,

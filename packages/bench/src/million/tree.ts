@@ -44,7 +44,7 @@ export async function makeTree(
   await inMultis(clients, count, (i) => create(pathOf(i), data), onProgress);
 }
 
-/** Sets so many nodes, one behind the other from the given one on; `onProgress` after each multi. */
+/** Sets so many nodes, from the given one on; tells of those that are done after each multi. */
 export async function setMany(
   clients: readonly PipelinedClient[],
   { count, bytes }: TreeShape,
