@@ -113,7 +113,10 @@ export class Monitors {
     return baseline;
   }
 
-  /** Its versions end beyond those asked for: whether one is right cannot depend on the past. */
+  /**
+   * Its versions end beyond those that recordings of an earlier generator ask for: whether one is
+   * right there cannot depend on what the ensemble did before.
+   */
   async #renew(path: string, { data, acl }: Content): Promise<void> {
     let counters: Counters;
     do {
