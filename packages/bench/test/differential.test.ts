@@ -3,14 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { JuteReader, ReplyHeader, ZkOp } from "@quorate/zookeeper";
 import { describe, expect, it } from "vitest";
-import { compareTraces } from "../src/differential/compare.js";
+import { compareNormal, compareTraces } from "../src/differential/compare.js";
 import { decodeTrace } from "../src/differential/decode.js";
 import { kindOf } from "../src/differential/describe.js";
 import { generate } from "../src/differential/generator.js";
 import { knownDifferences, notCompared } from "../src/differential/known-differences.js";
 import { minimise } from "../src/differential/minimise.js";
-import { normalise } from "../src/differential/normalise.js";
-import { digestOf, stepFromJson, stepToJson } from "../src/differential/steps.js";
+import { normalise, type NormalItem } from "../src/differential/normalise.js";
+import { seenIn } from "../src/differential/run-sequence.js";
+import { digestOf, stepFromJson, stepToJson, type Step } from "../src/differential/steps.js";
 import { categoryOf } from "../src/differential/summary.js";
 import { TraceFile, type Item, type Trace } from "../src/differential/trace.js";
 
@@ -21,6 +22,10 @@ async function recorded(name: string): Promise<Trace> {
   const url = new URL(`../testdata/differential/${name}.trace`, import.meta.url);
   for await (const trace of new TraceFile(url.pathname).read()) return trace;
   throw new Error(`${name} holds no trace`);
+}
+
+function stepOf(type: number, value: unknown): Step {
+  return { do: "request", connection: 0, type, value };
 }
 
 /** Its first steps: planting in each of them compares all of them. */
@@ -175,6 +180,41 @@ describe("the comparison of two traces", () => {
   it("refuses to compare different sequences", () => {
     const shorter = { ...other, steps: other.steps.slice(1), outcomes: other.outcomes.slice(1) };
     expect(() => compareTraces(one, shorter)).toThrow("different sequences");
+  });
+
+  it("counts an event as no sign that all of its change was seen", () => {
+    const packetOf = (kind: string): Uint8Array => {
+      const at = decodeTrace(other).findIndex((items) => items.some((item) => item.kind === kind));
+      const place = decodeTrace(other)[at]?.findIndex((item) => item.kind === kind) ?? -1;
+      const what = other.outcomes[at]?.[place]?.what;
+      if (!(what instanceof Uint8Array)) throw new Error(`no ${kind} was recorded`);
+      return patched(what, 4, (view) => view.setBigInt64(0, 1n << 40n));
+    };
+    expect(seenIn(packetOf("event"))).toBe(null);
+    expect(seenIn(packetOf("reply"))).toBe(1n << 40n);
+  });
+
+  it("knows that the root, too, may not be for everybody to read", () => {
+    const setAcl = stepOf(ZkOp.setAcl, {
+      path: "/",
+      acl: [{ perms: 31, id: { scheme: "digest", id: "nobody:here" } }],
+      version: -1,
+    });
+    const exists = stepOf(ZkOp.exists, { path: "/", watch: false });
+    const reply = (err: number): NormalItem => {
+      const fields = { err };
+      return { connection: 0, kind: "reply", text: JSON.stringify(fields), fields };
+    };
+    const compare = (steps: readonly Step[], left: readonly NormalItem[]) => {
+      const right = [...left.slice(0, -1), reply(-102)];
+      const lines = (items: readonly NormalItem[]) => items.map((item) => [item]);
+      return compareNormal(steps, lines(left), lines(right), knownDifferences);
+    };
+    const refused = compare([setAcl, exists], [reply(0), reply(0)]);
+    expect([...refused.known]).toEqual([["exists without permission", 1]]);
+    expect(refused.unknown).toEqual([]);
+    // Who may read it is not refused.
+    expect(compare([exists], [reply(0)]).unknown).toHaveLength(1);
   });
 
   it("counts what is known by name, and only that", () => {

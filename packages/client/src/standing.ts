@@ -1,4 +1,4 @@
-import { TXNID_ZERO, type QuorateError, type Txnid } from "@quorate/protocol";
+import { TXNID_ZERO, toTxnid, type QuorateError, type Txnid } from "@quorate/protocol";
 import {
   decodeOpenedSession,
   encodeRewatch,
@@ -108,7 +108,9 @@ export class Standing {
   }
 
   told({ change, path, txnid }: NativeChange): void {
-    this.saw(txnid);
+    // Others of the same transaction may be on their way in a frame that never comes: only what
+    // was before it is known to be told (Invariant 9). The next answer covers it.
+    if (txnid > TXNID_ZERO) this.saw(toTxnid(txnid - 1n));
     this.watches.tell(change, path, txnid);
   }
 

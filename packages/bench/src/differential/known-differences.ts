@@ -1,7 +1,6 @@
 import { ZkOp, type AclEntry, type MultiOp } from "@quorate/zookeeper";
 import type { Access } from "./access.js";
 import type { Difference } from "./compare.js";
-import { pathsOf } from "./describe.js";
 import type { NormalItem } from "./normalise.js";
 import { requestIn, sessionMs } from "./steps.js";
 
@@ -40,7 +39,7 @@ export const knownDifferences: readonly KnownDifference[] = [
       const { step, left, right, connection } = difference;
       if (step.do !== "request" || step.type !== ZkOp.exists) return false;
       if (left?.fields.err !== 0 || right?.fields.err !== NO_AUTH) return false;
-      const [path = ""] = pathsOf(step);
+      const { path } = step.value as { readonly path: string };
       if (!access.isUnreadable(connection, path)) return false;
       access.watches.noteRefused(connection, path);
       return true;

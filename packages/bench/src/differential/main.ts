@@ -1,10 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Progress } from "../progress.js";
-import { compareNormal, type Comparison } from "./compare.js";
+import { compareTraces, type Comparison } from "./compare.js";
 import { describeDifference, describeStep } from "./describe.js";
 import { generate } from "./generator.js";
-import { knownDifferences } from "./known-differences.js";
 import { minimise } from "./minimise.js";
 import { normalise, type NormalTrace } from "./normalise.js";
 import type { Step } from "./steps.js";
@@ -153,8 +152,7 @@ async function compareSteps(
   const normal = normalise(ours);
   if (right === null) return { steps, left: normal, comparison: NOTHING_COMPARED };
   const theirs = await right.trace(seed, steps);
-  const comparison = compareNormal(steps, normal, normalise(theirs), knownDifferences);
-  return { steps, left: normal, comparison };
+  return { steps, left: normal, comparison: compareTraces(ours, theirs) };
 }
 
 const NOTHING_COMPARED: Comparison = { steps: 0, compared: 0, known: new Map(), unknown: [] };

@@ -1,5 +1,5 @@
 import { ZkOp } from "@quorate/zookeeper";
-import { passwords } from "./generate-values.js";
+import { passwords, VERSIONS_ASKED } from "./generate-values.js";
 import { PlainClient, type Answer } from "./plain-client.js";
 import type { Baseline, Counters } from "./trace.js";
 
@@ -107,15 +107,29 @@ export class Monitors {
     const baseline: Record<string, Counters> = {};
     for (const [path, { data, acl }] of this.#lasting) {
       await this.#mark(path);
+      await this.#renew(path, { data, acl });
+    }
+    for (const path of this.#lasting.keys()) baseline[path] = await this.#countersOf(path);
+    return baseline;
+  }
+
+  /**
+   * Its versions end beyond those that recordings of an earlier generator ask for: whether one is
+   * right there cannot depend on what the ensemble did before.
+   */
+  async #renew(path: string, { data, acl }: Content): Promise<void> {
+    let counters: Counters;
+    do {
       await this.#must(ZkOp.setAcl, { path, acl, version: -1 });
       await this.#must(ZkOp.setData, { path, data, version: -1 });
-    }
-    for (const path of this.#lasting.keys()) {
-      const { value } = await this.#must(ZkOp.getData, { path, watch: false });
-      const { version, cversion, aversion } = (value as { readonly stat: Counters }).stat;
-      baseline[path] = { version, cversion, aversion };
-    }
-    return baseline;
+      counters = await this.#countersOf(path);
+    } while (Math.min(counters.version, counters.aversion) < VERSIONS_ASKED);
+  }
+
+  async #countersOf(path: string): Promise<Counters> {
+    const { value } = await this.#must(ZkOp.getData, { path, watch: false });
+    const { version, cversion, aversion } = (value as { readonly stat: Counters }).stat;
+    return { version, cversion, aversion };
   }
 
   /** Changes the children, and leaves none. */

@@ -320,11 +320,19 @@ function takePings(connection: Connection): void {
   }
 }
 
-function noteSeen(session: Session, packet: Uint8Array): void {
+/**
+ * The zxid up to which a client of ZooKeeper's has seen everything once it has this packet: that of
+ * a reply. Null where the packet tells none. Events have one since ZooKeeper 3.9, which is no sign
+ * that all of its change was told: other events of the same transaction follow.
+ */
+export function seenIn(packet: Uint8Array): bigint | null {
   // A connect response is no reply; its first bytes are 0, its second field a time.
-  if (packet.length < 16) return;
+  if (packet.length < 16) return null;
   const { xid, zxid } = ReplyHeader.read(new JuteReader(packet));
-  // Events have one since ZooKeeper 3.9. It is no sign that all of that change was told: others of
-  // the same transaction follow. Ones who counted it would lose these, and 3.8 tells it to nobody.
-  if (xid !== 0 && xid !== ZkXid.notification && zxid > session.seen) session.seen = zxid;
+  return xid === 0 || xid === ZkXid.notification ? null : zxid;
+}
+
+function noteSeen(session: Session, packet: Uint8Array): void {
+  const zxid = seenIn(packet);
+  if (zxid !== null && zxid > session.seen) session.seen = zxid;
 }
