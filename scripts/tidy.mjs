@@ -67,7 +67,8 @@ export function checkTidy(root, files = projectFiles(root)) {
     if (/^packages\/[^/]+\/(src|test)\//.test(path)) checkName(path, violations);
   }
   for (const name of packageNames(root)) violations.push(...checkManifest(root, name));
-  violations.push(...checkErrorDocs(root), ...checkMessageDocs(root));
+  violations.push(...checkErrorDocs(root), ...checkErrorTests(root, files));
+  violations.push(...checkMessageDocs(root));
   const documents = checkDocuments(root, files);
   violations.push(...documents.violations);
   warnings.push(...documents.warnings);
@@ -170,6 +171,21 @@ function checkErrorDocs(root) {
     if (!documented[index].hasProse) violations.push(`docs/errors.md: ${title} is not explained`);
   }
   return violations;
+}
+
+/** A code that no test names may be produced by nothing. */
+function checkErrorTests(root, files) {
+  const source = join(root, "packages/protocol/src/errors.ts");
+  if (!existsSync(source)) return [];
+  const named = new Set();
+  for (const path of files) {
+    if (!isCode(path) || !isTest(path) || isThisRule(path)) continue;
+    const text = readFileSync(join(root, path), "utf8");
+    for (const [code] of text.matchAll(/\bERR_[A-Z_]+\b/g)) named.add(code);
+  }
+  return errorCodes(readFileSync(source, "utf8"))
+    .filter((code) => !named.has(code))
+    .map((code) => `packages/protocol/src/errors.ts: no test names ${code}`);
 }
 
 /** The strings of the ERROR_CODES array. */

@@ -33,6 +33,7 @@ function violationsWith(files) {
     "packages/protocol/src/messages.ts":
       'interface AMsg { readonly kind: "a"; }\ninterface BMsg { readonly kind: "b"; }\n' +
       "export type PeerMsg = AMsg | BMsg;\n",
+    "packages/protocol/test/codes.test.ts": 'expectCodes("ERR_A", "ERR_B");\n',
     "docs/errors.md": "# Errors\n\n### ERR_A\n\nWhy.\n\n### ERR_B\n\nWhy.\n",
     "docs/protocol.md": "# Protocol\n\n### `a`\n\nWhat.\n\n### `b` (follower to leader)\n\nWhat.\n",
     ...files,
@@ -109,6 +110,13 @@ test("finds an error code without explanation, and an explanation without code",
     "docs/errors.md: no heading for ERR_B",
     "docs/errors.md: ERR_A is not explained",
     "docs/errors.md: ERR_C is no error code",
+  ]);
+});
+
+test("finds an error code that no test names", () => {
+  const text = 'expectCodes("ERR_A", "ERR_BEYOND");\n';
+  expect(violationsWith({ "packages/protocol/test/codes.test.ts": text })).toEqual([
+    "packages/protocol/src/errors.ts: no test names ERR_B",
   ]);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Chaos and load against real server processes: `pnpm chaos`, `pnpm load`, `pnpm fan-out` and
- * `pnpm watchers`; what ZooKeeper's clients see: `pnpm differential` and
+ * Chaos and load against real server processes: `pnpm chaos`, `pnpm load`, `pnpm fan-out`,
+ * `pnpm watchers` and `pnpm million`; what ZooKeeper's clients see: `pnpm differential` and
  * `pnpm sessions`.
  * @packageDocumentation
  */
@@ -11,5 +11,6 @@ export { runChaos, type ChaosOptions, type ChaosResult } from "./chaos/run-chaos
 export { differentialMain } from "./differential/main.js";
 export { fanOutMain } from "./fan-out/main.js";
 export { loadMain } from "./load/main.js";
+export { millionMain } from "./million/main.js";
 export { sessionsMain } from "./sessions/main.js";
 export { watchersMain } from "./watchers/main.js";

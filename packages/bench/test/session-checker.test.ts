@@ -53,6 +53,20 @@ describe("the checker of a session", () => {
     expect(problems).toEqual(["s: the zxid goes back from 5 to 4"]);
   });
 
+  it("finds a read that is as new as the own write behind it", () => {
+    const readAt = (zxid: number) =>
+      checked((checker) => {
+        checker.asked(asked(1, "set"));
+        checker.asked(asked(2, "get"));
+        checker.asked(asked(3, "set"));
+        checker.answered(answered(1, 5, null, -103));
+        checker.answered(answered(2, zxid, 4));
+        checker.answered(answered(3, 6, 6));
+      });
+    expect(readAt(5)).toEqual([]);
+    expect(readAt(6)).toEqual(["s: a read at 6 came in front of the own set at 6"]);
+  });
+
   it("finds a read that does not show the own write before it", () => {
     const problems = checked((checker) => {
       checker.asked(asked(1, "set"));

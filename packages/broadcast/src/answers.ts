@@ -3,13 +3,15 @@ import {
   type QuorateError,
   type AbortMsg,
   type ActionHandler,
+  type AnswerMsg,
   type MsgFactory,
   type NodeId,
   type ResponseMsg,
   type Txnid,
 } from "@quorate/protocol";
+import { HeldRefusals } from "./held-refusals.js";
 import type { PeerList } from "./peer-list.js";
-import { RefusalQueue } from "./refusal-queue.js";
+import { RefusalProofs } from "./refusal-proofs.js";
 
 export interface AnswersDeps {
   readonly handler: ActionHandler;
@@ -24,16 +26,28 @@ export interface AnswersDeps {
 export class Answers {
   readonly #fid: string;
   readonly #deps: AnswersDeps;
-  readonly #refusals = new RefusalQueue();
+  readonly #proofs: RefusalProofs;
+  /** Of this node's own clients. */
+  readonly held: HeldRefusals;
+  #announcedMark: Txnid;
 
-  constructor(self: NodeId, deps: AnswersDeps) {
+  constructor(self: NodeId, announcedMark: Txnid, deps: AnswersDeps) {
     this.#fid = fidOf(self);
     this.#deps = deps;
+    this.#announcedMark = announcedMark;
+    this.held = new HeldRefusals(deps.handler);
+    this.#proofs = new RefusalProofs({
+      ...deps,
+      tell: (fid, reqId) => {
+        if (fid === this.#fid) this.held.proven(reqId, this.#announcedMark);
+        else this.#sendAway({ kind: "refusalsProven", fid, reqId });
+      },
+    });
   }
 
-  /** No refusal waits. */
+  /** No refusal waits for a proof that is not another's commit. */
   get isEmpty(): boolean {
-    return this.#refusals.isEmpty;
+    return this.#proofs.isEmpty;
   }
 
   /** To a request that is not logged. */
@@ -43,56 +57,61 @@ export class Answers {
 
   /** At once. */
   refuse(fid: string, reqId: bigint, error: QuorateError): void {
-    const { code, message, details } = error;
-    const at = typeof details["at"] === "number" ? details["at"] : -1;
-    this.send(this.#deps.factory.createAbort(fid, reqId, code, message, at));
+    this.send(this.#abort(fid, reqId, error));
   }
 
   /**
    * A refusal tells its client something about the state, so it must be as true as a read: the
-   * transactions that it was judged against are committed, and a round sent after the request
-   * proved that this leader still led. (ZooKeeper sends an error transaction through the quorum
-   * for the same reason.)
+   * transactions that it was judged against are committed, and a quorum followed this leader after
+   * the request. (ZooKeeper sends an error transaction through the quorum for the same reason.) It
+   * leaves now, before whatever is proposed next, and is held where it was asked for until its
+   * place behind `after`. Places never go back.
    */
-  refuseInOrder(fid: string, reqId: bigint, error: QuorateError, judgedAt: Txnid): void {
-    this.#deps.readIndex((proof) => {
-      if (typeof proof !== "bigint") {
-        this.refuse(fid, reqId, proof);
-        return;
-      }
-      this.#refusals.add({
-        judgedAt,
-        deliver: () => {
-          this.refuse(fid, reqId, error);
-        },
-        giveUp: (reason) => {
-          this.refuse(fid, reqId, reason);
-        },
-      });
-      this.#deps.onChange();
-    });
+  refuseInOrder(fid: string, reqId: bigint, error: QuorateError, after: Txnid): void {
+    const refusal = { ...this.#abort(fid, reqId, error, after), after };
+    this.#proofs.refused(fid, reqId, after);
+    if (fid === this.#fid) this.held.add(refusal);
+    else this.#sendAway(refusal);
+    this.#deps.onChange();
   }
 
-  /** Refusals that rest on nothing above the mark, which was announced before. */
+  /** Commits here, each refusal of this node's in its place. */
+  commit(mark: Txnid): void {
+    this.#deps.handler.commit(mark, this.held);
+    this.held.releaseBefore(mark);
+  }
+
+  /** Once all that waited is proposed: has proven what no proposal follows. */
+  prove(lastProposed: Txnid): void {
+    this.#proofs.prove(lastProposed);
+  }
+
+  /** Tells of refusals that rest on nothing above the mark, which was announced before. */
   deliver(announcedMark: Txnid): void {
-    this.#refusals.deliver(announcedMark);
-  }
-
-  /** The role ends: these drew no txnid and left no trace, they are refused and not unknown. */
-  giveUp(error: QuorateError): void {
-    this.#refusals.giveUp(error);
+    this.#announcedMark = announcedMark;
+    this.#proofs.deliver(announcedMark);
   }
 
   send(answer: AbortMsg | ResponseMsg): void {
     const { fid, reqId, error } = answer;
-    const { handler, peers } = this.#deps;
+    const { handler } = this.#deps;
     if (fid !== this.#fid) {
-      for (const pipe of peers.towards(fid)) pipe.send(answer);
+      this.#sendAway(answer);
     } else if (answer.kind === "abort") {
       handler.abort(fid, reqId, answer.code, error, answer.at);
     } else {
       handler.respond(fid, reqId, error, answer.content);
     }
     this.#deps.onChange();
+  }
+
+  #abort(fid: string, reqId: bigint, error: QuorateError, after?: Txnid): AbortMsg {
+    const { code, message, details } = error;
+    const at = typeof details["at"] === "number" ? details["at"] : -1;
+    return this.#deps.factory.createAbort(fid, reqId, code, message, at, after);
+  }
+
+  #sendAway(answer: AnswerMsg): void {
+    for (const pipe of this.#deps.peers.towards(answer.fid)) pipe.send(answer);
   }
 }

@@ -41,6 +41,11 @@ export class FollowerMachine {
     this.#commitMark = start.commitMark;
   }
 
+  /** All up to it was heard to be committed. */
+  get commitMark(): Txnid {
+    return this.#commitMark;
+  }
+
   /** @throws ERR_PROTOCOL_ORDER when the leader breaks the order: the pipe must close. */
   step(event: FollowerEvent): FollowerEffect[] {
     if (event.kind === "persisted") return this.#persisted(event.upTo);
@@ -55,6 +60,7 @@ export class FollowerMachine {
       case "commit":
         return this.#commit(message.txnid);
       case "abort":
+      case "refusalsProven":
       case "response":
       case "readIndexReply":
         return [{ kind: "deliver", message }];

@@ -1,17 +1,17 @@
 import { assertNever, fidOf, PENDING_READS_MAX, QuorateError } from "@quorate/protocol";
 import type {
-  AbortMsg,
   ActionHandler,
+  AnswerMsg,
   LogPosition,
   MsgFactory,
   PeerMsg,
   PeerPipe,
   PeerRole,
   RequestMsg,
-  ResponseMsg,
   Txnid,
 } from "@quorate/protocol";
 import { FollowerMachine, type FollowerEffect } from "./follower-machine.js";
+import { HeldRefusals, isPlaced } from "./held-refusals.js";
 
 export interface FollowerDeps {
   readonly pipe: PeerPipe;
@@ -21,7 +21,7 @@ export interface FollowerDeps {
    * An answer to another node, for which this one relays. False when it never did: then the answer
    * costs the pipe.
    */
-  onForeignAnswer?(message: AbortMsg | ResponseMsg): boolean;
+  onForeignAnswer?(message: AnswerMsg): boolean;
   /** Committed state has reached at least what the leader established. Once. */
   onReady(): void;
 }
@@ -31,6 +31,7 @@ export class Follower {
   readonly #deps: FollowerDeps;
   readonly #machine: FollowerMachine;
   readonly #fid: string;
+  readonly #held: HeldRefusals;
   readonly #reads = new Map<number, (mark: Txnid | QuorateError) => void>();
   #lastReadId = 0;
   #isTerminated = false;
@@ -38,6 +39,7 @@ export class Follower {
   constructor(kind: Exclude<PeerRole, "leader">, received: LogPosition, deps: FollowerDeps) {
     this.#deps = deps;
     this.#fid = fidOf(deps.handler.getNodeId());
+    this.#held = new HeldRefusals(deps.handler);
     this.#machine = new FollowerMachine({
       isWatcher: kind === "watcher",
       received,
@@ -93,6 +95,7 @@ export class Follower {
   terminate(): void {
     if (this.#isTerminated) return;
     this.#isTerminated = true;
+    this.#held.giveUp();
     for (const done of this.#reads.values()) done(ended());
     this.#reads.clear();
   }
@@ -107,7 +110,8 @@ export class Follower {
         pipe.send(factory.createAccept(effect.txnid, this.#fid));
         return;
       case "commit":
-        handler.commit(effect.upTo);
+        handler.commit(effect.upTo, this.#held);
+        this.#held.releaseBefore(effect.upTo);
         return;
       case "ready":
         this.#deps.onReady();
@@ -122,13 +126,16 @@ export class Follower {
 
   #deliver(message: PeerMsg): void {
     const { handler } = this.#deps;
-    if ((message.kind === "abort" || message.kind === "response") && message.fid !== this.#fid) {
+    if (isAnswer(message) && message.fid !== this.#fid) {
       if (this.#deps.onForeignAnswer?.(message) === true) return;
       // Of the leader's routing, not of this node's bookkeeping: it costs the pipe.
       throw new QuorateError("ERR_PROTOCOL_ORDER", `an answer to node ${message.fid}`);
     }
     if (message.kind === "abort") {
-      handler.abort(message.fid, message.reqId, message.code, message.error, message.at);
+      if (isPlaced(message)) this.#held.add(message);
+      else handler.abort(message.fid, message.reqId, message.code, message.error, message.at);
+    } else if (message.kind === "refusalsProven") {
+      this.#held.proven(message.reqId, this.#machine.commitMark);
     } else if (message.kind === "response") {
       handler.respond(message.fid, message.reqId, message.error, message.content);
     } else if (message.kind === "readIndexReply") {
@@ -137,6 +144,11 @@ export class Follower {
       done?.(message.txnid);
     }
   }
+}
+
+function isAnswer(message: PeerMsg): message is AnswerMsg {
+  const { kind } = message;
+  return kind === "abort" || kind === "response" || kind === "refusalsProven";
 }
 
 function ended(): QuorateError {

@@ -43,14 +43,14 @@ export interface LeaderDeps {
   onStepDown(error: QuorateError): void;
 }
 
-/** What knows, beside the state, where each session is and when it was last heard of. */
+/** What knows, beside the state, when each session came to its node and was last heard of. */
 export interface SessionKeeper {
   /**
-   * For each request of a client in order of arrival, and again when its turn in the order of
-   * writes has come. Null when it may take it.
+   * For each request of a client in order of arrival: whether the way that it took is one that its
+   * client has left. Null when it may take its place in the order of writes.
    */
   judge(fid: string, request: RequestMsg): QuorateError | null;
-  /** Takes resumeSession, which is answered by `Leader.answer` or `refuse` and not logged. */
+  /** Takes resumeSession, and answers it (`Leader.answers`) or proposes it (`Leader.propose`). */
   resume(fid: string, request: RequestMsg): void;
   /** Sessions that gave a sign of life at a peer. */
   touched(sessions: readonly bigint[]): void;

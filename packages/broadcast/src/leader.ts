@@ -35,7 +35,7 @@ import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
 import { memberOf, PeerList, type Member } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
-import { stoppedLeading } from "./refusal-queue.js";
+import { queueIsFull, stoppedLeading } from "./refusal-errors.js";
 import { TouchRounds } from "./touch-rounds.js";
 import { VoterRoll } from "./voter-roll.js";
 
@@ -81,19 +81,17 @@ export class Leader {
     this.#maker = new ProposalMaker(epoch, initialEnd, {
       handler: deps.handler,
       chainHash: deps.chainHash,
-      judge: (fid, request) => deps.sessions?.judge(fid, request) ?? null,
       onRefused: (fid, request, { code, message, at, judgedAt }) => {
-        const details = at === undefined ? {} : { at };
-        const error = new QuorateError(code, message, { details });
+        const error = new QuorateError(code, message, at === undefined ? {} : { details: { at } });
         this.answers.refuseInOrder(fid, request.reqId, error, judgedAt);
       },
     });
     this.#announcedMark = initialEnd.txnid;
     this.#tracker.count(nodeId, initialEnd.txnid);
-    this.answers = new Answers(nodeId, {
+    this.answers = new Answers(nodeId, initialEnd.txnid, {
       ...deps,
       peers,
-      readIndex: (done) => this.readIndex(done),
+      readIndex: (done) => this.readIndex(done, "refusals"),
       onChange: () => {
         if (this.#isDraining || !this.answers.isEmpty) this.#scheduleFlush();
       },
@@ -206,11 +204,18 @@ export class Leader {
       this.#custom.take(fid, request);
     } else {
       const error = this.#deps.sessions?.judge(fid, request) ?? null;
-      // It rests on who leads, and on no transaction.
-      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, this.#tracker.mark);
-      else if (this.#maker.add(fid, request)) this.#scheduleFlush();
-      else refuse("ERR_SERVER_BUSY", "leader's queue is full");
+      // It rests on who leads, and on no transaction; places never go back.
+      const { lastProposed } = this.#tracker;
+      if (error !== null) this.answers.refuseInOrder(fid, request.reqId, error, lastProposed);
+      else this.propose(fid, request);
     }
+  }
+
+  /** Takes a client's request into the order of writes. Refused when there is no room. */
+  propose(fid: string, request: RequestMsg): void {
+    if (this.#isTerminated) return;
+    if (this.#maker.add(fid, request)) this.#scheduleFlush();
+    else this.answers.refuse(fid, request.reqId, queueIsFull());
   }
 
   /** An operation of the leader's own, whose outcome nobody awaits. False when it cannot now. */
@@ -251,17 +256,14 @@ export class Leader {
     if (member === undefined || this.#isTerminated) return;
     switch (message.kind) {
       case "accept":
-        this.#accept(member, message.txnid);
-        return;
+        return this.#accept(member, message.txnid);
       case "request":
         this.queueRequest(fidOf(member.id), message);
         return;
       case "relayedRequest":
-        this.#takeRelayed(pipe, message);
-        return;
+        return this.#takeRelayed(pipe, message);
       case "heartbeat":
-        this.#heard(member, message);
-        return;
+        return this.#heard(member, message);
       case "readIndexRequest":
         // One that asks beyond the bound learns it by the loss of its pipe: no reply says so.
         this.readIndex((mark) => {
@@ -326,7 +328,7 @@ export class Leader {
     this.#custom.close();
     const error = stoppedLeading();
     this.#reads.refuse(error);
-    this.answers.giveUp(error);
+    this.answers.held.giveUp();
     for (const { fid, request } of this.#maker.takeWaiting()) {
       this.answers.refuse(fid, request.reqId, error);
     }
@@ -381,16 +383,16 @@ export class Leader {
   #flush(): void {
     if (this.#roll.countAdmitted(this.#peers.members())) this.#committed();
     if (!this.#tracker.hasQuorum()) {
-      this.#stepDown(new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected"));
-      return;
+      const error = new QuorateError("ERR_SERVER_NOT_LEADING", "a quorum is not connected");
+      return this.#stepDown(error);
     }
     try {
       this.#propose();
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
-      this.#stepDown(error);
-      return;
+      return this.#stepDown(error);
     }
+    if (this.#maker.waiting === 0) this.answers.prove(this.#tracker.lastProposed);
     this.#startReadRound();
     this.#announce();
     this.answers.deliver(this.#announcedMark);
@@ -429,7 +431,7 @@ export class Leader {
   /** The mark moved: apply, release clients here, tell the others at the end of the turn. */
   #committed(): void {
     const { mark } = this.#tracker;
-    const { handler, factory } = this.#deps;
+    const { factory } = this.#deps;
     let count = 0;
     for (const batch of this.#outstanding) {
       if (batch.last > mark) break;
@@ -439,7 +441,7 @@ export class Leader {
     }
     assert(count > 0, "a mark that moves commits something", { mark });
     this.#outstanding = this.#outstanding.slice(count);
-    handler.commit(mark);
+    this.answers.commit(mark);
     this.#scheduleFlush();
   }
 

@@ -17,7 +17,6 @@ import type {
   Epoch,
   LogPosition,
   Prepared,
-  QuorateError,
   RequestMsg,
   Txnid,
 } from "@quorate/protocol";
@@ -25,11 +24,6 @@ import type {
 export interface ProposalMakerDeps {
   readonly handler: ActionHandler;
   readonly chainHash: ChainHash;
-  /**
-   * Why a client's request has no place in the order, whatever the state is. Asked again when its
-   * turn comes: its session may have moved while it waited.
-   */
-  judge?(fid: string, request: RequestMsg): QuorateError | null;
   /**
    * A request was refused before it drew a txnid. `judgedAt` is the newest transaction, perhaps
    * not committed, that the judgement may rest on.
@@ -109,16 +103,15 @@ export class ProposalMaker {
       const waiting = this.#waiting[taken];
       if (waiting === undefined) break;
       const { fid, request, isOwn } = waiting;
-      const error = isOwn ? null : (this.#deps.judge?.(fid, request) ?? null);
-      const prepared: Prepared =
-        error === null
-          ? handler.prepare(request, advanceTxnid(first, builder.count))
-          : { ok: false, code: error.code, message: error.message };
+      const origin = nodeIdOfFid(fid);
+      const txnid = advanceTxnid(first, builder.count);
+      // Whose session may have moved while its write waited is the state's to say, now.
+      const prepared = handler.prepare(request, txnid, isOwn ? undefined : origin);
       taken += 1;
       this.#waitingBytes -= request.content.length + request.key.length;
       if (prepared.ok) {
         const { op, key, content } = prepared;
-        builder.add(nodeIdOfFid(fid), request.reqId, op, key, content);
+        builder.add(origin, request.reqId, op, key, content);
       } else {
         const judgedAt =
           builder.count === 0 ? this.#end.txnid : advanceTxnid(first, builder.count - 1);

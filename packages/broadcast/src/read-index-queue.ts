@@ -3,8 +3,11 @@ import type { QuorateError, Txnid } from "@quorate/protocol";
 
 export type ReadIndexDone = (mark: Txnid | QuorateError) => void;
 
-/** Who asks: this node's clients and refusals, or a follower for all of its own at once. */
-export type ReadOrigin = "here" | "peer";
+/**
+ * Who asks: this node's clients, a follower for all of its own at once, or the leader for all
+ * refusals that wait for a proof, once at a time.
+ */
+export type ReadOrigin = "here" | "peer" | "refusals";
 
 interface PendingRead {
   readonly mark: Txnid;
@@ -21,7 +24,7 @@ export class ReadIndexQueue {
   #waiting: PendingRead[] = [];
   #inRound: PendingRead[] = [];
   #round = 0;
-  readonly #pending: Record<ReadOrigin, number> = { here: 0, peer: 0 };
+  readonly #pending: Record<ReadOrigin, number> = { here: 0, peer: 0, refusals: 0 };
 
   /**
    * @param mark the commit mark at arrival.

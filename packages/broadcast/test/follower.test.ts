@@ -1,10 +1,11 @@
 import {
   defaultMsgFactory,
   LOG_START,
+  PENDING_REQUESTS_MAX,
   positionOf,
-  type AbortMsg,
+  type AnswerMsg,
   type PeerMsg,
-  type ResponseMsg,
+  type Txnid,
 } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { Follower } from "../src/index.js";
@@ -95,6 +96,7 @@ describe("a follower", () => {
       code: "ERR_SERVER_BUSY",
       error: "",
       at: -1,
+      after: null,
     });
     follower.onMessage({
       kind: "response",
@@ -104,6 +106,72 @@ describe("a follower", () => {
       content: new Uint8Array(),
     });
     expect(host.answers).toEqual(["abort 1 4 ERR_SERVER_BUSY", "respond 1 5 no"]);
+  });
+
+  const refused = (reqId: number, after: bigint): PeerMsg => ({
+    kind: "abort",
+    fid: "1",
+    reqId: BigInt(reqId),
+    code: "ERR_ZNODE_NO_NODE",
+    error: "",
+    at: -1,
+    after: after as Txnid,
+  });
+  const proven = (reqId: number): PeerMsg => ({
+    kind: "refusalsProven",
+    fid: "1",
+    reqId: BigInt(reqId),
+  });
+
+  test("Invariant 8: a refusal is told behind its transaction and before the next one", () => {
+    const { follower, host } = followerOf();
+    host.asksBetween = true;
+    follower.onMessage(proposal());
+    follower.onMessage(refused(1, first.last));
+    follower.onMessage(refused(2, first.last));
+    follower.onMessage(proposal(second));
+    follower.onMessage(refused(3, second.last));
+    follower.onMessage(commit(first.last));
+    expect(host.answers).toEqual(["apply 1"]);
+    follower.onMessage(commit(second.last));
+    const told = ["abort 1 1 ERR_ZNODE_NO_NODE", "abort 1 2 ERR_ZNODE_NO_NODE", "apply 2"];
+    expect(host.answers.slice(1)).toEqual(told);
+    // The proof of what a commit has proved is no news; of the last one it is.
+    follower.onMessage(proven(2));
+    expect(host.answers).toHaveLength(4);
+    follower.onMessage(proven(3));
+    expect(host.answers.at(-1)).toBe("abort 1 3 ERR_ZNODE_NO_NODE");
+  });
+
+  test("a host that does not ask is told of refusals when their commit is done", () => {
+    const { follower, host } = followerOf();
+    follower.onMessage(proposal());
+    follower.onMessage(refused(1, 0n));
+    expect(host.answers).toEqual([]);
+    follower.onMessage(commit(first.last));
+    expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE"]);
+  });
+
+  test("a refusal whose place never comes had no effect, and may be asked for again", () => {
+    const { follower, host } = followerOf();
+    follower.onMessage(proposal());
+    follower.onMessage(refused(1, first.last));
+    follower.terminate();
+    expect(host.answers).toEqual(["abort 1 1 ERR_SERVER_NOT_READY"]);
+  });
+
+  test("a refusal that is proven before its place costs the pipe", () => {
+    const { follower, host } = followerOf();
+    follower.onMessage(proposal());
+    follower.onMessage(refused(1, first.last));
+    expect(() => follower.onMessage(proven(1))).toThrow(order);
+    expect(host.answers).toEqual([]);
+  });
+
+  test("more refusals than requests may wait cost the pipe", () => {
+    const { follower } = followerOf();
+    for (let i = 0; i < PENDING_REQUESTS_MAX; i += 1) follower.onMessage(refused(i, 0n));
+    expect(() => follower.onMessage(refused(PENDING_REQUESTS_MAX, 0n))).toThrow(order);
   });
 
   test("reads wait for the leader's mark, and are told when it is lost", () => {
@@ -121,8 +189,8 @@ describe("a follower", () => {
     expect(marks[2]).toMatchObject({ code: "ERR_SERVER_NOT_READY" });
   });
 
-  test.each<AbortMsg | ResponseMsg>([
-    { kind: "abort", fid: "3", reqId: 1n, code: "ERR_SERVER_BUSY", error: "", at: -1 },
+  test.each<AnswerMsg>([
+    { kind: "abort", fid: "3", reqId: 1n, code: "ERR_SERVER_BUSY", error: "", at: -1, after: null },
     { kind: "response", fid: "3", reqId: 1n, error: "", content: new Uint8Array() },
   ])("another node's $kind costs the pipe and completes nothing", (message) => {
     const { follower, host } = followerOf();

@@ -196,11 +196,79 @@ describe("answers", () => {
     clock.advance(0);
     // Not before a round sent after the request proved that this leader still leads.
     expect(host.answers).toEqual([]);
+    expect(two.sent.at(-2)).toMatchObject({ kind: "abort", reqId: 2n, after: 0n });
+    expect(two.kinds).not.toContain("refusalsProven");
     answer(two);
     clock.advance(0);
     expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE"]);
-    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n });
+    expect(two.sent.at(-1)).toEqual({ kind: "refusalsProven", fid: "2", reqId: 2n });
     expect(three.kinds).not.toContain("abort");
+  });
+
+  test("a refusal leaves before what is proposed behind it, whose commit proves it", () => {
+    const { leader, join, host, clock, accept, answer, persist } = leaderOf(3);
+    const two = join(2);
+    const watcher = new FakePipe(9);
+    leader.addWatcher(watcher, LOG_START);
+    host.refuse = ({ reqId }) => reqId === 2n;
+    for (const number of [1, 2, 3]) leader.onMessage(two, request(number));
+    leader.onMessage(watcher, request(2));
+    leader.onMessage(watcher, request(4));
+    clock.advance(0);
+    expect(two.kinds).toEqual(["commit", "abort", "proposal"]);
+    expect(two.sent[2]).toMatchObject({ kind: "abort", reqId: 2n, after: txnid(1) });
+    // Behind the third of the follower: its place is its own.
+    expect(watcher.sent.at(-1)).toMatchObject({ kind: "abort", after: txnid(2) });
+    const rounds = two.lastRound();
+    persist();
+    accept(two, txnid(3));
+    clock.advance(0);
+    answer(two);
+    expect(watcher.kinds).toEqual(["commit", "abort", "inform"]);
+    expect(two.kinds).toEqual(["commit", "abort", "proposal", "commit"]);
+    // Nor was a round asked for.
+    expect(two.lastRound()).toBe(rounds);
+  });
+
+  test("Invariant 8: a refusal of this node's is told between the entries around its place", () => {
+    const { join, host, write, accept, persist } = leaderOf(3);
+    const two = join(2);
+    host.asksBetween = true;
+    host.refuse = ({ reqId }) => reqId === 2n || reqId === 5n;
+    write(1, 2, 3);
+    write(4, 5);
+    persist();
+    accept(two, txnid(2));
+    const upToThird = ["apply 1", "abort 1 2 ERR_ZNODE_NO_NODE", "apply 2"];
+    expect(host.answers).toEqual(upToThird);
+    accept(two, txnid(3));
+    // The last one waits for its proof: nothing is proposed behind it.
+    expect(host.answers).toEqual([...upToThird, "apply 3"]);
+    write(6);
+    persist();
+    accept(two, txnid(4));
+    expect(host.answers.slice(4)).toEqual(["abort 1 5 ERR_ZNODE_NO_NODE", "apply 4"]);
+  });
+
+  test("one round proves all refusals that wait, and each node is told once", () => {
+    const { leader, join, host, clock, answer } = leaderOf(3);
+    const two = join(2);
+    host.refuse = () => true;
+    for (let number = 1; number <= 500; number += 1) leader.onMessage(two, request(number));
+    leader.queueRequest("1", request(1));
+    leader.queueRequest("1", request(2));
+    clock.advance(0);
+    leader.onMessage(two, request(501));
+    clock.advance(0);
+    answer(two);
+    clock.advance(0);
+    expect(host.answers).toHaveLength(2);
+    const proofs = () => two.sent.flatMap((m) => (m.kind === "refusalsProven" ? [m.reqId] : []));
+    // What came later waits for a round that was sent later.
+    expect(proofs()).toEqual([500n]);
+    answer(two);
+    clock.advance(0);
+    expect(proofs()).toEqual([500n, 501n]);
   });
 
   test("a refusal names the operation of a multi that failed, here and elsewhere", () => {
@@ -214,7 +282,8 @@ describe("answers", () => {
     answer(two);
     clock.advance(0);
     expect(host.answers).toEqual(["abort 1 1 ERR_ZNODE_NO_NODE at 3"]);
-    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 2n, at: 3 });
+    expect(two.sent.at(-1)).toMatchObject({ kind: "refusalsProven", reqId: 2n });
+    expect(two.sent).toContainEqual(expect.objectContaining({ kind: "abort", reqId: 2n, at: 3 }));
   });
 
   test("answers go to a node further down the way that its request came", () => {
@@ -425,7 +494,8 @@ describe("the end of leading", () => {
       "abort 1 2 ERR_SERVER_NOT_READY",
       "abort 1 4 ERR_SERVER_NOT_READY",
     ]);
-    expect(two.sent.at(-1)).toMatchObject({ kind: "abort", reqId: 3n });
+    // Of another node's it is told by that.
+    expect(two.kinds).not.toContain("refusalsProven");
     // The proof that they have no effect: only the first is in any log.
     expect(host.logged.map(({ count }) => count)).toEqual([1]);
   });

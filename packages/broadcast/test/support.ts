@@ -2,6 +2,7 @@ import {
   BatchBuilder,
   DEFAULT_TIMINGS,
   defaultMsgFactory,
+  entriesOf,
   LOG_START,
   majorityQuorum,
   makeTxnid,
@@ -20,6 +21,7 @@ import {
   type NodeId,
   type PeerMsg,
   type PeerPipe,
+  type PlacedRefusals,
   type Prepared,
   type QuorateError,
   type RequestMsg,
@@ -138,6 +140,10 @@ export class FakeHost {
   readonly logged: EntryBatch[] = [];
   readonly commits: Txnid[] = [];
   readonly answers: string[] = [];
+  /** As the tree does, and a plain host does not. */
+  asksBetween = false;
+  /** By which nodes the requests came that were prepared. */
+  readonly origins: (NodeId | undefined)[] = [];
   refuse: (request: RequestMsg) => boolean = () => false;
   refusal: Prepared = { ok: false, code: "ERR_ZNODE_NO_NODE", message: "no node" };
 
@@ -145,15 +151,27 @@ export class FakeHost {
     getNodeId: () => id(1),
     getLastCommittedTxid: () => this.commits.at(-1) ?? 0n,
     logProposal: (batch: EntryBatch) => this.logged.push(batch),
-    commit: (upTo: Txnid) => void this.commits.push(upTo),
+    commit: (upTo: Txnid, refusals?: PlacedRefusals) => {
+      if (this.asksBetween && refusals?.first !== undefined) {
+        for (const batch of this.logged) {
+          for (const entry of entriesOf(batch)) {
+            if (entry.txnid > upTo || entry.txnid <= (this.commits.at(-1) ?? 0n)) continue;
+            refusals.releaseBefore(entry.txnid);
+            this.answers.push(`apply ${entry.txnid & 0xffff_ffffn}`);
+          }
+        }
+      }
+      this.commits.push(upTo);
+    },
     abort: (fid: string, reqId: bigint, code: string, _text: string, at: number) =>
       void this.answers.push(`abort ${fid} ${reqId} ${code}${at === -1 ? "" : ` at ${at}`}`),
     respond: (fid: string, reqId: bigint, error: string) =>
       void this.answers.push(`respond ${fid} ${reqId} ${error}`),
-    prepare: (request: RequestMsg): Prepared =>
-      this.refuse(request)
-        ? this.refusal
-        : { ok: true, op: request.op, key: request.key, content: request.content },
+    prepare: (request: RequestMsg, _txnid: Txnid, origin?: NodeId): Prepared => {
+      this.origins.push(origin);
+      if (this.refuse(request)) return this.refusal;
+      return { ok: true, op: request.op, key: request.key, content: request.content };
+    },
   } as unknown as ActionHandler;
 }
 

@@ -102,14 +102,26 @@ function addSessionCommands(parser: Argv, io: Io, done: Done): void {
       },
     )
     .command(
-      "session",
-      "Hold a session open until Ctrl-C, and tell its states",
+      "session [action]",
+      "Hold a session open until Ctrl-C, or list those of the ensemble",
       (command) =>
         command
           .epilogue(EXIT_CODES_HELP)
           .options({ ...clientOptions(io), "session-timeout": SESSION_TIMEOUT })
-          .example("$0 session --session-timeout 4000", "As a client that only lives"),
+          .positional("action", {
+            type: "string",
+            choices: ["hold", "list"] as const,
+            default: "hold" as const,
+            describe: "Hold one and tell its states, or list all with their nodes",
+          })
+          .example("$0 session --session-timeout 4000", "As a client that only lives")
+          .example("$0 session list --json", "Of the whole ensemble, for scripts"),
       async (argv) => {
+        if (argv.action === "list") {
+          const { listSessions } = await import("./session-list.js");
+          await done(listSessions(argv, io));
+          return;
+        }
         const { holdSession } = await import("./contract-commands.js");
         await done(holdSession(argv, io));
       },

@@ -19,6 +19,10 @@ export interface Call {
   readonly kind: "program" | "standing" | "greeting";
   /** Answered, refused or given up; whatever comes later is ignored. */
   settled: boolean;
+  /** Its place among all calls of the client. */
+  readonly order: number;
+  /** Why it was turned away without effect, when it was last. */
+  turnedAwayBy: QuorateError | null;
   /** It has left on a connection that may still answer. */
   sent: boolean;
   /** On that connection. */

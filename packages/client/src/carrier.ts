@@ -29,6 +29,7 @@ import {
   SWEEP_MS,
 } from "./limits.js";
 import type { ClientSocket, OpenSocket } from "./socket.js";
+import { TurnedAway } from "./turned-away.js";
 
 export interface CallOptions {
   readonly isWrite: boolean;
@@ -59,7 +60,8 @@ export interface Outcome {
 /**
  * The calls of one client and the one connection that carries them. Calls that did not leave wait
  * for the next connection. When a connection is lost, reads in flight are asked again; writes in
- * flight are not, for nobody knows their outcome.
+ * flight are not, for nobody knows their outcome. Writes of a session keep their order: see
+ * {@link TurnedAway}.
  */
 export class Carrier {
   readonly #standing: Standing;
@@ -68,7 +70,9 @@ export class Carrier {
   readonly #connector: Connector;
   readonly #calls = new ChurnMap<Call, Call>();
   readonly #subscriptions: Subscriptions;
+  readonly #turnedAway = new TurnedAway();
   #bytes = 0;
+  #lastOrder = 0;
   /** Not sent, in order. */
   #waiting: Call[] = [];
   #link: Link | null = null;
@@ -130,8 +134,10 @@ export class Carrier {
       deadline: this.#ambient.clock.now() + options.timeoutMs,
       resolve,
       reject,
+      order: (this.#lastOrder += 1),
       settled: false,
       sent: false,
+      turnedAwayBy: null,
       id: 0,
     };
     this.#calls.set(call, call);
@@ -217,7 +223,11 @@ export class Carrier {
       return;
     }
     if (!this.#isGreeted || this.#leavingSince !== null || this.#retry !== null) return;
-    const waiting = this.#waiting;
+    if (this.#turnedAway.mustWait(this.#link)) return;
+    for (const call of this.#turnedAway.overtaken(this.#waiting)) {
+      this.#settle(call, call.turnedAwayBy ?? this.#lateError());
+    }
+    const waiting = this.#turnedAway.inOrder(this.#waiting);
     this.#waiting = [];
     for (const call of waiting) if (!call.settled) this.#link.send(call);
     this.#subscriptions.send(this.#link);
@@ -298,12 +308,13 @@ export class Carrier {
       return;
     }
     this.#hasSeenState = true;
+    this.#turnedAway.answered(call);
     this.#standing.saw(txnid);
     if (!call.settled) {
       this.#forget(call);
       call.resolve({ txnid, content });
     }
-    this.#leaveIfDone();
+    this.#goOn();
   }
 
   #onRefused(call: Call, error: QuorateError): void {
@@ -313,6 +324,7 @@ export class Carrier {
     }
     if (!call.settled && NOT_TAKEN_ON.has(error.code)) {
       this.#waiting.push(call);
+      if (this.#standing.hasSession) this.#turnedAway.add(call, error);
       this.#refusals += 1;
       if (error.code === "ERR_SERVER_CLOSED" || error.code === "ERR_SESSION_MOVED") {
         // It stops, and says so before it closes the connection: nothing to wait for here.
@@ -324,8 +336,15 @@ export class Carrier {
         this.#retryLater();
       }
     } else {
+      this.#turnedAway.answered(call);
       this.#settle(call, error);
     }
+    this.#goOn();
+  }
+
+  /** Something was answered: what waits for that may leave, or the server be left. */
+  #goOn(): void {
+    if (this.#turnedAway.areWaiting) this.#pump();
     this.#leaveIfDone();
   }
 
@@ -338,6 +357,7 @@ export class Carrier {
     const again: Call[] = [];
     for (const call of inFlight) {
       if (call.settled) continue;
+      this.#turnedAway.answered(call);
       if (call.isWrite) this.#settle(call, outcomeUnknown(reason.message, reason));
       else again.push(call);
       call.sent = false;
@@ -426,7 +446,10 @@ export class Carrier {
 
   #forget(call: Call): void {
     call.settled = true;
-    if (call.sent) this.#link?.giveUp(call);
+    if (call.sent) {
+      this.#turnedAway.answered(call);
+      this.#link?.giveUp(call);
+    }
     this.#calls.delete(call);
     this.#bytes -= bytesOf(call);
   }

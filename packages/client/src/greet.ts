@@ -44,6 +44,8 @@ export function greet(
       deadline: Number.POSITIVE_INFINITY,
       settled: false,
       sent: false,
+      order: 0,
+      turnedAwayBy: null,
       id: 0,
       resolve(answer) {
         if (isOver) return;

@@ -88,6 +88,12 @@ export class Link {
     return this.#inFlight.size;
   }
 
+  /** A write has left and may have its place in the order already. */
+  get hasWriteInFlight(): boolean {
+    for (const { isWrite } of this.#inFlight.values()) if (isWrite) return true;
+    return false;
+  }
+
   send(call: Call): void {
     const id = this.#drawId();
     call.sent = true;

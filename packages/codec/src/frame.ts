@@ -75,6 +75,7 @@ export function frameBytesOf(message: PeerMsg): number {
     case "newLeaderAck":
     case "readIndexReply":
     case "readIndexRequest":
+    case "refusalsProven":
     case "snapshotEnd":
     case "snapshotRequest":
     case "streamBegin":

@@ -64,6 +64,7 @@ export const KIND_NUMBERS = {
   readIndexReply: 23,
   handover: 24,
   relayedRequest: 25,
+  refusalsProven: 26,
 } as const satisfies Record<PeerMsgKind, number>;
 
 const K = KIND_NUMBERS;
@@ -89,7 +90,17 @@ export function toFields(m: PeerMsg): readonly unknown[] {
     case "inform":
       return [K.inform, m.batch.bytes];
     case "abort":
-      return [K.abort, writeFid(m.fid), m.reqId, m.code, writeErrorText(m.error), m.at + 1];
+      return [
+        K.abort,
+        writeFid(m.fid),
+        m.reqId,
+        m.code,
+        writeErrorText(m.error),
+        m.at + 1,
+        m.after,
+      ];
+    case "refusalsProven":
+      return [K.refusalsProven, writeFid(m.fid), m.reqId];
     case "response":
       return [K.response, writeFid(m.fid), m.reqId, writeErrorText(m.error), m.content];
     case "readIndexRequest":
@@ -252,7 +263,7 @@ const readersByKind: Readonly<Record<PeerMsgKind, Reader>> = {
   commit: { arity: 1, read: (f) => ({ kind: "commit", txnid: readTxnid(f[1]) }) },
   inform: { arity: 1, read: (f, hash) => ({ kind: "inform", batch: readBatch(f[1], hash) }) },
   abort: {
-    arity: 5,
+    arity: 6,
     read: (f) => ({
       kind: "abort",
       fid: readOriginFid(f[1]),
@@ -260,6 +271,15 @@ const readersByKind: Readonly<Record<PeerMsgKind, Reader>> = {
       code: readErrorCode(f[3]),
       error: readErrorText(f[4]),
       at: readUint(f[5], MULTI_OPERATIONS_MAX, "operation of a multi") - 1,
+      after: f[6] === null ? null : readTxnid(f[6]),
+    }),
+  },
+  refusalsProven: {
+    arity: 2,
+    read: (f) => ({
+      kind: "refusalsProven",
+      fid: readOriginFid(f[1]),
+      reqId: readUint64(f[2], "request id"),
     }),
   },
   request: {

@@ -84,7 +84,7 @@ describe("a frame that is not ours", () => {
   });
 
   test("a code of a newer version becomes ERR_SERVER_INTERNAL, so that the pipe survives", () => {
-    expect(read(frame([[18, 1, 2n ** 60n, "ERR_NEW_THING", "", 0]]))).toMatchObject([
+    expect(read(frame([[18, 1, 2n ** 60n, "ERR_NEW_THING", "", 0, null]]))).toMatchObject([
       { code: "ERR_SERVER_INTERNAL" },
     ]);
   });

@@ -61,6 +61,7 @@ const message: fc.Arbitrary<PeerMsg> = fc.oneof(
     code: fc.constantFrom(...ERROR_CODES),
     error: text,
     at: fc.integer({ min: -1, max: MULTI_OPERATIONS_MAX - 1 }),
+    after: fc.option(txnid),
   }),
   fc.record({ kind: fc.constant("response" as const), fid, reqId: uint64, error: text, content }),
   fc.record({ kind: fc.constant("readIndexReply" as const), readId: count, txnid }),

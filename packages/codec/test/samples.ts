@@ -72,7 +72,9 @@ export const SAMPLE_MESSAGES: { readonly [K in PeerMsgKind]: Extract<PeerMsg, { 
     code: "ERR_ZNODE_NO_NODE",
     error: "no node /ü",
     at: 9999,
+    after: makeTxnid(3, 7),
   },
+  refusalsProven: { kind: "refusalsProven", fid: "254", reqId: 2n ** 64n - 1n },
   request: {
     kind: "request",
     reqId: 2n ** 64n - 1n,

@@ -141,14 +141,13 @@ export class CheckpointJob implements CheckpointWriter {
 }
 
 interface PinHost {
-  read(after: Uint8Array | null, bytesMax: number): Promise<ArrayBuffer>;
+  read(bytesMax: number): Promise<ArrayBuffer>;
   close(): void;
 }
 
 export class PinnedRows implements SnapshotSource {
   readonly info: SnapshotInfo;
   readonly #host: PinHost;
-  #after: Uint8Array | null = null;
   #isClosed = false;
 
   constructor(info: SnapshotInfo, host: PinHost) {
@@ -158,9 +157,7 @@ export class PinnedRows implements SnapshotSource {
 
   async read(bytesMax: number): Promise<readonly StateRow[]> {
     assert(!this.#isClosed, "a snapshot is read before it is closed");
-    const rows = unpackRows(await this.#host.read(this.#after, bytesMax));
-    this.#after = rows.at(-1)?.key.slice() ?? this.#after;
-    return rows;
+    return unpackRows(await this.#host.read(bytesMax));
   }
 
   close(): void {
@@ -172,12 +169,19 @@ export class PinnedRows implements SnapshotSource {
 
 const ROWS_BYTES_PER_READ = 256 * 1024;
 
-/** All rows of a snapshot; closes it at the end or when the reader leaves. */
+/** All rows of a snapshot; closes it at the end or when the reader leaves. Reads one step ahead. */
 export async function* drained(source: SnapshotSource): AsyncGenerator<readonly StateRow[]> {
+  const readOn = (): Promise<readonly StateRow[]> => {
+    const rows = source.read(ROWS_BYTES_PER_READ);
+    // A reader that leaves does not ask what became of it; who stays is told below.
+    rows.catch(() => undefined);
+    return rows;
+  };
   try {
-    for (;;) {
-      const rows = await source.read(ROWS_BYTES_PER_READ);
+    for (let next = readOn(); ;) {
+      const rows = await next;
       if (rows.length === 0) return;
+      next = readOn();
       yield rows;
     }
   } finally {

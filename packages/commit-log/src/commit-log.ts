@@ -11,7 +11,7 @@ import { sha256Chain } from "./chain.js";
 import { LogLink, linkLost } from "./log-link.js";
 import { LogStore } from "./log-store.js";
 import { StateLink } from "./state-link.js";
-import { withDeadline } from "./store-support.js";
+import { withDeadline, type OpenedStore } from "./store-support.js";
 import type { OpenedLog, ToLogWorker } from "./worker-messages.js";
 
 export interface CommitLogOptions {
@@ -91,7 +91,7 @@ async function openAndRepair(
   options: CommitLogOptions,
   log: LogLink,
   state: StateLink,
-): Promise<OpenedLog> {
+): Promise<OpenedStore> {
   const { directory, logger } = options;
   const walBytesMax = options.walBytesMax ?? WAL_BYTES_MAX;
   const opened = await inTime(
@@ -104,13 +104,13 @@ async function openAndRepair(
     }),
     options,
   );
-  const rowsProblem = await inTime(
+  const { problem: rowsProblem, isFullDue } = await inTime(
     "the checkpoint",
     state.request<"open">({ op: "open", directory, rows: opened.checkpoint, walBytesMax }),
     options,
   );
   const problems = [...opened.problems, ...(rowsProblem === null ? [] : [rowsProblem])];
-  if (problems.length === 0) return opened;
+  if (problems.length === 0) return { log: opened, isFullDue };
   const isCheckpointLost = rowsProblem !== null;
   const repairing = ask(log, { kind: "repair", problems, isCheckpointLost });
   const repaired = await inTime("the repair of the log", repairing, options);
@@ -122,7 +122,7 @@ async function openAndRepair(
     identity: repaired.identity,
     before: opened.identity,
   });
-  return repaired;
+  return { log: repaired, isFullDue: isFullDue && !isCheckpointLost };
 }
 
 /** @throws (rejects) ERR_STORE_TIMEOUT; what the step comes to afterwards is nobody's business. */

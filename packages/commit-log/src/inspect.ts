@@ -20,10 +20,9 @@ import { readHighWater, type HighWater } from "./high-water.js";
 import { LogReader } from "./log-reader.js";
 import { contradictions } from "./log-recovery.js";
 import { LogRows } from "./log-rows.js";
-import { addToSum } from "./row-codec.js";
 import { schemaVersionOf } from "./migrations.js";
 import { checkHeader, SCHEMA } from "./schema.js";
-import { StateTable, tableNumbers } from "./state-table.js";
+import { verifyRows } from "./state-database.js";
 import { storeErrorOf } from "./store-errors.js";
 import { HIGH_WATER_FILE, LOG_FILE, STATE_FILE } from "./store-files.js";
 import type { CheckpointFact } from "./worker-messages.js";
@@ -55,7 +54,6 @@ export interface CommitLogReport {
 
 /** Bytes read in one transaction: it must stay short beside a running store. */
 const READ_BYTES = 4 * 1024 * 1024;
-const ROWS_PER_READ = 5000;
 /** A running store may replace a checkpoint while it is read. */
 const CHECKPOINT_ATTEMPTS_MAX = 5;
 
@@ -219,24 +217,7 @@ function rowsProblem(directory: string, expected: CheckpointFact): string | null
   let db: Database.Database | null = null;
   try {
     db = openReadOnly(directory, STATE_FILE);
-    if (!tableNumbers(db).includes(expected.table)) return "the checkpoint's rows are gone";
-    const table = new StateTable(db, expected.table);
-    let after: Uint8Array | null = null;
-    let rowCount = 0;
-    let rowSum = 0;
-    for (;;) {
-      let read = 0;
-      for (const { key, checksum } of table.checksums(expected.generation, after)) {
-        after = key;
-        rowSum = addToSum(rowSum, checksum);
-        read += 1;
-        if (read === ROWS_PER_READ) break;
-      }
-      rowCount += read;
-      if (read < ROWS_PER_READ) break;
-    }
-    const isWhole = rowCount === expected.rowCount && rowSum === expected.rowSum;
-    return isWhole ? null : "rows of the checkpoint are missing";
+    return verifyRows(db, expected);
   } catch (error) {
     return storeErrorOf(error).message;
   } finally {

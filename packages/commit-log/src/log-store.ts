@@ -23,10 +23,16 @@ import { CheckpointJob, drained, PinnedRows, StagedJob } from "./checkpoint-jobs
 import { blockListOf, linkLost, type LogLink } from "./log-link.js";
 import { LogView } from "./log-view.js";
 import type { StateLink } from "./state-link.js";
-import { recoveredOf, rowsRefOf, withDeadline, type LogStoreOptions } from "./store-support.js";
+import {
+  recoveredOf,
+  rowsRefOf,
+  withDeadline,
+  type LogStoreOptions,
+  type OpenedStore,
+} from "./store-support.js";
 import { packRows } from "./row-codec.js";
 import { closedError, NEVER, TicketLanes } from "./ticket-lanes.js";
-import type { CheckpointFact, FromLogWorker, OpenedLog, RowsRef } from "./worker-messages.js";
+import type { CheckpointFact, FromLogWorker, RowsRef } from "./worker-messages.js";
 
 type Status = "open" | "closing" | "failed" | "closed";
 
@@ -50,6 +56,7 @@ export class LogStore implements DurableStore {
   #accepted: AcceptedEpoch;
   #currentEpoch: Epoch;
   #checkpoint: CheckpointFact | null;
+  #isFullDue: boolean;
   #job: CheckpointJob | null = null;
   #staged: StagedJob | null = null;
   #afterTickets: AfterTicket[] = [];
@@ -59,7 +66,12 @@ export class LogStore implements DurableStore {
   #closed: Promise<void> | null = null;
   #onLogClosed: () => void = () => undefined;
 
-  constructor(log: LogLink, state: StateLink, opened: OpenedLog, options: LogStoreOptions) {
+  constructor(
+    log: LogLink,
+    state: StateLink,
+    { log: opened, isFullDue }: OpenedStore,
+    options: LogStoreOptions,
+  ) {
     this.#log = log;
     this.#state = state;
     this.#options = options;
@@ -69,6 +81,7 @@ export class LogStore implements DurableStore {
     this.#accepted = opened.acceptedEpoch;
     this.#currentEpoch = opened.currentEpoch;
     this.#checkpoint = opened.checkpoint;
+    this.#isFullDue = isFullDue;
     log.listen({
       onMessage: (message) => this.#receive(message),
       onLost: (error) => this.#fail(linkLost(error)),
@@ -78,6 +91,10 @@ export class LogStore implements DurableStore {
 
   get logStart(): LogPosition {
     return this.#view.start;
+  }
+
+  get isFullCheckpointDue(): boolean {
+    return this.#isFullDue;
   }
 
   attach(events: StoreEvents): void {
@@ -236,8 +253,7 @@ export class LogStore implements DurableStore {
     return new PinnedRows(
       { position, digest, members },
       {
-        read: (after, bytesMax) =>
-          this.#read(this.#state.request<"read">({ op: "read", rows, after, bytesMax })),
+        read: (bytesMax) => this.#read(this.#state.request<"read">({ op: "read", pin, bytesMax })),
         close: () => {
           this.#pins.delete(pin);
           if (this.#status !== "open") return;
@@ -305,7 +321,9 @@ export class LogStore implements DurableStore {
     this.#checkpoint = checkpoint;
     this.#state
       .request<"current">({ op: "current", rows: rowsRefOf(checkpoint) })
-      .catch(this.#failed);
+      .then((isFullDue) => {
+        this.#isFullDue = isFullDue;
+      }, this.#failed);
   }
 
   #receive(message: FromLogWorker): void {

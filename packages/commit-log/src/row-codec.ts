@@ -39,7 +39,22 @@ export function unpackRows(buffer: ArrayBuffer): StateRow[] {
   return rows;
 }
 
-/** Covers where the row stands as well: a row in the wrong place is a damaged row. */
+/** How many rows there are in such a buffer, and how many of them have a value. */
+export function countRows(buffer: ArrayBuffer): { readonly rows: number; readonly values: number } {
+  const view = new DataView(buffer);
+  let rows = 0;
+  let values = 0;
+  for (let at = 0; at < buffer.byteLength; rows += 1) {
+    const valueBytes = view.getUint32(at + 4);
+    at += HEADER_BYTES + view.getUint32(at);
+    if (valueBytes === NO_VALUE) continue;
+    at += valueBytes;
+    values += 1;
+  }
+  return { rows, values };
+}
+
+/** Of schema 1. Covers where the row stands as well: a row in the wrong place is a damaged row. */
 export function rowChecksum(generation: number, key: Uint8Array, value: Uint8Array | null): number {
   const header = Buffer.alloc(16);
   header.writeBigUInt64BE(BigInt(generation), 0);
@@ -57,8 +72,4 @@ const SUM_MODULUS = 2 ** 48;
 
 export function addToSum(sum: number, checksum: number): number {
   return (sum + checksum) % SUM_MODULUS;
-}
-
-export function takeFromSum(sum: number, checksum: number): number {
-  return (sum - checksum + SUM_MODULUS) % SUM_MODULUS;
 }

@@ -29,6 +29,17 @@ const STATE_MIGRATIONS: Migrations = [
      key BLOB NOT NULL,
      PRIMARY KEY (generation, key)
    ) STRICT, WITHOUT ROWID;`),
+  (db) =>
+    db.exec(`CREATE TABLE blocks (
+     base INTEGER NOT NULL,
+     generation INTEGER NOT NULL,
+     number INTEGER NOT NULL,
+     rows INTEGER NOT NULL,
+     checksum INTEGER NOT NULL,
+     bytes BLOB NOT NULL,
+     PRIMARY KEY (base, generation, number)
+   ) STRICT;
+   DROP TABLE touched;`),
 ];
 
 /** The tables as every release has known them. */

@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { assert, type StateRow } from "@quorate/protocol";
+import { BlockReader, type RowReader } from "./block-reader.js";
+import { BlockTable } from "./block-table.js";
 import { migrate, type Migrations } from "./migrations.js";
+import { countRows, packRows, unpackRows } from "./row-codec.js";
 import { checkStructure, configure, SCHEMA } from "./schema.js";
 import { StateTable, tableName, tableNumbers } from "./state-table.js";
 import { STATE_FILE } from "./store-files.js";
@@ -10,28 +13,36 @@ import type { RowsRef } from "./worker-messages.js";
 /** Rows of checkpoints and snapshots being written, and of those that are read. */
 
 interface Layer {
-  readonly table: StateTable;
-  /** It has the table for itself: dropping the table drops it. */
+  /** It has the base for itself: removing the base removes it. */
   readonly isBase: boolean;
   rows: RowsRef;
+  /** Of the next block. */
+  number: number;
 }
 
-type Touched = readonly [generation: number, key: Buffer];
+interface Pin {
+  readonly rows: RowsRef;
+  readonly reader: RowReader;
+}
 
-const ROWS_PER_STEP = 500;
-/** Their values may be large, and the pages of each are walked. */
-const UNUSED_ROWS_PER_STEP = 64;
+const BLOCKS_PER_STEP = 2;
+/** Of schema 1. Their values may be large, and the pages of each are walked. */
+const ROWS_PER_STEP = 64;
 const BUSY_TIMEOUT_MS = 5000;
+/** What a write adds to the WAL beside its own bytes, and what one removed row or block does. */
+const PAGE_BYTES = 4120;
+const FREED_BYTES = 256;
 const NO_ROWS: RowsRef = { table: 0, generation: 0, rowCount: 0, rowSum: 0 };
+
+/** So few rows above the first generation are no reason to write all of them. */
+const LAYER_ROWS_MIN = 4096;
+/** Generations of one base. Then a checkpoint is a full one. */
+const GENERATIONS_MAX = 64;
 
 export class StateDatabase {
   readonly #db: Database.Database;
-  readonly #touch: Database.Statement;
-  readonly #touchedUpTo: Database.Statement;
-  readonly #touchedIn: Database.Statement;
-  readonly #untouch: Database.Statement;
-  readonly #tables = new Map<number, StateTable>();
-  readonly #pins = new Map<number, RowsRef>();
+  readonly #blocks: BlockTable;
+  readonly #pins = new Map<number, Pin>();
   #current: RowsRef;
   #nextTable: number;
   #nextGeneration: number;
@@ -59,25 +70,27 @@ export class StateDatabase {
     this.#db = db;
     this.#walBytesMax = walBytesMax;
     this.#current = current ?? NO_ROWS;
-    this.#touch = db.prepare("INSERT OR IGNORE INTO touched (generation, key) VALUES (?, ?)");
-    const select = "SELECT generation, key FROM touched WHERE generation";
-    this.#touchedUpTo = db.prepare(`${select} <= ? LIMIT ?`).raw(true);
-    this.#touchedIn = db.prepare(`${select} = ? LIMIT ?`).raw(true);
-    this.#untouch = db.prepare("DELETE FROM touched WHERE generation = ? AND key = ?");
-    const tables = tableNumbers(db);
-    this.#nextTable = Math.max(this.#current.table, ...tables) + 1;
+    this.#blocks = new BlockTable(db);
+    this.#nextTable = Math.max(this.#current.table, ...this.#tables()) + 1;
     this.#nextGeneration = this.#current.generation + 1;
-    if (this.#current.table === 0) db.exec("DELETE FROM touched");
-    else this.#forgetUnfinished();
+    this.#forgetUnfinished();
   }
 
   /** Reads all current rows. Null when they are as log.db says. */
   verify(): string | null {
     if (this.#current.table === 0) return null;
-    const exists = tableNumbers(this.#db).includes(this.#current.table);
-    return exists
-      ? this.#table(this.#current.table).verify(this.#current)
-      : "the checkpoint's rows are gone";
+    return verifyRows(this.#db, this.#current);
+  }
+
+  /**
+   * Whether the next checkpoint should write all rows anew: what changed is as much as half of
+   * them, so that reading, room and the work of writing stay in proportion to what there is.
+   */
+  get isFullDue(): boolean {
+    if (this.#current.table === 0) return false;
+    if (this.#isOfSchema1(this.#current.table)) return true;
+    const { base, layers, generations } = this.#blocks.weight(this.#current);
+    return generations >= GENERATIONS_MAX || layers > Math.max(base / 2, LAYER_ROWS_MIN);
   }
 
   begin(isFull: boolean): void {
@@ -85,6 +98,8 @@ export class StateDatabase {
     this.#refusal = null;
     try {
       const isBase = isFull || this.#current.table === 0;
+      const isWritable = isBase || !this.#isOfSchema1(this.#current.table);
+      assert(isWritable, "rows of schema 1 are followed by a full checkpoint");
       this.#checkpoint = isBase ? this.#newBase() : this.#newLayer();
     } catch (error) {
       if (error instanceof Error) this.#refusal = error;
@@ -92,7 +107,7 @@ export class StateDatabase {
     }
   }
 
-  write(rows: readonly StateRow[]): void {
+  write(rows: ArrayBuffer): void {
     this.#writeTo(this.#begun(), rows);
   }
 
@@ -106,7 +121,7 @@ export class StateDatabase {
   discard(): void {
     const layer = this.#checkpoint;
     this.#checkpoint = null;
-    if (layer !== null && !layer.isBase) this.#forget(layer.rows.generation);
+    if (layer !== null && !layer.isBase) this.#forgetUnfinished();
   }
 
   stage(): void {
@@ -114,7 +129,7 @@ export class StateDatabase {
     this.#staged = this.#newBase();
   }
 
-  stageWrite(rows: readonly StateRow[]): void {
+  stageWrite(rows: ArrayBuffer): void {
     assert(this.#staged !== null, "a snapshot is staged");
     this.#writeTo(this.#staged, rows);
   }
@@ -140,59 +155,52 @@ export class StateDatabase {
   }
 
   pin(pin: number, rows: RowsRef): void {
-    this.#pins.set(pin, rows);
+    this.#pins.set(pin, { rows, reader: readerOf(this.#db, rows) });
   }
 
   unpin(pin: number): void {
     this.#pins.delete(pin);
   }
 
-  read(rows: RowsRef, after: Uint8Array | null, bytesMax: number): StateRow[] {
-    const read: StateRow[] = [];
-    let bytes = 0;
-    for (const row of this.#table(rows.table).rows(rows.generation, after)) {
-      read.push(row);
-      bytes += row.key.length + (row.value?.length ?? 0);
-      if (bytes >= bytesMax) break;
-    }
-    return read;
+  /** The next rows of what is pinned, packed; empty at the end. */
+  read(pin: number, bytesMax: number): ArrayBuffer {
+    const pinned = this.#pins.get(pin);
+    assert(pinned !== undefined, "rows are pinned before they are read");
+    return pinned.reader.read(bytesMax);
   }
 
   /** One short step of tidying. False when nothing is left to do for now. */
   sweep(): boolean {
     const used = new Set([this.#current.table]);
-    for (const { table } of this.#pins.values()) used.add(table);
+    for (const { rows } of this.#pins.values()) used.add(rows.table);
     for (const layer of [this.#checkpoint, this.#staged, this.#installing]) {
-      if (layer !== null) used.add(layer.table.number);
+      if (layer !== null) used.add(layer.rows.table);
     }
-    const unused = tableNumbers(this.#db).find((number) => !used.has(number));
-    if (unused !== undefined) {
-      this.#shrink(unused);
-      return true;
-    }
-    let floor = this.#current.generation;
-    for (const { table, generation } of this.#pins.values()) {
-      if (table === this.#current.table) floor = Math.min(floor, generation);
-    }
-    return this.#settle(this.#touchedUpTo.all(floor, ROWS_PER_STEP) as Touched[], "sweep");
+    const unused = this.#tables().find((number) => !used.has(number));
+    if (unused === undefined) return false;
+    this.#shrink(unused);
+    return true;
   }
 
   close(): void {
     this.#db.close();
   }
 
-  #writeTo(layer: Layer, rows: readonly StateRow[]): void {
-    let at = layer.rows;
-    const write = this.#db.transaction(() => {
-      for (const row of rows) {
-        at = layer.table.put(at, row);
-        if (!layer.isBase) this.#touch.run(at.generation, row.key);
-        this.#walBytes += row.key.length * 2 + (row.value?.length ?? 0) + 64;
-      }
-    });
-    write.immediate();
-    layer.rows = at;
-    this.#walBytes += 4120;
+  #writeTo(layer: Layer, packed: ArrayBuffer): void {
+    const { rows, values } = countRows(packed);
+    // Below a base there is nothing that could be gone; whoever reads it takes its blocks whole.
+    if (layer.isBase && values < rows) {
+      if (values > 0) this.#writeTo(layer, packRows(unpackRows(packed).filter(hasValue)));
+      return;
+    }
+    if (rows === 0) return;
+    layer.rows = this.#blocks.put(layer.rows, layer.number, rows, new Uint8Array(packed));
+    layer.number += 1;
+    this.#wrote(packed.byteLength + PAGE_BYTES);
+  }
+
+  #wrote(bytes: number): void {
+    this.#walBytes += bytes;
     if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
   }
 
@@ -218,14 +226,14 @@ export class StateDatabase {
     // Left by one whose removal found no room, they would show among the rows of this one.
     this.#forgetUnfinished();
     const rows = { ...this.#current, generation: this.#takeGeneration() };
-    return { table: this.#table(this.#current.table), isBase: false, rows };
+    return { isBase: false, rows, number: 0 };
   }
 
   #newBase(): Layer {
     const number = this.#nextTable;
     this.#nextTable += 1;
     const rows = { ...NO_ROWS, table: number, generation: this.#takeGeneration() };
-    return { table: this.#table(number), isBase: true, rows };
+    return { isBase: true, rows, number: 0 };
   }
 
   #takeGeneration(): number {
@@ -234,51 +242,45 @@ export class StateDatabase {
     return generation;
   }
 
-  #table(number: number): StateTable {
-    const known = this.#tables.get(number) ?? new StateTable(this.#db, number);
-    this.#tables.set(number, known);
-    return known;
+  #tables(): number[] {
+    return [...tableNumbers(this.#db), ...this.#blocks.bases()];
   }
 
-  /** Dropping a large table at once would take its time from everybody who reads meanwhile. */
+  #isOfSchema1(number: number): boolean {
+    return tableNumbers(this.#db).includes(number);
+  }
+
+  /** To remove a large one at once would take its time from everybody who reads meanwhile. */
   #shrink(number: number): void {
-    if (this.#table(number).removeSome(UNUSED_ROWS_PER_STEP)) {
-      this.#walBytes += UNUSED_ROWS_PER_STEP * 256;
-      if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
-      return;
-    }
-    this.#tables.delete(number);
-    this.#db.exec(`DROP TABLE ${tableName(number)}`);
+    if (!this.#isOfSchema1(number)) {
+      this.#blocks.removeSome(number, BLOCKS_PER_STEP);
+      this.#wrote(BLOCKS_PER_STEP * FREED_BYTES);
+    } else if (new StateTable(this.#db, number).removeSome(ROWS_PER_STEP)) {
+      this.#wrote(ROWS_PER_STEP * FREED_BYTES);
+    } else this.#db.exec(`DROP TABLE ${tableName(number)}`);
   }
 
-  /** Generations above the current one in its own table: checkpoints that never finished. */
+  /** Generations above the current one of its own base: checkpoints that never finished. */
   #forgetUnfinished(): void {
-    const highest = this.#db.prepare("SELECT max(generation) FROM touched").pluck();
-    for (;;) {
-      const generation = highest.get() as number | null;
-      if (generation === null || generation <= this.#current.generation) return;
-      this.#forget(generation);
-    }
+    const { table, generation } = this.#current;
+    if (this.#blocks.hasAbove(table, generation)) this.#blocks.removeAbove(table, generation);
   }
+}
 
-  #forget(generation: number): void {
-    while (this.#settle(this.#touchedIn.all(generation, ROWS_PER_STEP) as Touched[], "remove"));
-  }
+function hasValue({ value }: StateRow): boolean {
+  return value !== null;
+}
 
-  #settle(touched: readonly Touched[], action: "sweep" | "remove"): boolean {
-    if (touched.length === 0) return false;
-    const table = this.#table(this.#current.table);
-    const settle = this.#db.transaction(() => {
-      for (const [generation, key] of touched) {
-        table[action](key, generation);
-        this.#untouch.run(generation, key);
-      }
-    });
-    settle.immediate();
-    this.#walBytes += touched.length * 256;
-    if (this.#walBytes > this.#walBytesMax) this.#checkpointWal();
-    return true;
-  }
+function readerOf(db: Database.Database, rows: RowsRef): RowReader {
+  return tableNumbers(db).includes(rows.table)
+    ? new StateTable(db, rows.table).reader(rows)
+    : new BlockReader(new BlockTable(db), rows);
+}
+
+/** Reads them all. Null when they are as log.db says. */
+export function verifyRows(db: Database.Database, rows: RowsRef): string | null {
+  if (tableNumbers(db).includes(rows.table)) return new StateTable(db, rows.table).verify(rows);
+  return new BlockTable(db).verify(rows);
 }
 
 function openDatabase(directory: string, migrations: Migrations): Database.Database {

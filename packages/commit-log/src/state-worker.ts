@@ -1,11 +1,16 @@
 import { parentPort } from "node:worker_threads";
 import { assert, assertNever } from "@quorate/protocol";
 import { LogReader } from "./log-reader.js";
-import { packRows, unpackRows } from "./row-codec.js";
 import type { StateDatabase } from "./state-database.js";
 import { openState, resetState } from "./state-recovery.js";
 import { openErrorOf, readErrorOf } from "./store-errors.js";
-import type { FromStateWorker, RowsRef, StateRequest, ToStateWorker } from "./worker-messages.js";
+import type {
+  FromStateWorker,
+  RowsRef,
+  StateAnswers,
+  StateRequest,
+  ToStateWorker,
+} from "./worker-messages.js";
 
 /** The thread that writes state.db and serves all reads, so that neither delays the log. */
 
@@ -35,11 +40,11 @@ function reader(): LogReader {
   return log;
 }
 
-function open(rows: RowsRef | null): string | null {
+function open(rows: RowsRef | null): StateAnswers["open"] {
   log ??= new LogReader(directory);
   const opened = openState(directory, rows, walBytesMax);
   state = opened.state;
-  return opened.problem;
+  return { problem: opened.problem, isFullDue: state?.isFullDue ?? false };
 }
 
 function reset(): null {
@@ -88,7 +93,7 @@ function answer(request: StateRequest): unknown {
     case "begin":
       return database().begin(request.full) ?? null;
     case "write":
-      return database().write(unpackRows(request.rows)) ?? null;
+      return database().write(request.rows) ?? null;
     case "finish":
       return database().finish();
     case "discard":
@@ -97,12 +102,12 @@ function answer(request: StateRequest): unknown {
     case "current":
       database().become(request.rows);
       scheduleSweep();
-      return null;
+      return database().isFullDue;
     case "stage":
       scheduleSweep();
       return database().stage() ?? null;
     case "stageWrite":
-      return database().stageWrite(unpackRows(request.rows)) ?? null;
+      return database().stageWrite(request.rows) ?? null;
     case "stageFinish":
       return database().stageFinish();
     case "stageDrop":
@@ -115,7 +120,7 @@ function answer(request: StateRequest): unknown {
       scheduleSweep();
       return null;
     case "read":
-      return packRows(database().read(request.rows, request.after, request.bytesMax));
+      return database().read(request.pin, request.bytesMax);
     case "find":
       return reader().find(request.atOrBelow);
     case "readLog":

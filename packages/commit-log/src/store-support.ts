@@ -9,6 +9,13 @@ export interface LogStoreOptions {
   onAbandoned(ended: Promise<unknown>): void;
 }
 
+/** What the threads have found. */
+export interface OpenedStore {
+  readonly log: OpenedLog;
+  /** Whether the next checkpoint should write all rows. */
+  readonly isFullDue: boolean;
+}
+
 export function recoveredOf(opened: OpenedLog): RecoveredState {
   const { checkpoint } = opened;
   return {

@@ -12,12 +12,13 @@ import type {
 
 /** Which rows of state.db a checkpoint consists of, and what they must add up to. */
 export interface RowsRef {
-  /** The table's number: a full checkpoint or an installed snapshot has a table of its own. */
+  /** The number of the base: a full checkpoint or an installed snapshot has one of its own. */
   readonly table: number;
-  /** Rows of this table up to this generation, the newest of each key. */
+  /** Its rows up to this generation, the newest of each key. */
   readonly generation: number;
+  /** Of all these generations, older rows of a key included. (Schema 1: those that count.) */
   readonly rowCount: number;
-  /** The sum of the rows' checksums, modulo 2^48. */
+  /** The sum of the checksums of blocks, modulo 2^48. (Schema 1: of the rows that count.) */
   readonly rowSum: number;
 }
 
@@ -125,12 +126,7 @@ export type StateRequest =
   | { readonly op: "stageDrop" }
   | { readonly op: "pin"; readonly pin: number; readonly rows: RowsRef }
   | { readonly op: "unpin"; readonly pin: number }
-  | {
-      readonly op: "read";
-      readonly rows: RowsRef;
-      readonly after: Uint8Array | null;
-      readonly bytesMax: number;
-    }
+  | { readonly op: "read"; readonly pin: number; readonly bytesMax: number }
   | { readonly op: "find"; readonly atOrBelow: Txnid }
   | {
       readonly op: "readLog";
@@ -146,13 +142,14 @@ export interface LogSlice {
 }
 
 export interface StateAnswers {
-  open: string | null;
+  open: { readonly problem: string | null; readonly isFullDue: boolean };
   reset: null;
   begin: null;
   write: null;
   finish: RowsRef;
   discard: null;
-  current: null;
+  /** Whether the next checkpoint should be a full one. */
+  current: boolean;
   stage: null;
   stageWrite: null;
   stageFinish: RowsRef;

@@ -150,7 +150,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
     if (parts.openHost === undefined) {
       zookeeper.open(config, server, { clock, random, logger: scope, meter, startedAtWallTime });
     }
-    desk.open(server.service);
+    desk.open(server.service, parts.openHost === undefined);
     scope.info("clients are served", { requestAddr: formatAddress(port.address) });
     const local: LocalParts = { server, desk, isRead, clock };
     const rest = { scope, logger, clock, opened, feed, zookeeper, desk, local };

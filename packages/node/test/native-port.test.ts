@@ -73,8 +73,10 @@ describe("the native port", () => {
   it("takes nothing on that only a node may ask for", async () => {
     await using setup = await openTestPort();
     using client = await RawClient.connect(setup.url);
-    const { closeSession, createSession, deleteExpired, foundEnsemble, resumeSession } = OpCode;
-    const own = [closeSession, createSession, deleteExpired, foundEnsemble, resumeSession];
+    const { closeSession, createSession, deleteExpired, foundEnsemble } = OpCode;
+    const { moveSession, resumeSession } = OpCode;
+    const sessions = [closeSession, createSession, moveSession, resumeSession];
+    const own = [...sessions, deleteExpired, foundEnsemble];
     for (const op of own) client.send({ id: op, op });
     await until(() => client.replies.length === own.length);
     for (const reply of client.replies) {

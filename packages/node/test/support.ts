@@ -8,6 +8,7 @@ import {
   type Clock,
   type LogData,
   type Logger,
+  type Service,
   type Txnid,
 } from "@quorate/protocol";
 import { vi } from "vitest";
@@ -77,7 +78,15 @@ export const FakeOp = { write: 1, refuse: 2, read: 4, big: 8, stuck: 3 } as cons
 
 /** Stands in for a server: writes count up, some answers are held back until told. */
 export class FakeServer implements ServerHandle {
-  readonly service = idleService;
+  readonly service: Service = {
+    ...idleService,
+    submit: (op, key, content, complete) => {
+      this.submit(op, key, content).then(
+        (answer) => complete({ ok: true, ...answer }),
+        (error: QuorateError) => complete({ ok: false, error }),
+      );
+    },
+  };
   readonly submitted: { readonly op: number; readonly key: string; readonly bytes: number }[] = [];
   readonly reads: { readonly key: string; readonly linearizable: boolean }[] = [];
   readonly #stuck: (() => void)[] = [];

@@ -17,6 +17,14 @@ export interface ActionEvents {
   onCommitted?(batches: readonly EntryBatch[]): void;
 }
 
+/** Refusals of requests of this node's that wait for their places in the order of commits. */
+export interface PlacedRefusals {
+  /** The transaction that the first of them stands behind; null when none waits. */
+  readonly first: Txnid | null;
+  /** Tells those that stand before this transaction, which is about to be applied. */
+  releaseBefore(txnid: Txnid): void;
+}
+
 /**
  * The host's port, and the only state port that the protocol drivers know.
  *
@@ -88,9 +96,10 @@ export interface ActionHandler {
   // Normal execution.
   /**
    * The leader's seam: turns a request into a deterministic transaction judged against the newest
-   * prepared state, or refuses it before it draws a txnid. `txnid` is the one it will have.
+   * prepared state, or refuses it before it draws a txnid. `txnid` is the one it will have;
+   * `origin` the node whose client asks, absent for the leader's own.
    */
-  prepare(request: RequestMsg, txnid: Txnid): Prepared;
+  prepare(request: RequestMsg, txnid: Txnid, origin?: NodeId): Prepared;
   /**
    * Whether requests with this custom op code (above 50) become entries of the log, prepared and
    * committed like any other, the same on every node. Default: none do; they go to the
@@ -99,8 +108,12 @@ export interface ActionHandler {
   isReplicated?(op: number): boolean;
   /** Forgets what was prepared and not committed: the role ended. */
   discardPrepared(): void;
-  /** Applies every logged entry up to the mark, in order, and answers those that asked here. */
-  commit(upTo: Txnid): void;
+  /**
+   * Applies every logged entry up to the mark, in order, and answers those that asked here. Who
+   * asks `refusals` between two entries has requests of its own clients refused at their exact
+   * places; the driver tells all others when the call returns.
+   */
+  commit(upTo: Txnid, refusals?: PlacedRefusals): void;
   /** `at`: which operation of a multi it was that failed; -1, or nothing, of anything else. */
   abort(fid: string, reqId: bigint, code: ErrorCode, error: string, at?: number): void;
   respond(fid: string, reqId: bigint, error: string, content: Uint8Array): void;

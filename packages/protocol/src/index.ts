@@ -28,5 +28,6 @@ export * from "./ports/service.js";
 export * from "./ports/state-machine.js";
 export * from "./quorum.js";
 export * from "./request.js";
+export * from "./session-password.js";
 export * from "./timings.js";
 export * from "./txnid.js";

@@ -4,7 +4,7 @@ import type { Identity, NodeId, Standing } from "./ids.js";
 import type { Epoch, Txnid } from "./txnid.js";
 
 /** The version of the peer protocol. Every frame and datagram carries it. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 export type PeerStatus = "electing" | "leading" | "following" | "watching";
 export type PeerRole = "leader" | "follower" | "watcher";
@@ -219,7 +219,10 @@ export interface InformMsg {
   readonly batch: EntryBatch;
 }
 
-/** Leader → origin: the request was refused and left no entry. */
+/**
+ * Leader → origin: the request was refused and left no entry. It leaves before anything that was
+ * proposed after it.
+ */
 export interface AbortMsg {
   readonly kind: "abort";
   readonly fid: string;
@@ -228,6 +231,23 @@ export interface AbortMsg {
   readonly error: string;
   /** Which operation of a multi it was that failed; -1 of anything else. */
   readonly at: number;
+  /**
+   * Its place in the order of commits: it was judged by the state behind this transaction, and is
+   * told when that is applied and before the next one is. Null: it says nothing of the state and is
+   * told at once.
+   */
+  readonly after: Txnid | null;
+}
+
+/**
+ * Leader → origin: a quorum has proved that the refusals for this node, up to this request's, are a
+ * leader's, and the transactions that they stand behind are committed. Sent where no proposal
+ * follows whose commit would prove it.
+ */
+export interface RefusalsProvenMsg {
+  readonly kind: "refusalsProven";
+  readonly fid: string;
+  readonly reqId: bigint;
 }
 
 /** A client's intent, forwarded to the leader. */
@@ -255,6 +275,9 @@ export interface ResponseMsg {
   readonly error: string;
   readonly content: Uint8Array;
 }
+
+/** What a leader tells the node that asked, whichever way it is reached. */
+export type AnswerMsg = AbortMsg | RefusalsProvenMsg | ResponseMsg;
 
 /** Both ways. The leader numbers its rounds; the follower returns the number it heard. */
 export interface HeartbeatMsg {
@@ -307,6 +330,7 @@ export type PeerMsg =
   | CommitMsg
   | InformMsg
   | AbortMsg
+  | RefusalsProvenMsg
   | RequestMsg
   | RelayedRequestMsg
   | ResponseMsg
@@ -332,7 +356,14 @@ export interface MsgFactory {
   createProposal(batch: EntryBatch): ProposalBatchMsg;
   createAccept(txnid: Txnid, fid: string): AcceptMsg;
   createCommit(txnid: Txnid): CommitMsg;
-  createAbort(fid: string, reqId: bigint, code: ErrorCode, error: string, at?: number): AbortMsg;
+  createAbort(
+    fid: string,
+    reqId: bigint,
+    code: ErrorCode,
+    error: string,
+    at?: number,
+    after?: Txnid | null,
+  ): AbortMsg;
   createRequest(reqId: bigint, op: number, key: string, content: Uint8Array): RequestMsg;
   createResponse(fid: string, reqId: bigint, error: string, content: Uint8Array): ResponseMsg;
   createTruncate(after: LogPosition): TruncateMsg;
@@ -357,13 +388,14 @@ export const defaultMsgFactory: MsgFactory = {
   createProposal: (batch) => ({ kind: "proposal", batch }),
   createAccept: (txnid, fid) => ({ kind: "accept", txnid, fid }),
   createCommit: (txnid) => ({ kind: "commit", txnid }),
-  createAbort: (fid, reqId, code, error, at = -1) => ({
+  createAbort: (fid, reqId, code, error, at = -1, after = null) => ({
     kind: "abort",
     fid,
     reqId,
     code,
     error,
     at,
+    after,
   }),
   createRequest: (reqId, op, key, content) => ({ kind: "request", reqId, op, key, content }),
   createResponse: (fid, reqId, error, content) => ({

@@ -24,11 +24,13 @@ export const OpCode = {
   check: 15,
   /** The operator's own: nodes of another ensemble, with all that it knew of them. */
   importNodes: 16,
+  /** An entry only: what resumeSession becomes where the session was at another node. */
+  moveSession: 17,
   getAcl: 20,
   /** Paths of the caller's own ephemerals below a prefix. */
   getEphemerals: 21,
   countAllChildren: 22,
-  /** Answered by the leader and not logged: a session moves to the node that asks. */
+  /** A session goes on at the node that asks: logged, as moveSession, when it was elsewhere. */
   resumeSession: 30,
   /** The operator's own, answered by the leader, not logged: the next epoch is to be higher. */
   raiseEpoch: 37,
@@ -46,9 +48,16 @@ export function isInternalOpCode(op: number): boolean {
   return op === OpCode.foundEnsemble || op === OpCode.admitVoter;
 }
 
+const SESSION_OPS: ReadonlySet<number> = new Set<number>([
+  OpCode.createSession,
+  OpCode.closeSession,
+  OpCode.resumeSession,
+  OpCode.moveSession,
+]);
+
 /** By these a node keeps its clients' sessions: no client asks for them in their own bytes. */
 export function isSessionOpCode(op: number): boolean {
-  return op === OpCode.createSession || op === OpCode.closeSession || op === OpCode.resumeSession;
+  return SESSION_OPS.has(op);
 }
 
 /** Only a leader takes these on, by itself: no client and no other node may ask for them. */

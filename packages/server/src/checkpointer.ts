@@ -1,5 +1,6 @@
 import {
   errorCodeOf,
+  formatTxnid,
   HISTORY_CHUNK_BYTES_MAX,
   LOG_INTERVALS_MAX,
   QuorateError,
@@ -98,12 +99,18 @@ export class Checkpointer {
   }
 
   async #startedAttempt(): Promise<void> {
-    const appliedBytes = this.#deps.appliedBytes();
+    const { appliedBytes: bytesOf, clock, logger } = this.#deps;
+    const appliedBytes = bytesOf();
+    const from = clock.now();
     this.#isRunning = true;
     this.#bytesAtLast = appliedBytes;
     try {
-      const isFinished = await this.#run(this.#deps.describe());
-      if (isFinished) this.#bytesAtFinished = appliedBytes;
+      const info = this.#deps.describe();
+      if (await this.#run(info)) {
+        const ms = Math.round(clock.now() - from);
+        logger.info("checkpoint written", { position: formatTxnid(info.position.txnid), ms });
+        this.#bytesAtFinished = appliedBytes;
+      }
       this.#isOutOfRoom = false;
     } finally {
       this.#isRunning = false;
@@ -144,12 +151,13 @@ export class Checkpointer {
   /** True when it became current. */
   async #run(info: SnapshotInfo): Promise<boolean> {
     const generation = this.#generation;
-    const changes = this.#deps.stateMachine.beginChanges({ full: false });
+    const full = this.#deps.store.isFullCheckpointDue;
+    const changes = this.#deps.stateMachine.beginChanges({ full });
     let writer: CheckpointWriter | null = null;
     try {
       await this.#untilLogged(info.position.txnid);
       if (generation !== this.#generation) return false;
-      writer = this.#deps.store.beginCheckpoint(info, { full: false });
+      writer = this.#deps.store.beginCheckpoint(info, { full });
       for (;;) {
         if (generation !== this.#generation) break;
         const rows = changes.next(HISTORY_CHUNK_BYTES_MAX);

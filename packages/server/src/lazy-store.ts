@@ -51,6 +51,10 @@ export class LazyStore implements DurableStore {
     return this.#inner.logStart;
   }
 
+  get isFullCheckpointDue(): boolean {
+    return this.#inner.isFullCheckpointDue;
+  }
+
   attach(events: StoreEvents): void {
     this.#inner.attach({
       onPersisted: (upTo, lastLogged) => {

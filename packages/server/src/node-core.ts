@@ -78,6 +78,7 @@ export class NodeCore {
       clock: deps.clock,
       requests: this.requests,
       signal: this.signal,
+      timings: options.timings,
       role: () => this.#role,
       state: () => this.#action,
     });

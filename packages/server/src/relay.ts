@@ -6,7 +6,7 @@ import {
   toEpoch,
   TXNID_ZERO,
   WATCHERS_PER_NODE_MAX,
-  type AbortMsg,
+  type AnswerMsg,
   type Clock,
   type EntryBatch,
   type Epoch,
@@ -17,7 +17,6 @@ import {
   type PeerMsg,
   type PeerPipe,
   type RequestMsg,
-  type ResponseMsg,
   type Timings,
   type Txnid,
 } from "@quorate/protocol";
@@ -123,7 +122,7 @@ export class Relay {
   }
 
   /** An answer for a node further down. False when nothing was ever asked for it here. */
-  deliver(answer: AbortMsg | ResponseMsg): boolean {
+  deliver(answer: AnswerMsg): boolean {
     const pipe = this.#origins.get(answer.fid);
     // Its pipe may have closed: then nobody waits any more.
     pipe?.send(answer);

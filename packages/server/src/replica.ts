@@ -17,6 +17,7 @@ import type {
   LogEntryMsg,
   LogPosition,
   NodeId,
+  PlacedRefusals,
   SnapshotInfo,
   StateMachine,
   Txnid,
@@ -172,14 +173,15 @@ export class Replica {
     this.#logEnd = logEnd;
   }
 
-  commit(upTo: Txnid): void {
+  /** `refusals` are told at their places, each between the two entries that it stands between. */
+  commit(upTo: Txnid, refusals?: PlacedRefusals): void {
     assert(upTo <= this.#logEnd.txnid, "only what is logged can be committed", {
       upTo: formatTxnid(upTo),
       end: formatTxnid(this.#logEnd.txnid),
     });
     if (upTo <= this.#commitMark && this.#applied.txnid >= upTo) return;
     this.#commitMark = maxTxnid(this.#commitMark, upTo);
-    this.#applyUpTo(upTo);
+    this.#applyUpTo(upTo, refusals);
     this.#wake();
   }
 
@@ -196,13 +198,19 @@ export class Replica {
     for (const { done } of waiters) done(false);
   }
 
-  #applyUpTo(upTo: Txnid): void {
+  #applyUpTo(upTo: Txnid, refusals?: PlacedRefusals): void {
     assert(!this.#isApplying, "applying is not re-entrant: a commit from within one");
     this.#isApplying = true;
     let count = 0;
     for (const batch of this.#unapplied) {
       if (batch.last > upTo) break;
-      for (const entry of entriesOf(batch)) this.#apply(entry);
+      // Looked at once for a batch: most have no refusal within.
+      const first = refusals?.first ?? null;
+      const within = first !== null && first < batch.last ? refusals : undefined;
+      for (const entry of entriesOf(batch)) {
+        within?.releaseBefore(entry.txnid);
+        this.#apply(entry);
+      }
       this.#applied = positionOf(batch);
       this.#appliedBytes += batch.bytes.length;
       count += 1;

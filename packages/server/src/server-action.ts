@@ -21,6 +21,7 @@ import type {
   LogPosition,
   NodeId,
   PeerStatus,
+  PlacedRefusals,
   Prepared,
   QuorumVerifier,
   ReadResult,
@@ -342,11 +343,11 @@ export class ServerAction implements NodeState {
 
   // ---- normal execution ----
 
-  prepare(request: RequestMsg, txnid: Txnid): Prepared {
+  prepare(request: RequestMsg, txnid: Txnid, origin?: NodeId): Prepared {
     const { op, key, content } = request;
     if (isInternalOpCode(op)) return { ok: true, op, key, content };
     const wallTimeMs = this.#deps.clock.wallTime();
-    return this.#deps.stateMachine.prepare(op, key, content, { txnid, wallTimeMs });
+    return this.#deps.stateMachine.prepare(op, key, content, { txnid, wallTimeMs, origin });
   }
 
   isReplicated(op: number): boolean {
@@ -357,10 +358,10 @@ export class ServerAction implements NodeState {
     this.#deps.stateMachine.discardPrepared();
   }
 
-  commit(upTo: Txnid): void {
+  commit(upTo: Txnid, refusals?: PlacedRefusals): void {
     if (this.#isHalfApplied) return;
     try {
-      this.#replica.commit(upTo);
+      this.#replica.commit(upTo, refusals);
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.#isHalfApplied = true;

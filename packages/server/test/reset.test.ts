@@ -1,7 +1,8 @@
-import { DEFAULT_TIMINGS } from "@quorate/protocol";
+import { DEFAULT_TIMINGS, QuorateError } from "@quorate/protocol";
 import { ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import type { Server } from "../src/index.js";
+import { isReset, resetReason } from "../src/role.js";
 import { createOf, Ensemble } from "./support.js";
 
 const { leaseMs, heartbeatMs } = DEFAULT_TIMINGS;
@@ -24,6 +25,16 @@ const ends = (ensemble: Ensemble): string[] =>
   ensemble.lines.filter((line) => line.includes("role ended"));
 
 describe("connections that are reset", () => {
+  test("are told from those that were lost, at either end", () => {
+    const reason = resetReason();
+    expect(reason.code).toBe("ERR_PROTOCOL_RESET");
+    const closed = (details: Record<string, unknown>): QuorateError =>
+      new QuorateError("ERR_PROTOCOL_CLOSED", "closed by the peer", { details });
+    expect(isReset(reason)).toBe(true);
+    expect(isReset(closed({ peerCode: "ERR_PROTOCOL_RESET" }))).toBe(true);
+    expect(isReset(closed({}))).toBe(false);
+  });
+
   test.each([3, 5])("do not end the term of a leader of %i", async (size) => {
     const { ensemble, leader } = await started(size);
     const { id, epoch } = leader.status();

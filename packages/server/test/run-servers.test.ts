@@ -57,6 +57,14 @@ describe("servers over a host with blocking methods", () => {
     expect(one.applied).toEqual([]);
   });
 
+  test("a leader whom no quorum finds in time ends its role, and says who is missing", async () => {
+    const { clock, host, lead } = worldOf();
+    let end: unknown = null;
+    void lead(host(1)).then((reason) => (end = reason));
+    await clock.until(() => end !== null);
+    expect(end).toMatchObject({ kind: "lost", error: { code: "ERR_SYNC_TIMEOUT" } });
+  });
+
   test("a rejected authentication closes its pipe and ends in a bound", async () => {
     const { clock, network, host, common, watchOptions, lead } = worldOf();
     void lead(host(1));

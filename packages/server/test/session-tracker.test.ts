@@ -152,27 +152,39 @@ test("10,000 that expire at once are closed a bounded number at a time", () => {
   expect([seen.size, tracker.size]).toEqual([10_000, 0]);
 });
 
-describe("a session writes through one node", () => {
-  test("the first that comes, then the one that it moved to", () => {
+describe("a session whose client comes anew", () => {
+  test("leaves behind what was asked for before, by the same node, and in an earlier life", () => {
     const { tracker, create } = trackerOf();
     create(1n, 1000);
-    expect(tracker.claim(1n, "2")).toBe(true);
-    expect(tracker.claim(1n, "3")).toBe(false);
-    tracker.move(1n, "3");
-    expect([tracker.claim(1n, "2"), tracker.claim(1n, "3")]).toEqual([false, true]);
+    const isLeftBehind = (fid: string, reqId: bigint): boolean =>
+      tracker.isLeftBehind(1n, { fid, reqId });
+    expect(isLeftBehind("2", 1n)).toBe(false);
+    tracker.attached(1n, { fid: "2", reqId: 100n });
+    expect([99n, 100n, 101n].map((reqId) => isLeftBehind("2", reqId))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(isLeftBehind("2", 2n ** 60n)).toBe(true);
+    // Whether it may write through another node is the state's to judge.
+    expect(isLeftBehind("3", 99n)).toBe(false);
+    tracker.attached(1n, { fid: "3", reqId: 7n });
+    expect([isLeftBehind("3", 6n), isLeftBehind("2", 99n)]).toEqual([true, false]);
   });
 
-  test("one that is not tracked is the state's to judge", () => {
+  test("is the state's to judge when it is not tracked", () => {
     const { tracker } = trackerOf();
-    tracker.move(9n, "2");
-    expect(tracker.claim(9n, "3")).toBe(true);
+    tracker.attached(9n, { fid: "2", reqId: 5n });
+    expect(tracker.isLeftBehind(9n, { fid: "2", reqId: 1n })).toBe(false);
   });
 
-  test("moving is a sign of life", () => {
+  test("gives a sign of life, and one when it is answered", () => {
     const { tracker, create, until } = trackerOf();
     create(1n, 1000);
     until(14);
-    tracker.move(1n, "2");
+    tracker.attached(1n, { fid: "2", reqId: 1n });
+    expect(until(14)).toEqual([]);
+    tracker.touched(1n);
     expect(until(14)).toEqual([]);
     expect(until(1)).toEqual([ROUND]);
   });

@@ -134,6 +134,46 @@ describe("a session that moves", () => {
     expect(await ensemble.create(to, "/gone", ID)).toBe("ERR_SESSION_MOVED");
   });
 
+  test("Invariant 8: has moved under the next leader, too, whoever writes first", async () => {
+    const ensemble = await ServiceEnsemble.of(5);
+    const [from, to] = [1, 2, 3, 4, 5].filter((node) => node !== ensemble.leaderId);
+    if (from === undefined || to === undefined) throw new Error("four nodes follow");
+    await ensemble.open(from, ID, TIMEOUT_MS);
+    expect(await ensemble.resume(to, ID)).toBe("ok");
+    ensemble.kill(ensemble.leaderId);
+    await ensemble.clock.until(() => ensemble.leader !== undefined);
+    await ensemble.clock.until(() => ensemble.allReady());
+    expect(await ensemble.create(from, "/old", ID)).toBe("ERR_SESSION_MOVED");
+    expect(await ensemble.close(from, ID)).toBe("ERR_SESSION_MOVED");
+    expect(await ensemble.create(to, "/new", ID)).toBe("ok");
+  });
+
+  test("costs one transaction, and none where it is already", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const node = ensemble.followerId;
+    const newest = (): bigint => ensemble.service(ensemble.leaderId).lastApplied;
+    await ensemble.open(node, ID, TIMEOUT_MS);
+    const opened = newest();
+    for (let i = 0; i < 3; i += 1) expect(await ensemble.resume(node, ID)).toBe("ok");
+    expect(newest()).toBe(opened);
+    expect(await ensemble.resume(ensemble.leaderId, ID)).toBe("ok");
+    expect(newest()).toBe(opened + 1n);
+    expect(ensemble.service(ensemble.leaderId).session(ID)?.owner).toBe(ensemble.leaderId);
+  });
+
+  test("Invariant 8: there and back leaves behind what was on its way from before", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    const [from, to] = [ensemble.followerId, ensemble.leaderId];
+    await ensemble.open(from, ID, TIMEOUT_MS);
+    expect(await ensemble.resume(to, ID)).toBe("ok");
+    // From its old server, in the order in which that read it: a write, and its client again.
+    const late = ensemble.create(from, "/late", ID);
+    const back = ensemble.resume(from, ID);
+    expect([await late, await back]).toEqual(["ERR_SESSION_MOVED", "ok"]);
+    expect(await ensemble.create(from, "/new", ID)).toBe("ok");
+    expect(ensemble.has(from, "/late")).toBe(false);
+  });
+
   test("is told its timeout, and has all of it from then on", async () => {
     const ensemble = await ServiceEnsemble.of(3);
     await ensemble.open(1, ID, TIMEOUT_MS);
@@ -170,7 +210,8 @@ describe("a session that moves", () => {
     await ensemble.open(node, ID, TIMEOUT_MS);
     await ensemble.create(node, "/e", ID, ephemeral);
     const closing = ensemble.close(node, ID);
-    const told = await ensemble.resume(ensemble.leaderId, ID);
+    // Behind it, on the same way.
+    const told = await ensemble.resume(node, ID);
     expect([told, await closing]).toEqual(["ERR_SESSION_EXPIRED", "ok"]);
     expect(ensemble.has(ensemble.leaderId, "/e")).toBe(false);
   });
@@ -235,6 +276,29 @@ test("10,000 sessions live while they are touched, and go at once, a writer keep
   // A write beside them waits for a batch of them or two, not for all.
   expect(longest).toBeLessThan(50);
   expect(written).toBeGreaterThan(20);
+});
+
+test("5,000 sessions whose node is lost move at once, in a few batches", async () => {
+  const ensemble = await ServiceEnsemble.of(3);
+  const { leaderId, followerId } = ensemble;
+  const ids = Array.from({ length: 5000 }, (_, i) => (2n << 56n) | BigInt(i));
+  let opened = 0;
+  for (const id of ids) {
+    const content = openContent(id, 60_000);
+    const { service } = ensemble.server(followerId);
+    service.submit(OpCode.createSession, "", content, () => (opened += 1));
+  }
+  await ensemble.clock.until(() => opened === ids.length);
+  let moved = 0;
+  const startedAt = ensemble.clock.now();
+  for (const id of ids) {
+    const { service } = ensemble.server(leaderId);
+    const content = resumeContent(id, PASSWORD);
+    service.submit(OpCode.resumeSession, "", content, ({ ok }) => (moved += ok ? 1 : 0));
+  }
+  await ensemble.clock.until(() => moved === ids.length);
+  // A round trip and a disk for each batch of 1024, several under way at a time.
+  expect(ensemble.clock.now() - startedAt).toBeLessThan(20);
 });
 
 describe("nodes that go by themselves", () => {

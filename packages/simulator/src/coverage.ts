@@ -75,6 +75,7 @@ export const SERVICE_EVENTS = [
   "numbered create",
   "multi",
   "sync",
+  "read between a refused write and the next",
   "watch event",
   "persistent watch",
   "watches set again",

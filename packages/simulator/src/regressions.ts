@@ -81,7 +81,7 @@ export const regressions: readonly Regression[] = [
     broke:
       "a write that waited in the leader's queue behind slow disks was proposed seconds after " +
       "its client had been told that its session lives at another server",
-    holds: "whether a session may write through a server is judged when its write has its turn",
-    mutant: "move judged on arrival only",
+    holds: "a move has its place in the order of writes, behind all that came before it",
+    mutant: "move told before it is in the order",
   },
 ];

@@ -142,6 +142,13 @@ export class MemorySnapshot implements SnapshotSource {
   }
 }
 
+const FULL_EVERY = 4;
+
+/** Now and then, so that whoever writes checkpoints meets both kinds. */
+export function isFullDue(checkpoint: { readonly generation: number } | null): boolean {
+  return (checkpoint?.generation ?? 0) % FULL_EVERY === 1;
+}
+
 /** In key order. */
 export function sortedRows(rows: StateRows): readonly StateRow[] {
   const keys = [...rows.keys()].sort((a, b) => (a < b ? -1 : 1));

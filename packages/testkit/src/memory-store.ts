@@ -5,15 +5,12 @@ import {
   QuorateError,
   TXNID_ZERO,
   type AcceptedEpoch,
-  type ChainHash,
   type CheckpointWriter,
-  type Clock,
   type DurableStore,
   type EntryBatch,
   type Epoch,
   type IdentityTable,
   type LogPosition,
-  type Random,
   type RecoveredState,
   type SnapshotInfo,
   type SnapshotSource,
@@ -35,26 +32,16 @@ import {
 } from "./log-slice.js";
 import type { DiskImage, DiskUser, MemoryDisk, StateRows } from "./memory-disk.js";
 import { recoveredOf, recoverImage, readmitted } from "./memory-recovery.js";
-import { MemoryCheckpoint, MemorySnapshot, MemoryStaged, sortedRows } from "./memory-rows.js";
+import {
+  isFullDue,
+  MemoryCheckpoint,
+  MemorySnapshot,
+  MemoryStaged,
+  sortedRows,
+} from "./memory-rows.js";
+import type { MemoryStoreOptions } from "./memory-store-options.js";
 
-export interface MemoryStoreOptions {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly chainHash: ChainHash;
-  /** Virtual milliseconds of one transaction, asked anew for each. */
-  readonly latencyMs: () => number;
-  /** The same for one read or one slice of checkpoint rows. Default 0. */
-  readonly readLatencyMs?: () => number;
-  /**
-   * How many of the waiting writes the next transaction takes, at least 1. A writer thread may
-   * look while a turn is still asking: default all, which never splits a turn.
-   */
-  readonly takeWrites?: (waiting: number) => number;
-  /** Bytes of log kept below a finished checkpoint. Default 1 MiB. */
-  readonly retainedTailBytes?: number;
-  /** How long `close` waits for what is open. Default 5000. */
-  readonly diskTimeoutMs?: number;
-}
+export type { MemoryStoreOptions };
 
 interface Transaction {
   readonly image: DiskImage;
@@ -130,6 +117,10 @@ class MemoryStore implements DurableStore, DiskUser {
 
   get logStart(): LogPosition {
     return this.#durable.log.start;
+  }
+
+  get isFullCheckpointDue(): boolean {
+    return isFullDue(this.#view.checkpoint);
   }
 
   attach(events: StoreEvents): void {

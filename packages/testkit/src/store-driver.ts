@@ -137,9 +137,10 @@ export class StoreDriver {
     await writer.finish();
   }
 
+  /** In the order of their keys. */
   async checkpointRows(): Promise<[string, string | null][]> {
     const all: StateRow[] = [];
     for await (const rows of this.store.readCheckpoint()) all.push(...rows);
-    return asText(all);
+    return asText(all.sort((a, b) => Buffer.compare(a.key, b.key)));
   }
 }

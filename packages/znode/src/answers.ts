@@ -13,6 +13,7 @@ import { malformed, STAT_BYTES, statAt, viewOf, type Stat } from "./stat.js";
  *   countAllChildren   i32
  *   multi           u32 count | count times: u8 op | u32 bytes, that op's answer
  *   delete, check, broadcast, createSession, closeSession   nothing
+ *   resumeSession   i32 timeout ms of the session
  */
 
 export interface CreateResult {

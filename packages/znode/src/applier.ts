@@ -17,6 +17,7 @@ import {
   decodeAclTransaction,
   decodeCloseTransaction,
   decodeCreateTransaction,
+  decodeMoveTransaction,
   decodeMultiTransaction,
   decodeSessionTransaction,
   decodeSetTransaction,
@@ -47,6 +48,8 @@ export class Applier {
         return this.#openSession(content);
       case ZnodeOp.closeSession:
         return this.#closeSession(content, txnid);
+      case ZnodeOp.moveSession:
+        return this.#moveSession(content);
       case ZnodeOp.importNodes:
         return this.#import(content, txnid);
       case ZnodeOp.broadcast:
@@ -110,9 +113,16 @@ export class Applier {
   }
 
   #openSession(content: Uint8Array): Uint8Array {
-    const { id, timeoutMs, password } = decodeSessionTransaction(content);
-    this.#events.sessionCreated(this.#sessions.open(id, timeoutMs, password));
+    this.#events.sessionCreated(this.#sessions.open(decodeSessionTransaction(content)));
     return NO_DATA;
+  }
+
+  /** The answer is its timeout: that of a client that comes anew is none of the request. */
+  #moveSession(content: Uint8Array): Uint8Array {
+    const { id, owner } = decodeMoveTransaction(content);
+    const { timeoutMs } = this.#sessions.move(id, owner);
+    this.#events.sessionMoved(id, owner);
+    return this.#answers.number(timeoutMs);
   }
 
   #closeSession(content: Uint8Array, txnid: Txnid): Uint8Array {

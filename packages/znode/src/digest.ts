@@ -56,9 +56,18 @@ export class TreeDigest {
   }
 
   #settle(): void {
-    for (const node of this.#unhashed) this.#hashNode(node);
+    for (const node of this.#unhashed) {
+      const { written } = encoder.encodeInto(node.path, this.#path);
+      this.#hashNode(node, this.#path, written);
+    }
     this.#unhashed.clear();
     this.#unhashedBytes = 0;
+  }
+
+  /** The node is whole, and will hardly change soon; `path` is its path in UTF-8. */
+  hashNow(node: Znode, path: Uint8Array): void {
+    this.remove(node);
+    this.#hashNode(node, path, path.length);
   }
 
   /** Something that never changes while it is there. */
@@ -77,11 +86,11 @@ export class TreeDigest {
     this.#high = (this.#high - (item.hashHigh >>> 0) - borrow) >>> 0;
   }
 
-  #hashNode(node: Znode): void {
+  #hashNode(node: Znode, path: Uint8Array, pathLength: number): void {
     const hash = this.#hash;
     const acl = node.acl.bytes;
     hash.start();
-    hash.part(this.#path, encoder.encodeInto(node.path, this.#path).written);
+    hash.part(path, pathLength);
     hash.part(node.bytes, HEADER_BYTES, node.headerAt);
     if (acl.length > 0) hash.part(acl, acl.length);
     hash.part(node.bytes, node.dataLength, node.headerAt + HEADER_BYTES);

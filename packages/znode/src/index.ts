@@ -59,7 +59,7 @@ export {
 } from "./multi-builder.js";
 export { operationsOf } from "./operations.js";
 export { pathsBelow, SAME_PATHS, type PathMap } from "./path-map.js";
-export { checkPath, type PathProblem } from "./paths.js";
+export { checkPath, CONFIG_PATH, type PathProblem } from "./paths.js";
 export type { QuotaExcess } from "./quota.js";
 export {
   ANY_VERSION,

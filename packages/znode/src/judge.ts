@@ -1,4 +1,4 @@
-import type { Prepared, PrepareContext } from "@quorate/protocol";
+import type { Prepared, PrepareContext, SessionOwner } from "@quorate/protocol";
 import type { Asker } from "./asker.js";
 import { NodeRecord, Overlay, type NodeView } from "./overlay.js";
 import {
@@ -55,6 +55,23 @@ export class Judge {
 
   isOpen(session: bigint): boolean {
     return this.overlay.session(session)?.isOpen ?? this.sessions.get(session) !== undefined;
+  }
+
+  /** The node that a session writes through in the newest state; 0 when nobody knows it. */
+  ownerOf(session: bigint): SessionOwner {
+    return this.overlay.session(session)?.owner ?? this.sessions.get(session)?.owner ?? 0;
+  }
+
+  /** Invariant 8: what a session asks for through a node that it has left has no place any more. */
+  isElsewhere(session: bigint, { origin }: PrepareContext): boolean {
+    const owner = this.ownerOf(session);
+    return origin !== undefined && owner !== 0 && owner !== origin && this.isOpen(session);
+  }
+
+  /** The bytes of its ephemerals will be these; it is open. */
+  putEphemeralBytes(id: bigint, ephemeralBytes: number, { txnid }: PrepareContext): void {
+    const owner = this.ownerOf(id);
+    this.overlay.putSession({ id, isOpen: true, owner, ephemeralBytes, txnid });
   }
 
   /** Of the newest state; of a session that is open. */

@@ -11,6 +11,9 @@ export const ZnodeOp = {
   check: OpCode.check,
   createSession: OpCode.createSession,
   closeSession: OpCode.closeSession,
+  resumeSession: OpCode.resumeSession,
+  /** An entry only: what a resumeSession becomes. */
+  moveSession: OpCode.moveSession,
   deleteExpired: OpCode.deleteExpired,
   /** The operator's own. */
   importNodes: OpCode.importNodes,

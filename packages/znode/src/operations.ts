@@ -20,7 +20,8 @@ import { HEADER_BYTES, HEADER_MTIME, HEADER_VERSION } from "./znode.js";
 
 /**
  * What a committed entry did, for those who follow the log. Data are views into the entry.
- * Entries of the ensemble itself do nothing to the tree and give nothing, nor do new sessions.
+ * Entries of the ensemble itself do nothing to the tree and give nothing, nor do sessions that
+ * begin or move.
  * @throws InvariantError for an entry that no tree could have applied.
  */
 export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] {
@@ -31,6 +32,7 @@ export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] 
         part.op === ZnodeOp.check ? [] : [operationOf(part.op, part.path, part.content)],
       );
     case ZnodeOp.createSession:
+    case ZnodeOp.moveSession:
       return [];
     case ZnodeOp.closeSession:
       return decodeCloseTransaction(content).paths.map((path) => ({ kind: "delete", path }));

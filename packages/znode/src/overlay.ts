@@ -1,4 +1,4 @@
-import { assert, ChurnMap, type Txnid } from "@quorate/protocol";
+import { assert, ChurnMap, type SessionOwner, type Txnid } from "@quorate/protocol";
 import { STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
 import { NO_OWNER, ownerKind } from "./create-mode.js";
 import { isLimitsPath } from "./quota.js";
@@ -61,6 +61,7 @@ export interface PreparedSession {
   readonly id: bigint;
   /** False: it is being closed. */
   readonly isOpen: boolean;
+  readonly owner: SessionOwner;
   readonly ephemeralBytes: number;
   readonly txnid: Txnid;
 }

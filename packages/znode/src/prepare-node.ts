@@ -168,7 +168,7 @@ function addEphemeral(
   judge: Judge,
   path: string,
   { mode }: Wanted,
-  { asker: { session }, context: { txnid } }: Ask,
+  { asker: { session }, context }: Ask,
 ): Refusal | null {
   if (session === null || !isEphemeral(mode)) return null;
   const own = pathBytes(path);
@@ -181,7 +181,7 @@ function addEphemeral(
     const message = "the session's ephemeral nodes have too long paths together";
     return refuse("ERR_ZNODE_TOO_MANY_EPHEMERALS", message);
   }
-  judge.overlay.putSession({ id: session, isOpen: true, ephemeralBytes: bytes, txnid });
+  judge.putEphemeralBytes(session, bytes, context);
   return null;
 }
 
@@ -271,8 +271,7 @@ function deleted(judge: Judge, { path, context }: Ask, node: NodeView): Prepared
   const { owner } = node;
   if (owner !== NO_OWNER && ownerKind(owner) === "session") {
     const bytes = judge.ephemeralBytes(owner) - CLOSE_SESSION_PATH_BYTES - pathBytes(path);
-    const { txnid } = context;
-    judge.overlay.putSession({ id: owner, isOpen: true, ephemeralBytes: bytes, txnid });
+    judge.putEphemeralBytes(owner, bytes, context);
   }
   removeNode(judge, path, node, context);
   const packed = encodeDeleteTransaction(judge.slab);

@@ -1,4 +1,10 @@
-import { assert, type PrepareContext, type Prepared } from "@quorate/protocol";
+import {
+  assert,
+  isSamePassword,
+  SESSION_PASSWORD_BYTES,
+  type PrepareContext,
+  type Prepared,
+} from "@quorate/protocol";
 import { ownerKind } from "./create-mode.js";
 import type { Judge } from "./judge.js";
 import { SESSIONS_MAX } from "./limits.js";
@@ -6,19 +12,22 @@ import { ZnodeOp } from "./op.js";
 import { NodeRecord } from "./overlay.js";
 import { parentPathOf, pathBytes } from "./paths.js";
 import { removeNode } from "./prepare-node.js";
-import { noSession, refuse, unreadable } from "./refusals.js";
-import { CLOSE_SESSION_BYTES, CREATE_SESSION_BYTES } from "./requests.js";
+import { movedSession, noSession, refuse, unreadable } from "./refusals.js";
+import { CLOSE_SESSION_BYTES, CREATE_SESSION_BYTES, decodeResumeSession } from "./requests.js";
 import { int32At, viewOf } from "./stat.js";
 import {
   CLOSE_SESSION_PATH_BYTES,
   encodeCloseTransaction,
+  encodeMoveTransaction,
   encodeSessionTransaction,
 } from "./transactions.js";
+
+const NO_PASSWORD = new Uint8Array(SESSION_PASSWORD_BYTES);
 
 export function prepareCreateSession(
   judge: Judge,
   content: Uint8Array,
-  { txnid }: PrepareContext,
+  { txnid, origin }: PrepareContext,
 ): Prepared {
   if (content.length !== CREATE_SESSION_BYTES) return unreadable();
   const id = viewOf(content).getBigUint64(0);
@@ -35,9 +44,34 @@ export function prepareCreateSession(
   if (judge.sessions.count >= SESSIONS_MAX) {
     return refuse("ERR_SERVER_BUSY", `there are ${SESSIONS_MAX} sessions`);
   }
-  judge.overlay.putSession({ id, isOpen: true, ephemeralBytes: 0, txnid });
-  const packed = encodeSessionTransaction(judge.slab, content);
+  const owner = origin ?? 0;
+  judge.overlay.putSession({ id, isOpen: true, owner, ephemeralBytes: 0, txnid });
+  const packed = encodeSessionTransaction(judge.slab, content, owner);
   return { ok: true, op: ZnodeOp.createSession, key: "", content: packed };
+}
+
+/**
+ * Its client has come to the node that asks. The password goes no further than here. Also where the
+ * session is at that node already: a change of it may be on its way.
+ */
+export function prepareResumeSession(
+  judge: Judge,
+  content: Uint8Array,
+  { txnid, origin }: PrepareContext,
+): Prepared {
+  const asked = decodeResumeSession(content);
+  if (asked === null) return unreadable();
+  const { id, password } = asked;
+  // Also where there is none, so that the time tells nothing of which ids there are.
+  const known = judge.sessions.get(id)?.password ?? NO_PASSWORD;
+  const isRight = isSamePassword(known, password);
+  // One that is not applied yet nobody can have heard of.
+  if (!isRight || judge.sessions.get(id) === undefined || !judge.isOpen(id)) return noSession();
+  const owner = origin ?? 0;
+  const ephemeralBytes = judge.ephemeralBytes(id);
+  judge.overlay.putSession({ id, isOpen: true, owner, ephemeralBytes, txnid });
+  const packed = encodeMoveTransaction(judge.slab, { id, owner });
+  return { ok: true, op: ZnodeOp.moveSession, key: "", content: packed };
 }
 
 /**
@@ -55,6 +89,7 @@ export function prepareCloseSession(
   if (content.length !== CLOSE_SESSION_BYTES) return unreadable();
   const id = viewOf(content).getBigUint64(0);
   if (!judge.isOpen(id)) return noSession();
+  if (judge.isElsewhere(id, context)) return movedSession();
   const { txnid } = context;
   const paths = judge.ephemeralsOf(id);
   const childrenLost = new Map<string, number>();
@@ -74,7 +109,7 @@ export function prepareCloseSession(
     record.childCount -= lost;
     judge.overlay.put(record);
   }
-  judge.overlay.putSession({ id, isOpen: false, ephemeralBytes: 0, txnid });
+  judge.overlay.putSession({ id, isOpen: false, owner: 0, ephemeralBytes: 0, txnid });
   const packed = encodeCloseTransaction(judge.slab, { id, paths }, bytes);
   return { ok: true, op: ZnodeOp.closeSession, key: "", content: packed };
 }

@@ -43,6 +43,10 @@ export function noSession(): Refusal {
   return refuse("ERR_SESSION_EXPIRED", "there is no such session");
 }
 
+export function movedSession(): Refusal {
+  return refuse("ERR_SESSION_MOVED", "the session has moved to another server");
+}
+
 export function tooLarge(): Refusal {
   return refuse(
     "ERR_ARG_TOO_LARGE",

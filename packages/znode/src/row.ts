@@ -1,9 +1,9 @@
 import { QuorateError, type StateRow } from "@quorate/protocol";
-import type { AppliedAcl } from "./acl-table.js";
+import { STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
 import { ZNODE_DATA_BYTES_MAX } from "./limits.js";
 import { checkPath } from "./paths.js";
 import type { Pages } from "./pages.js";
-import { viewOf } from "./stat.js";
+import { int32At } from "./stat.js";
 import { FORMAT_WORD, HEADER_BYTES, type Znode } from "./znode.js";
 
 /**
@@ -12,6 +12,8 @@ import { FORMAT_WORD, HEADER_BYTES, type Znode } from "./znode.js";
  * A row of a session is described in sessions.ts.
  */
 const ACL_BYTES_MASK = 0xffff;
+
+const NO_ACL = new Uint8Array(0);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -54,11 +56,18 @@ export function readRow(
   if (value === null) throw damaged("it has no value");
   if (value.length < HEADER_BYTES) throw damaged("its value is too short");
   if (value.length - HEADER_BYTES > ZNODE_DATA_BYTES_MAX) throw damaged("its data is too long");
-  const word = viewOf(value).getUint32(0);
+  const word = int32At(value, 0);
   if ((word & ~ACL_BYTES_MASK) !== FORMAT_WORD) {
     throw new QuorateError("ERR_STORE_SCHEMA", "a row has an unknown format");
   }
-  const dataAt = HEADER_BYTES + (word & ACL_BYTES_MASK);
+  const aclBytes = word & ACL_BYTES_MASK;
+  if (aclBytes === 0) {
+    // Most rows: header and data stand as they do in a page. Nothing is made for each of millions.
+    node.writeRow(value, pages);
+    node.acl = useAcl(NO_ACL) ?? STORED_OPEN_ACL;
+    return;
+  }
+  const dataAt = HEADER_BYTES + aclBytes;
   if (dataAt > value.length) throw damaged("its ACL is too short");
   const acl = useAcl(value.subarray(HEADER_BYTES, dataAt));
   if (acl === null) throw damaged("its ACL cannot be read");

@@ -1,25 +1,33 @@
 import {
   assert,
+  NODE_ID_MAX,
   QuorateError,
   SESSION_PASSWORD_BYTES,
   type SessionInfo,
+  type SessionOwner,
   type StateChanges,
   type StateRow,
 } from "@quorate/protocol";
 import { ChangeTracker } from "./changes.js";
 import type { TreeDigest } from "./digest.js";
 import { damaged } from "./row.js";
+import { toSessionOwner } from "./session-owner.js";
 import { viewOf } from "./stat.js";
+import type { SessionTransaction } from "./transactions.js";
 import type { Znode } from "./znode.js";
 
 /**
  * A checkpoint's row of a session. Key: u8 1 | u64 id; no path begins so. Value, big-endian:
- *   u8 format (1) | i32 timeout ms | 16 bytes password
+ *   u8 format (2) | i32 timeout ms | 16 bytes password | u8 owner
+ * Format 1 is the same without the owner, of a session whose owner nobody knows: so the digest of
+ * a state that was written before there were owners is what it was.
  */
 const ROW_TAG = 1;
 const KEY_BYTES = 9;
-const ROW_FORMAT = 1;
-const ROW_BYTES = 21;
+const ROW_FORMAT_UNOWNED = 1;
+const ROW_FORMAT = 2;
+const ROW_BYTES_UNOWNED = 21;
+const ROW_BYTES = ROW_BYTES_UNOWNED + 1;
 
 /** An open session. What a listener or a reader gets is this very object. */
 export class Session implements SessionInfo {
@@ -27,6 +35,7 @@ export class Session implements SessionInfo {
   readonly rowKey: string;
   timeoutMs = 0;
   password: Uint8Array = new Uint8Array(SESSION_PASSWORD_BYTES);
+  owner: SessionOwner = 0;
   /** Made with the first one: most sessions of some uses have none. */
   ephemerals: Set<Znode> | null = null;
   /** Of their paths, as a transaction that closes the session lists them. */
@@ -39,6 +48,10 @@ export class Session implements SessionInfo {
   constructor(id: bigint) {
     this.id = id;
     this.rowKey = keyText(id);
+  }
+
+  get ephemeralCount(): number {
+    return this.ephemerals?.size ?? 0;
   }
 }
 
@@ -72,13 +85,24 @@ export class Sessions {
   }
 
   /** @throws InvariantError when there is one with this id. */
-  open(id: bigint, timeoutMs: number, password: Uint8Array): Session {
+  open({ id, timeoutMs, password, owner }: SessionTransaction): Session {
     assert(!this.#byId.has(id), "a session is opened once", { id });
     const session = new Session(id);
+    session.owner = owner;
     session.timeoutMs = timeoutMs;
     session.password = new Uint8Array(password);
     this.#changes.beforeCreate(session);
     this.#byId.set(id, session);
+    this.#hash(session);
+    return session;
+  }
+
+  /** From now on it writes through this node. @throws InvariantError when there is none. */
+  move(id: bigint, owner: SessionOwner): Session {
+    const session = this.require(id);
+    this.#changes.beforeChange(session);
+    this.#digest.subtract(session);
+    session.owner = owner;
     this.#hash(session);
     return session;
   }
@@ -113,13 +137,19 @@ export class Sessions {
   restore({ key, value }: StateRow): void {
     if (key.length !== KEY_BYTES) throw damaged("the key of a session");
     if (value === null) throw damaged("it has no value");
-    if (value[0] !== ROW_FORMAT) {
+    const isUnowned = value[0] === ROW_FORMAT_UNOWNED;
+    if (!isUnowned && value[0] !== ROW_FORMAT) {
       throw new QuorateError("ERR_STORE_SCHEMA", "a row of a session has an unknown format");
     }
-    if (value.length !== ROW_BYTES) throw damaged("the value of a session");
+    const owner = isUnowned ? 0 : value[ROW_BYTES_UNOWNED];
+    const length = isUnowned ? ROW_BYTES_UNOWNED : ROW_BYTES;
+    if (value.length !== length || owner === undefined || owner > NODE_ID_MAX) {
+      throw damaged("the value of a session");
+    }
     const session = this.claim(viewOf(key).getBigUint64(1));
     session.timeoutMs = viewOf(value).getInt32(1);
-    session.password = new Uint8Array(value.subarray(5));
+    session.password = new Uint8Array(value.subarray(5, ROW_BYTES_UNOWNED));
+    session.owner = toSessionOwner(owner);
     this.#awaited.delete(session);
     this.#hash(session);
   }
@@ -153,10 +183,12 @@ export function isSessionRow({ key }: StateRow): boolean {
 }
 
 function rowOf(session: Session): { readonly key: Uint8Array; readonly value: Uint8Array } {
-  const value = new Uint8Array(ROW_BYTES);
-  value[0] = ROW_FORMAT;
+  const isUnowned = session.owner === 0;
+  const value = new Uint8Array(isUnowned ? ROW_BYTES_UNOWNED : ROW_BYTES);
+  value[0] = isUnowned ? ROW_FORMAT_UNOWNED : ROW_FORMAT;
   new DataView(value.buffer).setInt32(1, session.timeoutMs);
   value.set(session.password, 5);
+  if (!isUnowned) value[ROW_BYTES_UNOWNED] = session.owner;
   return { key: keyBytes(session.rowKey), value };
 }
 

@@ -1,5 +1,6 @@
-import { assert } from "@quorate/protocol";
+import { assert, type SessionOwner } from "@quorate/protocol";
 import { NO_OWNER } from "./create-mode.js";
+import { toSessionOwner } from "./session-owner.js";
 import type { Slab } from "./slab.js";
 import { int32At, msAt, setMs, viewOf } from "./stat.js";
 
@@ -11,12 +12,14 @@ import { int32At, msAt, setMs, viewOf } from "./stat.js";
  *   set     u8 format (1) | u8 0 | u16 0         | i32 version  | u64 time ms | data
  *   setAcl  u8 format (1) | u8 0 | u16 ACL bytes | i32 aversion | ACL
  *   delete  u8 format (1) | u8 0 | u16 0
- *   createSession  u8 format (1) | u8 0 | u16 0 | u64 id | i32 timeout ms | 16 bytes password
+ *   createSession  u8 format (1) | u8 owner | u16 0 | u64 id | i32 timeout ms | 16 bytes password
+ *   moveSession    u8 format (1) | u8 owner | u16 0 | u64 id
  *   closeSession   u8 format (1) | u8 0 | u16 0 | u64 id | u32 count | count times:
  *           u16 bytes, path of an ephemeral
  *   multi   u8 format (1) | u8 0 | u16 0 | u32 count | count times:
  *           u8 op | u16 bytes, path | u32 bytes, that op's transaction (of a check: nothing)
- * An ACL is as stored, see acl.ts; no bytes are the open one.
+ * An ACL is as stored, see acl.ts; no bytes are the open one. An owner of a session is the node
+ * that it writes through, or 0 for one that nobody knows.
  */
 
 const FORMAT_WORD = 1 << 24;
@@ -27,6 +30,9 @@ const OWNER_BYTES = 8;
 const ACL_HEADER_BYTES = 8;
 const WORD_BYTES = 4;
 const SESSION_BYTES = 32;
+const MOVE_BYTES = 12;
+const SESSION_OWNER_SHIFT = 16;
+const SESSION_OWNER_MASK = 0xff << SESSION_OWNER_SHIFT;
 const CLOSE_HEADER_BYTES = 16;
 const MULTI_HEADER_BYTES = 8;
 const OPERATION_HEADER_BYTES = 7;
@@ -62,6 +68,12 @@ export interface SessionTransaction {
   readonly id: bigint;
   readonly timeoutMs: number;
   readonly password: Uint8Array;
+  readonly owner: SessionOwner;
+}
+
+export interface MoveTransaction {
+  readonly id: bigint;
+  readonly owner: SessionOwner;
 }
 
 export interface CloseTransaction {
@@ -175,19 +187,43 @@ export function checkDeleteTransaction(content: Uint8Array): void {
 }
 
 /** From the request, which ends in the same fields. */
-export function encodeSessionTransaction(slab: Slab, request: Uint8Array): Uint8Array {
+export function encodeSessionTransaction(
+  slab: Slab,
+  request: Uint8Array,
+  owner: SessionOwner,
+): Uint8Array {
   const at = slab.reserve(SESSION_BYTES);
-  slab.view.setUint32(at, FORMAT_WORD);
+  slab.view.setUint32(at, FORMAT_WORD | (owner << SESSION_OWNER_SHIFT));
   slab.bytes.set(request, at + WORD_BYTES);
   return slab.bytes.subarray(at, at + SESSION_BYTES);
 }
 
+export function encodeMoveTransaction(slab: Slab, { id, owner }: MoveTransaction): Uint8Array {
+  const at = slab.reserve(MOVE_BYTES);
+  slab.view.setUint32(at, FORMAT_WORD | (owner << SESSION_OWNER_SHIFT));
+  slab.view.setBigUint64(at + WORD_BYTES, id);
+  return slab.bytes.subarray(at, at + MOVE_BYTES);
+}
+
+/** @throws InvariantError as {@link decodeSetTransaction}. */
+export function decodeMoveTransaction(content: Uint8Array): MoveTransaction {
+  assert(content.length === MOVE_BYTES, "a moveSession transaction has its length");
+  return { id: viewOf(content).getBigUint64(WORD_BYTES), owner: sessionOwnerIn(content) };
+}
+
+function sessionOwnerIn(content: Uint8Array): SessionOwner {
+  const word = int32At(content, 0);
+  const isKnown = (word & ~SESSION_OWNER_MASK) === FORMAT_WORD;
+  assert(isKnown, "the format of a session's transaction is known");
+  return toSessionOwner((word & SESSION_OWNER_MASK) >> SESSION_OWNER_SHIFT);
+}
+
 /** @throws InvariantError as {@link decodeSetTransaction}. */
 export function decodeSessionTransaction(content: Uint8Array): SessionTransaction {
-  const isKnown = content.length === SESSION_BYTES && int32At(content, 0) === FORMAT_WORD;
-  assert(isKnown, "the createSession transaction's format is known");
+  assert(content.length === SESSION_BYTES, "a createSession transaction has its length");
   const view = viewOf(content);
   return {
+    owner: sessionOwnerIn(content),
     id: view.getBigUint64(4),
     timeoutMs: view.getInt32(12),
     password: content.subarray(16),

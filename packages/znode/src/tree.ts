@@ -43,6 +43,8 @@ export class Tree {
   readonly #changes = new ChangeTracker<Znode>(this.#nodes, { rowOf, tombstoneOf });
   /** Parents named by restored rows and not restored themselves yet. */
   readonly #awaited = new Set<Znode>();
+  /** Of the row restored last. */
+  #lastParent: Znode | null = null;
   /** Containers and nodes with a time to live. */
   readonly #expirable = new Set<Znode>();
   /** Paths with limits of their own. */
@@ -217,6 +219,7 @@ export class Tree {
     this.#acls.clear();
     this.#pages.clear();
     this.#awaited.clear();
+    this.#lastParent = null;
     this.#expirable.clear();
     this.#quotas.clear();
     this.#approximateBytes = 0;
@@ -227,11 +230,12 @@ export class Tree {
   /** @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA. */
   restore(row: StateRow): void {
     const path = rowPath(row);
-    const node = this.#claim(path);
-    this.#digest.relieve();
-    this.#digest.touch(node, row.value?.length ?? 0);
+    const length = Math.max(0, (row.value?.length ?? 0) - HEADER_BYTES);
+    const known = this.#nodes.get(path);
+    const node = known ?? this.#hang(path, length);
     readRow(row.value, node, this.#pages, (bytes) => this.#useAcl(path, bytes));
-    this.#awaited.delete(node);
+    if (known !== undefined) this.#awaited.delete(node);
+    this.#digest.hashNow(node, row.key);
     this.#approximateBytes += node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, true);
     if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
@@ -304,17 +308,28 @@ export class Tree {
     return node;
   }
 
-  /** The node of a restored row, made with its ancestors when rows come children first. */
-  #claim(path: string): Znode {
-    const known = this.#nodes.get(path);
-    if (known !== undefined) return known;
-    const parent = this.#claim(parentPathOf(path));
-    const node = new Znode(path, parent, 0, this.#pages);
+  /** A node for a restored row, made with its ancestors when rows come children first. */
+  #hang(path: string, dataLength: number): Znode {
+    const parent = this.#parentOf(path);
+    const node = new Znode(path, parent, dataLength, this.#pages);
     this.#nodes.set(path, node);
     parent.adopt(node);
     this.#approximateBytes += path.length;
-    this.#awaited.add(node);
     return node;
+  }
+
+  #parentOf(path: string): Znode {
+    // Most rows have the parent of the row before them.
+    const last = this.#lastParent;
+    if (path.lastIndexOf("/") === last?.path.length && path.startsWith(last.path)) return last;
+    const parentPath = parentPathOf(path);
+    let parent = this.#nodes.get(parentPath);
+    if (parent === undefined) {
+      parent = this.#hang(parentPath, 0);
+      this.#awaited.add(parent);
+    }
+    this.#lastParent = parent;
+    return parent;
   }
 
   #plant(): void {

@@ -29,10 +29,14 @@ import {
   prepareSet,
   prepareSetAcl,
 } from "./prepare-node.js";
-import { prepareCloseSession, prepareCreateSession } from "./prepare-session.js";
+import {
+  prepareCloseSession,
+  prepareCreateSession,
+  prepareResumeSession,
+} from "./prepare-session.js";
 import type { QuotaExcess } from "./quota.js";
 import { Reader } from "./reads.js";
-import { refuse, tooLarge, unreadable } from "./refusals.js";
+import { movedSession, refuse, tooLarge, unreadable } from "./refusals.js";
 import { isSessionRow, Sessions } from "./sessions.js";
 import { Tree } from "./tree.js";
 
@@ -110,6 +114,7 @@ export class ZnodeMachine implements StateMachine {
     if (op === ZnodeOp.broadcast) return prepareBroadcast(key, content);
     if (op === ZnodeOp.createSession) return prepareCreateSession(this.#judge, content, context);
     if (op === ZnodeOp.closeSession) return prepareCloseSession(this.#judge, content, context);
+    if (op === ZnodeOp.resumeSession) return prepareResumeSession(this.#judge, content, context);
     if (isKeyTooLong(key)) return refuse("ERR_ARG_TOO_LARGE", "the path is too long");
     if (op === ZnodeOp.deleteExpired) return this.#prepareExpired(key, content, context);
     const prepare = preparations.get(op);
@@ -118,6 +123,8 @@ export class ZnodeMachine implements StateMachine {
     }
     const asker = new Asker(content);
     if (asker.bodyAt === -1) return unreadable();
+    const { session } = asker;
+    if (session !== null && this.#judge.isElsewhere(session, context)) return movedSession();
     return prepare(this.#judge, { path: key, content, at: asker.bodyAt, asker, context });
   }
 
@@ -212,7 +219,8 @@ function sessionTable(sessions: Sessions, judge: Judge): SessionTable {
     },
     get: (id) => sessions.get(id),
     values: () => sessions.values(),
-    isClosing: (id) => judge.overlay.session(id)?.isOpen === false,
+    isSettledAt: (id, node) =>
+      judge.overlay.session(id) === undefined && sessions.get(id)?.owner === node,
   };
 }
 

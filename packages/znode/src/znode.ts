@@ -169,17 +169,27 @@ export class Znode {
 
   /** Replaces the data by a copy of these, in the place where they are if that is as large. */
   write(data: Uint8Array, pages: Pages): void {
+    this.#resize(data.length, pages);
+    this.#page.bytes.set(data, this.#at + DATA_AT);
+  }
+
+  /** Header and data at once, from a row without an ACL; that of the node is set behind it. */
+  writeRow(row: Uint8Array, pages: Pages): void {
+    this.#resize(row.length - HEADER_BYTES, pages);
+    this.#page.bytes.set(row, this.headerAt);
+  }
+
+  #resize(dataLength: number, pages: Pages): void {
     const before = DATA_AT + this.dataLength;
-    if (!isSamePiece(before, DATA_AT + data.length)) {
+    if (!isSamePiece(before, DATA_AT + dataLength)) {
       const page = this.#page;
       const at = this.#at;
-      this.#at = pages.allocate(DATA_AT + data.length);
+      this.#at = pages.allocate(DATA_AT + dataLength);
       this.#page = pages.page;
       this.#page.bytes.set(page.bytes.subarray(at, at + DATA_AT), this.#at);
       pages.release(page, at, before);
     }
-    this.dataLength = data.length;
-    this.#page.bytes.set(data, this.#at + DATA_AT);
+    this.dataLength = dataLength;
   }
 
   /** The whole header at once, from a row; the word about the ACL is set with the ACL. */

@@ -1,4 +1,4 @@
-import type { AuthIdentity } from "@quorate/protocol";
+import { toNodeId, type AuthIdentity } from "@quorate/protocol";
 import {
   decodeCreateResult,
   decodeStat,
@@ -28,6 +28,12 @@ export class Asking extends Driver {
   /** From now on. */
   as(session: bigint | null, ...identities: AuthIdentity[]): this {
     this.caller = { session, identities };
+    return this;
+  }
+
+  /** The node that asks from now on; null: the leader itself. */
+  from(node: number | null): this {
+    this.origin = node === null ? null : toNodeId(node);
     return this;
   }
 

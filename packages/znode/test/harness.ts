@@ -2,9 +2,11 @@ import {
   ANYONE,
   encodeCaller,
   makeTxnid,
+  toNodeId,
   type AuthIdentity,
   type Caller,
   type LogEntryMsg,
+  type NodeId,
   type Prepared,
   type StateChanges,
   type StateRow,
@@ -28,6 +30,8 @@ export class Driver {
   readonly machine: ZnodeMachine;
   /** Whoever asks from now on. */
   caller: Caller = ANYONE;
+  /** The node that asks from now on; null: the leader itself. */
+  origin: NodeId | null = toNodeId(1);
   readonly applied: LogEntryMsg[] = [];
   readonly prepared: LogEntryMsg[] = [];
   #counter = 0;
@@ -40,7 +44,8 @@ export class Driver {
     const txnid = this.#next();
     const wallTimeMs = T0_MS + this.#counter;
     const request = hasCaller(op) ? withCaller(encodeCaller(this.caller), content) : content;
-    const prepared = this.machine.prepare(op, key, request, { txnid, wallTimeMs });
+    const origin = this.origin ?? undefined;
+    const prepared = this.machine.prepare(op, key, request, { txnid, wallTimeMs, origin });
     if (!prepared.ok) return prepared;
     this.#counter += 1;
     this.prepared.push({ txnid, fid: "1", reqId: 1n, ...entryOf(prepared) });

@@ -1,4 +1,4 @@
-import type { SessionInfo, StateListener } from "@quorate/protocol";
+import { toNodeId, type SessionInfo, type StateListener } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import {
   CONTAINER_OWNER,
@@ -17,6 +17,8 @@ import { Asking, ONE, TWO } from "./asking.js";
 import { bytes, rowsOf } from "./harness.js";
 
 const ephemeral = { mode: CreateMode.ephemeral };
+const PASSWORD = new Uint8Array(16).fill(7);
+const resume = (id: bigint, password = PASSWORD): Uint8Array => encodeResumeSession(id, password);
 
 /** What a listener is told, a line each. */
 function told(asking: Asking): string[] {
@@ -24,6 +26,7 @@ function told(asking: Asking): string[] {
   const listener: StateListener = {
     onNodeChange: (kind, path, txnid) => lines.push(`${kind} ${path} ${txnid & 0xffn}`),
     onSessionCreated: ({ id }: SessionInfo) => lines.push(`opened ${id & 0xffn}`),
+    onSessionMoved: (id, owner) => lines.push(`moved ${id & 0xffn} to ${owner}`),
     onSessionClosed: (id) => lines.push(`closed ${id & 0xffn}`),
   };
   asking.machine.attach(listener);
@@ -56,9 +59,10 @@ describe("a session", () => {
     asking.open(ONE);
     asking.as(ONE).create("/e", ephemeral);
     const { sessions } = asking.machine;
-    expect(sessions.isClosing(ONE)).toBe(false);
+    const at = toNodeId(1);
+    expect(sessions.isSettledAt(ONE, at)).toBe(true);
     expect(asking.prepare(ZnodeOp.closeSession, "", encodeCloseSession(ONE)).ok).toBe(true);
-    expect(sessions.isClosing(ONE)).toBe(true);
+    expect(sessions.isSettledAt(ONE, at)).toBe(false);
     const refused = { code: "ERR_SESSION_EXPIRED" };
     const create = encodeCreate({ data: bytes("") });
     expect(asking.prepare(ZnodeOp.create, "/x", create)).toMatchObject(refused);
@@ -68,7 +72,7 @@ describe("a session", () => {
     // It is still there to be read, with what it owns.
     expect(asking.machine.ephemeralsOf(ONE)).toEqual(["/e"]);
     asking.applyAll();
-    expect([sessions.isClosing(ONE), sessions.count]).toEqual([false, 0]);
+    expect([sessions.isSettledAt(ONE, at), sessions.count]).toEqual([false, 0]);
     expect(asking.set("/")).toBe("ERR_SESSION_EXPIRED");
     expect(asking.remove("/x")).toBe("ERR_SESSION_EXPIRED");
     expect(asking.setAcl("/", [])).toBe("ERR_SESSION_EXPIRED");
@@ -275,5 +279,113 @@ describe("reads of what there is", () => {
     };
     expect([count("/a"), count("/ab"), count("/")]).toEqual([2, 0, 7]);
     expect(count("/none")).toBe("ERR_ZNODE_NO_NODE");
+  });
+});
+
+describe("a session that moves", () => {
+  const moved = "ERR_SESSION_MOVED";
+
+  test("may write through its new node only, from the moment at which that is prepared", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    const lines = told(asking);
+    asking.as(ONE).create("/a");
+    asking.from(2);
+    expect(asking.create("/b")).toBe(moved);
+    expect(asking.prepare(ZnodeOp.resumeSession, "", resume(ONE)).ok).toBe(true);
+    // Nothing of it is applied yet.
+    expect(asking.machine.sessions.get(ONE)?.owner).toBe(1);
+    asking.from(1);
+    for (const refused of [
+      asking.create("/b"),
+      asking.set("/a"),
+      asking.remove("/a"),
+      asking.setAcl("/a", []),
+      asking.multi({ kind: "check", path: "/" }),
+      asking.close(ONE),
+    ]) {
+      expect(refused).toBe(moved);
+    }
+    asking.from(2);
+    expect(asking.create("/c", ephemeral)).not.toBe(moved);
+    expect(asking.machine.sessions.get(ONE)).toMatchObject({ owner: 2, ephemeralCount: 1 });
+    expect(lines.filter((line) => line.startsWith("moved"))).toEqual(["moved 1 to 2"]);
+    // What changes its ephemerals changes not where it is.
+    asking.prepare(ZnodeOp.create, "/d", encodeCreate({ data: bytes(""), ...ephemeral }));
+    expect(asking.from(1).create("/e")).toBe(moved);
+    expect(asking.from(2).close(ONE)).toHaveLength(0);
+  });
+
+  test("and back is settled once all that is prepared is applied", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    const { sessions } = asking.machine;
+    const settledAt = (): number[] =>
+      [1, 2].filter((node) => sessions.isSettledAt(ONE, toNodeId(node)));
+    expect(settledAt()).toEqual([1]);
+    asking.from(2).prepare(ZnodeOp.resumeSession, "", resume(ONE));
+    asking.from(1).prepare(ZnodeOp.resumeSession, "", resume(ONE));
+    expect(settledAt()).toEqual([]);
+    asking.applyNext();
+    expect(settledAt()).toEqual([]);
+    asking.applyNext();
+    expect(settledAt()).toEqual([1]);
+  });
+
+  test("is told its timeout, and gives its password for it", () => {
+    const asking = new Asking();
+    asking.open(ONE, 6000);
+    const run = (content: Uint8Array) => asking.from(2).run(ZnodeOp.resumeSession, "", content);
+    const answer = run(resume(ONE));
+    expect(answer).toEqual(new Uint8Array([0, 0, 6000 >> 8, 6000 & 0xff]));
+    for (const at of [0, 15]) {
+      const wrong = new Uint8Array(16).fill(7);
+      wrong[at] = 8;
+      expect(run(resume(ONE, wrong))).toBe("ERR_SESSION_EXPIRED");
+    }
+    expect(run(resume(TWO, new Uint8Array(16)))).toBe("ERR_SESSION_EXPIRED");
+    expect(run(bytes("short"))).toBe("ERR_ZNODE_BAD_ARGUMENTS");
+    asking.prepare(ZnodeOp.closeSession, "", encodeCloseSession(ONE));
+    expect(run(resume(ONE))).toBe("ERR_SESSION_EXPIRED");
+    expect(asking.from(1).run(ZnodeOp.moveSession, "", resume(ONE))).toBe(
+      "ERR_ZNODE_UNIMPLEMENTED",
+    );
+  });
+
+  test("has its node in the digest, and in the checkpoints that follow its move", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    asking.open(TWO);
+    const before = asking.machine.digest();
+    rowsOf(asking.machine.beginChanges({ full: true }));
+    asking.from(2).run(ZnodeOp.resumeSession, "", resume(ONE));
+    const after = asking.machine.digest();
+    expect(after).not.toBe(before);
+    const rows = rowsOf(asking.machine.beginChanges({ full: false }));
+    expect(rows).toHaveLength(1);
+    const copy = new ZnodeMachine();
+    copy.restore(rowsOf(asking.machine.beginChanges({ full: true })));
+    expect([copy.digest(), copy.sessions.get(ONE)?.owner]).toEqual([after, 2]);
+    asking.from(1).run(ZnodeOp.resumeSession, "", resume(ONE));
+    expect(asking.machine.digest()).toBe(before);
+  });
+
+  test("was the leader's own to judge before there were owners: any node may write until it moves", () => {
+    const asking = new Asking();
+    asking.from(null).open(ONE);
+    const [row] = rowsOf(asking.machine.beginChanges({ full: true })).filter(
+      ({ key }) => key[0] === 1,
+    );
+    // As such rows were written.
+    expect(row?.value).toEqual(new Uint8Array([1, 0, 0, 4000 >> 8, 4000 & 0xff, ...PASSWORD]));
+    const copy = new Asking();
+    copy.machine.restore(rowsOf(asking.machine.beginChanges({ full: true })));
+    expect(copy.machine.digest()).toBe(asking.machine.digest());
+    copy.as(ONE);
+    for (const node of [1, 2]) expect(copy.from(node).create(`/n${node}`)).not.toBe(moved);
+    copy.run(ZnodeOp.resumeSession, "", resume(ONE));
+    expect(copy.from(1).create("/late")).toBe(moved);
+    // The leader's own word is nobody's to refuse.
+    expect(copy.from(null).close(ONE)).toHaveLength(0);
   });
 });

@@ -1,5 +1,6 @@
 import {
   ChurnMap,
+  isSamePassword,
   type AuthIdentity,
   type Clock,
   type Logger,
@@ -7,6 +8,7 @@ import {
   type NodeChangeKind,
   type Random,
   type Service,
+  type SessionOwner,
   type Txnid,
 } from "@quorate/protocol";
 import { WatcherNumbers, WatchTable } from "@quorate/znode";
@@ -73,6 +75,7 @@ export class ZkFrontEnd {
     this.#detach = deps.service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#nodeChanged(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
+      onSessionMoved: (id, owner) => this.#sessionMoved(id, owner),
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionClosed(),
       onStateReplaced: () => this.#dropAll("the state was replaced"),
       onServing: (isServing) => {
@@ -172,6 +175,7 @@ export class ZkFrontEnd {
         this.#outstanding += by;
       },
       defer: (connection) => this.#defer(connection),
+      sessionAsked: (session, password) => this.#sessionAsked(session, password),
       sessionOpened: (session, connection) => this.#sessionOpened(session, connection),
       watcherOf: (connection) => this.#watcherOf(connection),
       connectionClosed: (connection) => this.#connectionClosed(connection),
@@ -238,6 +242,19 @@ export class ZkFrontEnd {
 
   #takeDownWatches(): void {
     if (this.#watchers.takeDown(REMOVED_WATCHES_PER_TURN)) this.#scheduleTurn();
+  }
+
+  /** A wrong password costs nobody a connection. */
+  #sessionAsked(session: bigint, password: Uint8Array | null): void {
+    const older = this.#bySession.get(session);
+    const known = older === undefined ? undefined : this.#deps.service.session(session);
+    if (known === undefined || !isSamePassword(known.password, password)) return;
+    older?.drop("its client comes anew");
+  }
+
+  #sessionMoved(session: bigint, owner: SessionOwner): void {
+    if (owner === this.#deps.service.nodeId) return;
+    this.#bySession.get(session)?.drop("its session has moved to another server");
   }
 
   #sessionOpened(session: bigint, connection: ZkConnection): void {

@@ -31,7 +31,10 @@ export const WAITING_BYTES_MAX = 2 * MIB;
  */
 export const OUTSTANDING_MAX = 20_000;
 
-/** Bytes of replies that a client has not taken. At the bound none of its requests is run. */
+/**
+ * Bytes of replies that a client has not taken. At the bound its socket is not read, and none of
+ * its requests is run but those in front of a write that is on its way.
+ */
 export const UNTAKEN_REPLY_BYTES_MAX = 1 * MIB;
 /**
  * Bytes of replies and events that a client has not taken. Beyond it, the connection closes: its

@@ -30,6 +30,11 @@ export interface ZkOptions {
   readonly isReadOnlyEnabled: boolean;
   /** (4lw.commands.whitelist) `*` for all. `srvr` always is. */
   readonly words: readonly string[];
+  /**
+   * What `/zookeeper/config` shows as long as nobody has written to it: the members, as ZooKeeper
+   * writes its dynamic configuration. Empty for nothing.
+   */
+  readonly ensembleText: string;
 }
 
 const TICK_MS = 2_000;
@@ -49,6 +54,7 @@ export function zkOptions(given: Partial<ZkOptions> = {}): ZkOptions {
     requiredSchemes: [],
     isReadOnlyEnabled: false,
     words: [],
+    ensembleText: "",
     ...given,
   };
 }

@@ -3,6 +3,7 @@ import { encodeCaller, OpCode } from "@quorate/protocol";
 import { ZkOp } from "../src/jute/op-codes.js";
 import {
   OUTSTANDING_PER_CONNECTION_MAX,
+  SET_WATCHES_PATHS_PER_TURN,
   UNTAKEN_BYTES_MAX,
   UNTAKEN_REPLY_BYTES_MAX,
 } from "../src/limits.js";
@@ -66,9 +67,6 @@ describe("the order of one connection", () => {
     client.post(ZkOp.getData, get("/a"), 2);
     client.post(ZkOp.setData, set("/a", "2"), 3);
     client.post(ZkOp.getData, get("/a"), 4);
-    // The second waits: were the first refused, that might be told after the second was applied.
-    expect(harness.service.submitted).toHaveLength(1);
-    harness.service.applyAll();
     expect(harness.service.submitted).toHaveLength(2);
     harness.service.applyAll();
     const received = client.settled();
@@ -76,22 +74,92 @@ describe("the order of one connection", () => {
     expect([dataOf(received[1]), dataOf(received[3])]).toEqual(["1", "2"]);
   });
 
-  test("writes behind a waiting read are begun together when it has been answered", () => {
+  test("a read behind a refused write sees what was before the write behind it", () => {
     const { harness, client } = held();
     client.post(ZkOp.setData, { path: "/a", data: bytes("1"), version: 99 }, 1);
     client.post(ZkOp.getData, get("/a"), 2);
     client.post(ZkOp.setData, set("/a", "2"), 3);
-    client.post(ZkOp.sync, { path: "/" }, 4);
-    client.post(ZkOp.setData, set("/a", "3"), 5);
-    client.post(ZkOp.getData, get("/a"), 6);
-    client.post(ZkOp.closeSession, null, 7);
-    expect(harness.service.submitted).toHaveLength(1);
+    client.post(ZkOp.getData, get("/a"), 4);
+    client.post(ZkOp.closeSession, null, 5);
+    expect(harness.service.submitted).toHaveLength(3);
     harness.service.applyAll();
-    harness.service.applyAll();
-    expect(harness.service.submitted).toHaveLength(4);
     const received = client.settled();
+    expect(xids(received)).toEqual([1, 2, 3, 4, 5]);
+    expect([dataOf(received[1]), dataOf(received[3])]).toEqual(["0", "2"]);
+  });
+
+  test("a write waits behind a read that waits for a sync, and others wait for none", () => {
+    const { harness, client } = held();
+    harness.service.isCatchUpHeld = true;
+    client.post(ZkOp.setData, set("/a", "1"), 1);
+    client.post(ZkOp.sync, { path: "/" }, 2);
+    client.post(ZkOp.setData, set("/a", "2"), 3);
+    client.post(ZkOp.getData, get("/a"), 4);
+    client.post(ZkOp.setData, set("/a", "3"), 5);
+    client.post(ZkOp.sync, { path: "/" }, 6);
+    client.post(ZkOp.getData, get("/a"), 7);
+    client.post(ZkOp.closeSession, null, 8);
+    expect(harness.service.submitted).toHaveLength(2);
+    harness.service.applyAll();
+    harness.service.caughtUp();
+    // The second sync is asked for behind the read, and one more read waits for it.
+    expect(harness.service.submitted).toHaveLength(3);
+    harness.service.applyAll();
+    harness.service.caughtUp();
+    harness.service.applyAll();
+    const received = client.settled();
+    expect(xids(received)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect([dataOf(received[3]), dataOf(received[6])]).toEqual(["2", "3"]);
+  });
+
+  test("a write waits behind a setWatches, which takes several turns", () => {
+    const { harness, client } = held();
+    const paths = Array.from({ length: 3 * SET_WATCHES_PATHS_PER_TURN }, (_, i) => `/n${i}`);
+    const asked = { relativeZxid: 0n, dataWatches: [], existWatches: paths, childWatches: [] };
+    client.post(ZkOp.setData, set("/a", "1"), 1);
+    client.post(ZkOp.setWatches, asked, -8);
+    client.post(ZkOp.setData, set("/a", "2"), 2);
+    client.post(ZkOp.getData, get("/a"), 3);
+    harness.service.applyAll();
+    client.post(ZkOp.setData, set("/a", "3"), 4);
+    expect(harness.service.submitted).toHaveLength(1);
+    client.settled();
+    expect(harness.service.submitted).toHaveLength(3);
+    harness.service.applyAll();
+    expect(dataOf(client.settled()[1])).toBe("2");
+  });
+
+  test("a read in front of a write on its way has its turn, also for a client that is slow", () => {
+    const { harness, client } = held();
+    const big = new Uint8Array(UNTAKEN_REPLY_BYTES_MAX / 2);
+    client.post(ZkOp.setData, { path: "/a", data: big, version: -1 }, 1);
+    client.channel.isTaking = false;
+    for (let xid = 2; xid < 8; xid += 1) client.post(ZkOp.getData, get("/a"), xid);
+    client.post(ZkOp.setData, set("/a", "2"), 8);
+    for (let xid = 9; xid < 12; xid += 1) client.post(ZkOp.getData, get("/a"), xid);
+    harness.service.applyAll();
+    harness.clock.settle();
+    const received = client.received();
     expect(xids(received)).toEqual([1, 2, 3, 4, 5, 6, 7]);
-    expect([dataOf(received[1]), dataOf(received[5])]).toEqual(["0", "3"]);
+    expect(received.slice(1).every((one) => dataOf(one).length === big.length)).toBe(true);
+    client.channel.take();
+    // What is behind the last write waits for room, as ever.
+    expect(client.settled().map(dataOf)).toEqual(["", "2", "2", "2"]);
+  });
+
+  test("one that asks for too much in front of its writes, and takes nothing, is cut off", () => {
+    const { harness, client } = held();
+    const big = new Uint8Array(UNTAKEN_REPLY_BYTES_MAX / 2);
+    client.post(ZkOp.setData, { path: "/a", data: big, version: -1 });
+    client.channel.isTaking = false;
+    for (let i = 0; i < 2 * (UNTAKEN_BYTES_MAX / big.length); i += 1) {
+      client.post(ZkOp.getData, get("/a"));
+    }
+    client.post(ZkOp.setData, set("/a", "2"));
+    harness.service.applyAll();
+    harness.clock.settle();
+    expect(client.channel.isClosed).toBe(true);
+    expect(client.channel.bufferedBytes).toBeLessThan(UNTAKEN_BYTES_MAX + 2 * big.length);
   });
 
   test("refusals keep the order too, also those that are known at once", () => {

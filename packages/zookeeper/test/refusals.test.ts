@@ -116,6 +116,18 @@ describe("odd requests are told what ZooKeeper tells, and the connection goes on
     expectAlive(client);
   });
 
+  test("a reconfig has the number of its code", () => {
+    const request = {
+      joiningServers: null,
+      leavingServers: "1",
+      newMembers: null,
+      curConfigId: -1n,
+    };
+    const { err } = client.call(ZkOp.reconfig, request);
+    expect(err).toBe(zkErrorOf("ERR_ZNODE_RECONFIG_DISABLED"));
+    expect(err).toBe(-123);
+  });
+
   test("a multi that does not end, or has an unknown operation", () => {
     client.postRaw(ZkOp.multi, new Uint8Array([0, 0, 0, 13, 0, 0, 0, 0, 0]));
     expect(client.reply().err).toBe(-5);

@@ -118,8 +118,8 @@ describe("requests and their replies", () => {
     ]);
     expect(done.body).toMatchObject([
       { type: 1, err: 0, value: { path: "/m" } },
-      // A create2 within a multi is a create, as there.
-      { type: 1, value: { path: "/m/2" } },
+      // As there since 3.9.0.
+      { type: 15, value: { path: "/m/2", stat: { version: 0 } } },
       // As a create2, which is what Java's client can read.
       { type: 15, value: { path: "/m/t" } },
       { type: 5, value: { stat: { version: 1 } } },
@@ -132,8 +132,68 @@ describe("requests and their replies", () => {
     expect(client.call(ZkOp.multi, []).body).toEqual([]);
     const relative = client.call(ZkOp.multi, [check("/m", 1), check("rel", -1)]);
     expect(relative.body).toMatchObject([error(0), error(-8)]);
+    // Taken apart before it is looked at, unlike other paths that cannot be.
+    const vain = (path: string): unknown => ({ type: ZkOp.delete, request: { path, version: 3 } });
+    expect(client.call(ZkOp.multi, [vain("/a\0x")]).body).toMatchObject([error(-8)]);
+    expect(client.call(ZkOp.multi, [vain("/a//x")]).body).toMatchObject([error(-101)]);
     const noTtl = [check("/m", 1), { type: ZkOp.create, request: create("/q", { flags: 5 }) }];
     expect(client.call(ZkOp.multi, noTtl)).toMatchObject({ err: -5, body: null });
+  });
+
+  test("within a multi a createTTL may have flags of any kind, which are judged in their turn", () => {
+    const client = new Harness().client();
+    const ttl = (path: string, flags: number): unknown => ({
+      type: ZkOp.createTtl,
+      request: create(path, { flags, ttl: 5n }),
+    });
+    expect(client.call(ZkOp.multi, [ttl("/t", 0), ttl("/c", 4)]).body).toMatchObject([
+      { type: 1, value: { path: "/t" } },
+      { type: 15, value: { path: "/c" } },
+    ]);
+    const error = (err: number): unknown => ({ type: -1, err, value: { err } });
+    const unknown = client.call(ZkOp.multi, [ttl("/u", 5), ttl("/v", 9)]);
+    expect(unknown).toMatchObject({ err: 0, body: [error(0), error(-8)] });
+    const container = { type: ZkOp.createContainer, request: create("/p") };
+    expect(client.call(ZkOp.multi, [container]).body).toMatchObject([{ type: 15 }]);
+  });
+
+  test("the empty path has one node more below it than the root, which is that one", () => {
+    const client = new Harness().client();
+    const count = (path: string): number => {
+      const { body } = client.call(ZkOp.getAllChildrenNumber, { path });
+      return (body as { totalNumber: number }).totalNumber;
+    };
+    expect(count("")).toBe(count("/") + 1);
+    expect(count("/zookeeper")).toBe(2);
+  });
+
+  test("/zookeeper/config shows the members until somebody writes to it", () => {
+    const ensembleText = "server.1=one:2888:3888:participant;one:2181\nversion=0";
+    const superDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=";
+    const client = new Harness({ ensembleText, superDigest }).client();
+    const path = "/zookeeper/config";
+    const dataLength = ensembleText.length;
+    const data = (): string => {
+      const { body } = client.call(ZkOp.getData, { path, watch: false });
+      const { stat } = body as { stat: Stat };
+      const read = Buffer.from((body as { data: Uint8Array }).data).toString();
+      expect(stat.dataLength).toBe(read.length);
+      return read;
+    };
+    expect(data()).toBe(ensembleText);
+    expect(statOf(client.call(ZkOp.exists, { path, watch: false })).dataLength).toBe(dataLength);
+    const children = client.call(ZkOp.getChildren2, { path, watch: false });
+    expect(children.body).toMatchObject({ children: [], stat: { dataLength } });
+    expect(statOf(client.call(ZkOp.getAcl, { path })).dataLength).toBe(dataLength);
+    const both = { type: ZkOp.getData, request: { path, watch: false } };
+    const [read] = client.call(ZkOp.multiRead, [both]).body as [{ value: { data: Uint8Array } }];
+    expect(Buffer.from(read.value.data).toString()).toBe(ensembleText);
+    expect(client.call(ZkOp.getAllChildrenNumber, { path }).body).toEqual({ totalNumber: 0 });
+
+    client.post(ZkOp.auth, { type: 0, scheme: "digest", auth: bytes("super:admin") }, -4);
+    client.reply();
+    client.call(ZkOp.setData, { path, data: bytes("other"), version: -1 });
+    expect(data()).toBe("other");
   });
 
   test("a multiRead tells of each read by itself", () => {

@@ -1,9 +1,9 @@
 import { ZkOp, type AclEntry } from "@quorate/zookeeper";
-import type { Difference } from "./compare.js";
 import { digestId, passwords } from "./generate-values.js";
 import type { NormalItem } from "./normalise.js";
 import type { RequestStep, Step } from "./steps.js";
-import { WatchModes } from "./watch-modes.js";
+import { Watches } from "./watches.js";
+import { writesOf } from "./writes.js";
 
 const READ = 1;
 const OK = 0;
@@ -16,7 +16,9 @@ type Acl = readonly AclEntry[];
  * a watch that the two sides keep in different ways.
  */
 export class Access {
-  readonly watchModes = new WatchModes();
+  readonly watches = new Watches();
+  /** What the right side granted each session when it began. */
+  readonly #beganWith = new Map<unknown, unknown>();
   /** Connections that only the left side ended. */
   readonly #endedLeft = new Set<number>();
   readonly #acls = new Map<string, Acl>();
@@ -24,22 +26,20 @@ export class Access {
   #before = new Map<string, Acl>();
   /** Users, by connection; they are gone with it. */
   readonly #users = new Map<number, Set<string>>();
-  /** Watches that one side set and the other refused, as `connection path`. */
-  readonly #refused = new Set<string>();
-
   /** Takes in a step, before what differs in it is looked at. */
-  note(step: Step, items: readonly NormalItem[]): void {
+  note(step: Step, left: readonly NormalItem[], right: readonly NormalItem[]): void {
+    this.watches.note(step, left, right);
+    this.#noteSession(step, right);
     this.#before = new Map();
-    if (step.do !== "request") return;
-    const reply = items.find(
-      ({ kind, connection }) => kind === "reply" && connection === step.connection,
+    const isDone = left.some(
+      ({ kind, connection, fields }) =>
+        kind === "reply" && connection === step.connection && fields.err === OK,
     );
-    if (reply === undefined) return;
-    this.watchModes.note(step, reply.fields.err);
-    if (reply.fields.err !== OK) return;
-    if (step.type === ZkOp.auth) this.#noteAuth(step);
-    else if (step.type === ZkOp.multi) this.#noteMulti(step, reply);
-    else this.#noteWrite(step.connection, step.type, step.value, reply.fields.body);
+    if (isDone && step.do === "request" && step.type === ZkOp.auth) this.#noteAuth(step);
+    for (const { kind, path, acl } of writesOf(step, left)) {
+      if (kind === "deleted") this.#replace(path, null);
+      else if (acl !== null) this.#replace(path, this.#resolved(step.connection, acl));
+    }
   }
 
   /** True when the node, before the last step or after it, is not for that connection to read. */
@@ -47,6 +47,11 @@ export class Access {
     return [this.#acls.get(path), this.#before.get(path)].some(
       (acl) => acl !== undefined && !this.#mayRead(connection, acl),
     );
+  }
+
+  /** The timeout that the right side granted the session when it began. */
+  beganWith(session: unknown): unknown {
+    return this.#beganWith.get(session);
   }
 
   noteEndedLeft(connection: number): void {
@@ -57,13 +62,11 @@ export class Access {
     return this.#endedLeft.has(connection);
   }
 
-  noteRefusedWatch({ connection }: Difference, path: string): void {
-    this.#refused.add(`${connection} ${path}`);
-  }
-
-  /** True when only one side has that watch, for a reason that was known then. */
-  isWatchRefused(connection: number, path: string): boolean {
-    return this.#refused.has(`${connection} ${path}`);
+  #noteSession(step: Step, items: readonly NormalItem[]): void {
+    if (step.do !== "open" || step.session.kind !== "new") return;
+    for (const { kind, fields } of items) {
+      if (kind === "connect") this.#beganWith.set(fields.session, fields.timeOut);
+    }
   }
 
   #noteAuth({ connection, value }: RequestStep): void {
@@ -72,40 +75,6 @@ export class Access {
     const [user = ""] = new TextDecoder().decode(auth).split(":");
     const users = this.#users.get(connection) ?? new Set();
     this.#users.set(connection, users.add(user));
-  }
-
-  #noteMulti({ connection, value }: RequestStep, reply: NormalItem): void {
-    const ops = value as readonly { type: number; request: unknown }[];
-    const { body } = reply.fields;
-    const results = Array.isArray(body)
-      ? (body as readonly { type: number; value: unknown }[])
-      : [];
-    if (results.some(({ type }) => type === ZkOp.error)) return;
-    for (const [i, { type, request }] of ops.entries()) {
-      this.#noteWrite(connection, type, request, results[i]?.value);
-    }
-  }
-
-  #noteWrite(connection: number, type: number, value: unknown, body: unknown): void {
-    const { path, acl } = (value ?? {}) as { path?: string | null; acl?: Acl | null };
-    if (typeof path !== "string") return;
-    switch (type) {
-      case ZkOp.create:
-      case ZkOp.create2:
-      case ZkOp.createContainer:
-      case ZkOp.createTtl: {
-        const made = (body as { path?: string } | undefined)?.path ?? path;
-        this.#replace(made, this.#resolved(connection, acl ?? []));
-        return;
-      }
-      case ZkOp.setAcl:
-        this.#replace(path, this.#resolved(connection, acl ?? []));
-        return;
-      case ZkOp.delete:
-        this.#replace(path, null);
-        return;
-      default:
-    }
   }
 
   #replace(path: string, acl: Acl | null): void {

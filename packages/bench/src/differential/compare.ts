@@ -49,7 +49,7 @@ export function compareNormal(
   let compared = 0;
   for (const [at, step] of steps.entries()) {
     const [ours, theirs] = [left[at] ?? [], right[at] ?? []];
-    access.note(step, ours);
+    access.note(step, ours, theirs);
     compared += Math.max(ours.length, theirs.length);
     const open: Difference[] = [];
     for (const [leftItem, rightItem] of pairsOf(ours, theirs)) {

@@ -24,6 +24,7 @@ export interface Request {
 /** Most nodes are open to everyone: a tree that nobody may touch shows nothing. */
 const OPEN_SHARE = 0.85;
 const BAD_PATH_SHARE = 0.03;
+const VERSION_NEVER = 1_000_000;
 
 function path(dice: Dice, good: (dice: Dice) => string = somePath): string | null {
   return dice.chance(BAD_PATH_SHARE) ? dice.of(badPaths) : good(dice);
@@ -87,25 +88,32 @@ function someTtl(dice: Dice): { flags: number; ttl: bigint } {
   };
 }
 
+/** Of nodes that stay, counters are an ensemble's own: they are asked for with none that may be. */
+function versionOf(path: string | null, dice: Dice): number {
+  const version = someVersion(dice);
+  const isLasting = path === "/" || path === "" || path?.startsWith("/zookeeper") === true;
+  return isLasting && version >= 0 ? VERSION_NEVER : version;
+}
+
 function deleteOf(dice: Dice): Request {
-  return {
-    type: ZkOp.delete,
-    value: { path: path(dice, someDoomedPath), version: someVersion(dice) },
-  };
+  const at = path(dice, someDoomedPath);
+  return { type: ZkOp.delete, value: { path: at, version: versionOf(at, dice) } };
 }
 
 function setDataOf(dice: Dice): Request {
-  const value = { path: path(dice), data: someData(dice), version: someVersion(dice) };
-  return { type: ZkOp.setData, value };
+  const [at, data] = [path(dice), someData(dice)];
+  return { type: ZkOp.setData, value: { path: at, data, version: versionOf(at, dice) } };
 }
 
 function checkOf(dice: Dice): Request {
-  return { type: ZkOp.check, value: { path: path(dice), version: someVersion(dice) } };
+  const at = path(dice);
+  return { type: ZkOp.check, value: { path: at, version: versionOf(at, dice) } };
 }
 
 function setAclOf(dice: Dice): Request {
   const acl = someAcl(dice, 0.6);
-  return { type: ZkOp.setAcl, value: { path: path(dice), acl, version: someVersion(dice) } };
+  const at = path(dice);
+  return { type: ZkOp.setAcl, value: { path: at, acl, version: versionOf(at, dice) } };
 }
 
 function multiOf(dice: Dice): Request {
@@ -259,9 +267,13 @@ function reconfigOf(dice: Dice): Request {
 /** Numbers that no operation has. */
 export const unknownTypes = [10, 18_000, 23, 50, 99, 108, -5, -12, 0] as const;
 
+const PLAIN_SYNC: Request = { type: ZkOp.sync, value: { path: "/a" } };
+
 /** A readable request with something wrong in its bytes. */
 export function malformedOf(dice: Dice): { type: number; bytes: Uint8Array } {
-  const { type, value } = plainRequestOf(dice);
+  const drawn = plainRequestOf(dice);
+  // A reconfig that cannot be read ends the leader of a ZooKeeper 3.8 ensemble.
+  const { type, value } = drawn.type === ZkOp.reconfig ? PLAIN_SYNC : drawn;
   const body = bodyOf(type, value);
   const cut = dice.below(Math.max(1, body.length));
   const broken = dice.of<() => Uint8Array>([

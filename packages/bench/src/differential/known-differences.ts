@@ -1,8 +1,9 @@
-import { ZkOp, type AclEntry } from "@quorate/zookeeper";
+import { ZkOp, type AclEntry, type MultiOp } from "@quorate/zookeeper";
 import type { Access } from "./access.js";
 import type { Difference } from "./compare.js";
 import { pathsOf } from "./describe.js";
-import type { RequestStep, Step } from "./steps.js";
+import type { NormalItem } from "./normalise.js";
+import { requestIn, sessionMs } from "./steps.js";
 
 /** A difference that has a reason; `explains` must fit it and nothing else. */
 export interface KnownDifference {
@@ -14,7 +15,6 @@ export interface KnownDifference {
 }
 
 const NO_AUTH = -102;
-const NO_WATCHER = -121;
 const MARSHALLING = -5;
 const INVALID_ACL = -114;
 
@@ -42,66 +42,75 @@ export const knownDifferences: readonly KnownDifference[] = [
       if (left?.fields.err !== 0 || right?.fields.err !== NO_AUTH) return false;
       const [path = ""] = pathsOf(step);
       if (!access.isUnreadable(connection, path)) return false;
-      access.noteRefusedWatch(difference, path);
+      access.watches.noteRefused(connection, path);
       return true;
     },
   },
   {
     name: "watch without permission",
-    what: "`checkWatches` and `removeWatches` find what `exists` left; here -121",
+    what: "the watch that `exists` left there is found, removed, and fires; here it is not there",
     reason: "since ZooKeeper 3.9.2 `exists` sets no watch on a node that its caller may not read",
-    explains({ step, left, right, connection }, access) {
-      if (left?.fields.err !== 0 || !asksForWatch(step)) return false;
-      const [path = ""] = pathsOf(step);
-      return right?.fields.err === NO_WATCHER && access.isWatchRefused(connection, path);
-    },
+    explains: (difference, access) => access.watches.causeOf(difference) === "permission",
   },
   {
     name: "two watch modes on one path",
-    what: "the later watch of a connection on a path changes the mode of the earlier one; here not",
+    what: "of a connection's watches on a path, the last mode holds for all; here each its own",
     reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4466) watches of different modes stand side by side",
-    explains({ step, left, right, connection }, access) {
-      const event = left ?? right;
-      if (event?.kind === "event" && (left === null || right === null)) {
-        return access.watchModes.isMixed(connection, String(event.fields.path));
-      }
-      if (!asksForWatch(step) || left?.kind !== "reply" || right?.kind !== "reply") return false;
-      const isOther = [left, right].some(({ fields }) => fields.err === NO_WATCHER);
-      const [path = ""] = pathsOf(step);
-      return isOther && access.watchModes.isMixed(connection, path);
-    },
+    explains: (difference, access) => access.watches.causeOf(difference) === "modes",
   },
   {
     name: "type of a persistent watch",
     what: "`checkWatches` and `removeWatches` of type 1 or 2 find a persistent watch; here -121",
-    reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4466) a watch has one type",
-    explains({ step, left, right, connection }, access) {
-      if (!asksForWatch(step) || left?.fields.err !== 0) return false;
-      const { type } = (step as RequestStep).value as { readonly type: number };
-      const [path = ""] = pathsOf(step);
-      if (type > 2 || right?.fields.err !== NO_WATCHER) return false;
-      if (!access.watchModes.isPersistent(connection, path)) return false;
-      if ((step as RequestStep).type === ZkOp.removeWatches) {
-        access.watchModes.disturb(connection, path);
-      }
-      return true;
-    },
+    reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4471) these types stand for watches that fire once",
+    explains: (difference, access) => access.watches.causeOf(difference) === "persistent type",
   },
   {
     name: "watch of another connection",
-    what:
-      "`checkWatches` finds whatever watch is on the path, or a recursive one above; " +
-      "here its own",
+    what: "`checkWatches` finds the watch of any connection of that server; here its own alone",
+    reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4466) the caller's own watch counts",
+    explains: (difference, access) => access.watches.causeOf(difference) === "another's",
+  },
+  {
+    name: "watch of what is no path",
+    what: "`checkWatches` of a path without a slash: -5; here -121",
     reason:
-      "since ZooKeeper 3.9.0 (ZOOKEEPER-4466) only the caller's own watch on that path counts",
+      "ZooKeeper 3.8 falls over it; since 3.9.0 (ZOOKEEPER-4466) it is looked up like any other",
+    explains: (difference, access) => access.watches.causeOf(difference) === "no path",
+  },
+  {
+    name: "create2 within a multi",
+    what: "as `create`, with its path alone; here as `create2`, with its Stat",
+    reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4026) a multi tells `create2` from `create`",
+    explains({ step, left, right }) {
+      if (step.do !== "request" || step.type !== ZkOp.multi) return false;
+      if (left?.kind !== "reply" || right?.kind !== "reply") return false;
+      const body = withoutStats(right.fields.body, step.value as readonly MultiOp[]);
+      return body !== null && isEqualBut(left.fields, { ...right.fields, body }, []);
+    },
+  },
+  {
+    name: "flags of a create within a multi",
+    what: "those that it cannot have are refused when their turn comes; here the whole is: -5",
+    reason: "since ZooKeeper 3.9.0 (ZOOKEEPER-4026) flags are looked at while a multi is read",
+    explains({ step, left, right }) {
+      const request = requestIn(step);
+      if (request?.type !== ZkOp.multi) return false;
+      const hasFlags = (request.value as readonly MultiOp[]).some(hasImpossibleFlags);
+      return hasFlags && isRefusedAtAPlace(left) && right?.fields.err === MARSHALLING;
+    },
+  },
+  {
+    name: "timeout of a resumed session",
+    what: "the one that is asked for now; here the one that the session began with",
+    reason: "a session's timeout is replicated when it is created, and not changed after that",
     explains({ step, left, right }, access) {
-      if (step.do === "raw" && step.type === ZkOp.checkWatches) {
-        return left?.fields.err === 0 && right?.fields.err === NO_WATCHER;
+      if (step.do !== "open" || step.session.kind !== "resume") return false;
+      if (left?.kind !== "connect" || right?.kind !== "connect") return false;
+      const asked = Math.min(Math.max(step.timeoutMs, sessionMs.min), sessionMs.max);
+      if (left.fields.timeOut !== asked || !isEqualBut(left.fields, right.fields, ["timeOut"])) {
+        return false;
       }
-      if (step.do !== "request" || step.type !== ZkOp.checkWatches) return false;
-      if (left?.fields.err !== 0 || right?.fields.err !== NO_WATCHER) return false;
-      const [path = "/"] = pathsOf(step);
-      return access.watchModes.isWatchedByAny(path);
+      return right.fields.timeOut === access.beganWith(right.fields.session);
     },
   },
   {
@@ -130,12 +139,8 @@ export const knownDifferences: readonly KnownDifference[] = [
   {
     name: "watcher types 4 and 5",
     what: "-5 for `checkWatches` and `removeWatches` of a persistent watch; here 0 or -121",
-    reason: "ZooKeeper 3.8 does not know these types, 3.9 does",
-    explains({ step, left, right }) {
-      if (left?.fields.err !== MARSHALLING || !asksForWatch(step)) return false;
-      const { type } = (step as RequestStep).value as { readonly type: number };
-      return (type === 4 || type === 5) && [0, NO_WATCHER].includes(Number(right?.fields.err));
-    },
+    reason: "these types are there since ZooKeeper 3.9.0 (ZOOKEEPER-4472)",
+    explains: (difference, access) => access.watches.causeOf(difference) === "new type",
   },
   {
     name: "null data",
@@ -153,6 +158,10 @@ export const notCompared: readonly { readonly what: string; readonly reason: str
   {
     what: "`check` sent by itself, not within a multi",
     reason: "it ends the servers of a ZooKeeper 3.8 ensemble",
+  },
+  {
+    what: "a `reconfig` that cannot be read",
+    reason: "it ends the leader of a ZooKeeper 3.8 ensemble",
   },
   {
     what: "a text that cannot be read in a node that limits or counts a quota",
@@ -177,11 +186,6 @@ export const notCompared: readonly { readonly what: string; readonly reason: str
   },
 ];
 
-function asksForWatch(step: Step): boolean {
-  if (step.do !== "request") return false;
-  return step.type === ZkOp.checkWatches || step.type === ZkOp.removeWatches;
-}
-
 /** An ACL, also of an operation of a multi, whose id is null where its scheme is not. */
 function stepHasNullId(value: unknown): boolean {
   if (Array.isArray(value)) {
@@ -189,6 +193,40 @@ function stepHasNullId(value: unknown): boolean {
   }
   const { acl } = (value ?? {}) as { readonly acl?: readonly AclEntry[] | null };
   return acl?.some(({ id }) => id.scheme !== null && id.id === null) === true;
+}
+
+/** The body of a multi as 3.8 would give it, which has no Stats; null where nothing changes. */
+function withoutStats(body: unknown, ops: readonly MultiOp[]): unknown {
+  if (!Array.isArray(body)) return null;
+  const results = body as readonly { readonly type: number; readonly value: unknown }[];
+  const isNewer = (i: number): boolean => {
+    const op = ops[i];
+    // What makes a container or a node with a time to live has a Stat there, too.
+    if (op?.type !== ZkOp.create2 && op?.type !== ZkOp.createContainer) return false;
+    return op.request.flags < FLAGS_WITH_STAT_MIN;
+  };
+  if (!results.some(({ type }, i) => type === ZkOp.create2 && isNewer(i))) return null;
+  return results.map((result, i) => {
+    if (result.type !== ZkOp.create2 || !isNewer(i)) return result;
+    const { path } = result.value as { readonly path: string };
+    return { ...result, type: ZkOp.create, value: { path } };
+  });
+}
+
+const FLAGS_WITH_STAT_MIN = 4;
+const FLAGS_WITHOUT_TTL_MAX = 4;
+
+/** No node has them, or only one with a time to live, which only its own operation tells. */
+function hasImpossibleFlags({ type, request }: MultiOp): boolean {
+  if (type === ZkOp.createTtl || !("flags" in request)) return false;
+  return request.flags < 0 || request.flags > FLAGS_WITHOUT_TTL_MAX;
+}
+
+/** True of a multi's reply that says at which operation it failed. */
+function isRefusedAtAPlace(item: NormalItem | null): boolean {
+  const { err, body } = item?.fields ?? {};
+  if (err !== 0 || !Array.isArray(body)) return false;
+  return (body as readonly { readonly type: number }[]).every(({ type }) => type === ZkOp.error);
 }
 
 function isEqualBut(

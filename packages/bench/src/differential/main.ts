@@ -21,6 +21,7 @@ compared by what they refer to; known differences are counted by name.
   TARGET           zk://HOST:PORT,...   servers that run; all that is in them is deleted
                    zookeeper[:N]        N servers (3) of ZooKeeper's own, started for this
                    quorate[:N]          N servers (3) of Quorate's, started for this
+                   embedded[:N]         N nodes (3) of Quorate's within this process
                    trace:FILE           what --record wrote
   --seed N         of the first sequence (1)
   --sequences N    how many, each with a tree of its own (20)

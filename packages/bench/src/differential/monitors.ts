@@ -1,14 +1,15 @@
 import { ZkOp } from "@quorate/zookeeper";
 import { passwords } from "./generate-values.js";
-import { PlainClient } from "./plain-client.js";
+import { PlainClient, type Answer } from "./plain-client.js";
 import type { Baseline, Counters } from "./trace.js";
 
 const EXPIRY_MS = 60_000;
 const POLL_MS = 20;
 const OK = 0;
 const NO_NODE = -101;
-const SYNC_MS = 3_000;
-const SYNC_ATTEMPTS_MAX = 4;
+/** A server that forgot a request is asked again after so long. */
+export const PATIENCE_MS = 3_000;
+export const ATTEMPTS_MAX = 4;
 /** Nodes that no client can delete. */
 const LASTING: readonly string[] = ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"];
 
@@ -19,7 +20,7 @@ interface Content {
 
 /** A connection to each server beside those that are compared: it waits, looks and tidies up. */
 export class Monitors {
-  /** Syncs that were asked for again. */
+  /** Times that something was asked for again. */
   retries = 0;
   readonly #servers: readonly string[];
   readonly #connections: PlainClient[];
@@ -58,14 +59,23 @@ export class Monitors {
     return zxids.reduce((greatest, zxid) => (zxid > greatest ? zxid : greatest), 0n);
   }
 
-  /** A server of ZooKeeper 3.8 forgets a sync now and then, and answers the next one. */
   async #sync(i: number): Promise<bigint> {
-    for (let attempt = 1; ; attempt += 1) {
+    const answer = await this.#persistent(i, () =>
+      this.#connections[i]?.ask(ZkOp.sync, { path: "/" }, PATIENCE_MS),
+    );
+    return answer?.zxid ?? 0n;
+  }
+
+  /**
+   * A server of ZooKeeper 3.8 forgets a request now and then, and answers the next one: what is
+   * asked for here may be done twice.
+   */
+  async #persistent<T>(i: number, attempt: () => T | Promise<T>): Promise<T> {
+    for (let attempts = 1; ; attempts += 1) {
       try {
-        const answer = await this.#connections[i]?.ask(ZkOp.sync, { path: "/" }, SYNC_MS);
-        return answer?.zxid ?? 0n;
+        return await attempt();
       } catch (error) {
-        if (attempt === SYNC_ATTEMPTS_MAX) throw error;
+        if (attempts === ATTEMPTS_MAX) throw error;
         this.retries += 1;
         this.#connections[i]?.close();
         this.#connections[i] = await openAsSuper(this.#servers[i] ?? "");
@@ -86,18 +96,22 @@ export class Monitors {
    * Takes away all that was left. The nodes that stay are given their first data and ACL again, so
    * that a fresh ensemble and a used one show the same but for counters, which are told.
    */
-  async reset(): Promise<Baseline> {
+  reset(): Promise<Baseline> {
+    return this.#persistent(0, () => this.#resetOnce());
+  }
+
+  async #resetOnce(): Promise<Baseline> {
     // Without limits first: nothing may stand in the way of what follows.
     await this.#deleteBelow("/zookeeper/quota");
     await this.#deleteBelow("/");
     const baseline: Record<string, Counters> = {};
     for (const [path, { data, acl }] of this.#lasting) {
       await this.#mark(path);
-      await this.#first.must(ZkOp.setAcl, { path, acl, version: -1 });
-      await this.#first.must(ZkOp.setData, { path, data, version: -1 });
+      await this.#must(ZkOp.setAcl, { path, acl, version: -1 });
+      await this.#must(ZkOp.setData, { path, data, version: -1 });
     }
     for (const path of this.#lasting.keys()) {
-      const { value } = await this.#first.must(ZkOp.getData, { path, watch: false });
+      const { value } = await this.#must(ZkOp.getData, { path, watch: false });
       const { version, cversion, aversion } = (value as { readonly stat: Counters }).stat;
       baseline[path] = { version, cversion, aversion };
     }
@@ -108,8 +122,8 @@ export class Monitors {
   async #mark(path: string): Promise<void> {
     const mark = path === "/" ? "/mark" : `${path}/mark`;
     const acl = [{ perms: 31, id: { scheme: "world", id: "anyone" } }];
-    await this.#first.must(ZkOp.create, { path: mark, data: null, acl, flags: 0 });
-    await this.#first.must(ZkOp.delete, { path: mark, version: -1 });
+    await this.#must(ZkOp.create, { path: mark, data: null, acl, flags: 0 });
+    await this.#must(ZkOp.delete, { path: mark, version: -1 });
   }
 
   close(): void {
@@ -122,15 +136,23 @@ export class Monitors {
     return first;
   }
 
+  #must(type: number, value: unknown): Promise<Answer> {
+    return this.#first.must(type, value, PATIENCE_MS);
+  }
+
   async #deleteBelow(path: string): Promise<void> {
-    const { err, value } = await this.#first.ask(ZkOp.getChildren2, { path, watch: false });
+    const { err, value } = await this.#first.ask(
+      ZkOp.getChildren2,
+      { path, watch: false },
+      PATIENCE_MS,
+    );
     if (err === NO_NODE) return;
     if (err !== OK) throw new Error(`cannot read the children of ${path}: ${err}`);
     for (const name of (value as { children: readonly string[] }).children) {
       const child = path === "/" ? `/${name}` : `${path}/${name}`;
       await this.#deleteBelow(child);
       if (LASTING.includes(child)) continue;
-      const deleted = await this.#first.ask(ZkOp.delete, { path: child, version: -1 });
+      const deleted = await this.#first.ask(ZkOp.delete, { path: child, version: -1 }, PATIENCE_MS);
       if (deleted.err !== OK && deleted.err !== NO_NODE) {
         throw new Error(`cannot delete ${child}: ${deleted.err}`);
       }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ZkOp } from "@quorate/zookeeper";
 import { decodeTrace, type Decoded } from "./decode.js";
-import type { Step } from "./steps.js";
+import { requestIn, type Step } from "./steps.js";
 import type { Baseline, Trace } from "./trace.js";
 import { ZxidRanks } from "./zxid-ranks.js";
 
@@ -88,7 +88,7 @@ class Normaliser {
   }
 
   #body(body: unknown, step: Step | undefined): unknown {
-    const value = step?.do === "request" ? step.value : null;
+    const value = step === undefined ? null : requestIn(step)?.value;
     if (!Array.isArray(body)) return this.#value(body, pathOf(value));
     // Results of a multi, each to its own operation.
     const ops = Array.isArray(value) ? (value as readonly { request: unknown }[]) : [];

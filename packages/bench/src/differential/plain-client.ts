@@ -23,7 +23,12 @@ export class PlainClient {
     this.#last = last;
   }
 
-  static async open(server: string, timeoutMs = TIMEOUT_MS): Promise<PlainClient> {
+  /** @throws (rejects) when there is no session within that time. */
+  static async open(
+    server: string,
+    timeoutMs = TIMEOUT_MS,
+    answerMs = ANSWER_MS,
+  ): Promise<PlainClient> {
     const last: { packet: Uint8Array } = { packet: noPassword };
     const connection = await RawConnection.open(server, (arrival) => {
       if (arrival.kind === "packet") last.packet = arrival.bytes;
@@ -35,8 +40,11 @@ export class PlainClient {
       password: noPassword,
       readOnly: false,
     };
-    const how = await connection.introduce(introduction, ANSWER_MS);
-    if (how !== "replied") throw new Error(`${server} gives no session: ${how}`);
+    const how = await connection.introduce(introduction, answerMs);
+    if (how !== "replied") {
+      connection.drop();
+      throw new Error(`${server} gives no session: ${how}`);
+    }
     return new PlainClient(connection, last);
   }
 
@@ -51,8 +59,8 @@ export class PlainClient {
   }
 
   /** @throws (rejects) for an error, too. */
-  async must(type: number, value: unknown): Promise<Answer> {
-    const answer = await this.ask(type, value);
+  async must(type: number, value: unknown, ms = ANSWER_MS): Promise<Answer> {
+    const answer = await this.ask(type, value, ms);
     if (answer.err !== 0) throw new Error(`a request of type ${type} fails: ${answer.err}`);
     return answer;
   }

@@ -1,5 +1,5 @@
-import { ConnectResponse, JuteReader, ReplyHeader, ZkOp } from "@quorate/zookeeper";
-import { Monitors } from "./monitors.js";
+import { ConnectResponse, JuteReader, ReplyHeader, ZkOp, ZkXid } from "@quorate/zookeeper";
+import { ATTEMPTS_MAX, Monitors, PATIENCE_MS } from "./monitors.js";
 import { ANSWER_MS } from "./plain-client.js";
 import { noPassword, RawConnection, type Arrival, type Awaited } from "./raw-connection.js";
 import { bodyOf } from "./request-bytes.js";
@@ -12,6 +12,8 @@ const FUTURE_ZXID = 0x7000_0000_0000_0000n;
 const NO_BODY = new Uint8Array(0);
 const EPHEMERAL = 1;
 const SHOWN_CHARS_MAX = 400;
+/** With more requests without an answer the servers have failed: each is waited for long. */
+const SILENT_MAX = 2;
 
 /** What cannot change anything, nor make a watch of another connection fire. */
 const quietTypes: ReadonlySet<number> = new Set<number>([
@@ -40,6 +42,8 @@ interface Connection {
   readonly raw: RawConnection;
   readonly session: Session;
   readonly arrivals: Arrival[];
+  /** Answers to pings of the bench's own that have not been taken out yet. */
+  pingsOwed: number;
   /**
    * Another connection has its session now. When its server notices is up to the server, so that
    * only the answers to its own requests count.
@@ -52,6 +56,7 @@ export class SequenceRunner {
   readonly #servers: readonly string[];
   readonly #monitors: Monitors;
   readonly #connections = new Map<number, Connection>();
+  #pingsAgain = 0;
 
   private constructor(servers: readonly string[], monitors: Monitors) {
     this.#servers = servers;
@@ -67,10 +72,14 @@ export class SequenceRunner {
     const baseline = await this.#monitors.reset();
     const startZxid = await this.#monitors.settle();
     const outcomes: Outcome[] = [];
+    let silent = 0;
     try {
       for (const [i, step] of steps.entries()) {
         until?.throwIfAborted();
-        outcomes.push(await this.#stepOrSay(step, i, seed));
+        const outcome = await this.#stepOrSay(step, i, seed);
+        outcomes.push(outcome);
+        if (outcome.some(({ what }) => what === "silent")) silent += 1;
+        if (silent > SILENT_MAX) throw new Error(`seed ${seed}, step ${i}: nothing is answered`);
       }
     } finally {
       await this.#closeAll();
@@ -78,9 +87,9 @@ export class SequenceRunner {
     return { seed, steps, outcomes, startZxid, baseline };
   }
 
-  /** Syncs that had to be asked for again. */
-  get syncRetries(): number {
-    return this.#monitors.retries;
+  /** Requests beside those of the sequences that had to be made again. */
+  get retries(): number {
+    return this.#monitors.retries + this.#pingsAgain;
   }
 
   /** Leaves nothing behind, as far as the servers still answer. */
@@ -145,7 +154,13 @@ export class SequenceRunner {
     const server = this.#servers[step.server % this.#servers.length] ?? "";
     const arrivals: Arrival[] = [];
     const raw = await RawConnection.open(server, (arrival) => arrivals.push(arrival));
-    this.#connections.set(step.connection, { raw, session, arrivals, isMoved: false });
+    this.#connections.set(step.connection, {
+      raw,
+      session,
+      arrivals,
+      pingsOwed: 0,
+      isMoved: false,
+    });
     const { timeoutMs, readOnly } = step;
     const how = await raw.introduce(
       {
@@ -208,17 +223,26 @@ export class SequenceRunner {
       ([number, { raw, isMoved }]) =>
         !raw.isClosed && !isMoved && (isWhole || number === step.connection),
     );
-    for (const [, connection] of pinged) {
-      const from = connection.arrivals.length;
-      const how = await connection.raw.request(ZkOp.ping, NO_BODY, ANSWER_MS);
-      if (how === "replied") removeLastPing(connection.arrivals, from);
+    await Promise.all(pinged.map(([number, connection]) => this.#ping(number, connection)));
+  }
+
+  /** A server of ZooKeeper 3.8 forgets a ping now and then, and answers it with the next one. */
+  async #ping(number: number, connection: Connection): Promise<void> {
+    for (let attempts = 1; ; attempts += 1) {
+      connection.pingsOwed += 1;
+      const how = await connection.raw.request(ZkOp.ping, NO_BODY, PATIENCE_MS);
+      if (how !== "silent") return;
+      if (attempts === ATTEMPTS_MAX) throw new Error(`connection ${number} answers no ping`);
+      this.#pingsAgain += 1;
     }
   }
 
   /** Of a connection whose session has moved only when it is the one asked for. */
   #drain(asked?: number): Item[] {
     const items: Item[] = [];
-    for (const [connection, { arrivals, session, isMoved }] of this.#connections) {
+    for (const [connection, found] of this.#connections) {
+      const { arrivals, session, isMoved } = found;
+      takePings(found);
       for (const arrival of arrivals.splice(0)) {
         if (isMoved && connection !== asked) continue;
         if (arrival.kind === "closed") {
@@ -283,15 +307,16 @@ function requestBody(step: RequestStep, session: Session): Uint8Array {
   return bodyOf(step.type, value);
 }
 
-/** The answer to the bench's own ping is nobody's business. */
-function removeLastPing(arrivals: Arrival[], from: number): void {
-  for (let i = arrivals.length - 1; i >= from; i -= 1) {
+/** The answers to the bench's own pings are nobody's business; they come behind all else. */
+function takePings(connection: Connection): void {
+  const { arrivals } = connection;
+  for (let i = arrivals.length - 1; i >= 0 && connection.pingsOwed > 0; i -= 1) {
     const arrival = arrivals[i];
     if (arrival?.kind !== "packet") continue;
     const { xid } = ReplyHeader.read(new JuteReader(arrival.bytes));
-    if (xid !== -2) continue;
+    if (xid !== ZkXid.ping) continue;
     arrivals.splice(i, 1);
-    return;
+    connection.pingsOwed -= 1;
   }
 }
 

@@ -1,4 +1,8 @@
 import { createHash } from "node:crypto";
+import { JuteReader, requestRecords } from "@quorate/zookeeper";
+
+/** Within these bounds both sides grant the timeout that a client asks for. */
+export const sessionMs = { min: 1_000, max: 120_000 } as const;
 
 /** Which session a connection asks for. */
 export type SessionWish =
@@ -47,6 +51,19 @@ export interface RequestStep {
   readonly value: unknown;
   /** The relative zxid of setWatches, which the value leaves at 0. */
   readonly relativeZxid?: "seenAtDrop";
+}
+
+/** The request that a step makes, also with bytes of its own, as long as they can be read. */
+export function requestIn(step: Step): RequestStep | null {
+  if (step.do === "request") return step;
+  if (step.do !== "raw") return null;
+  const { connection, type, bytes } = step;
+  try {
+    const value = requestRecords.get(type)?.read(new JuteReader(bytes));
+    return value === undefined ? null : { do: "request", connection, type, value };
+  } catch {
+    return null;
+  }
 }
 
 /** A step as a line of a file. */

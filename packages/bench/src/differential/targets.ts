@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { embedEnsemble } from "@quorate/node";
 import { ProcessEnsemble, ZookeeperEnsemble } from "@quorate/testkit/processes";
-import { digestId, passwords } from "./generate-values.js";
+import { passwords } from "./generate-values.js";
 import { SequenceRunner } from "./run-sequence.js";
-import type { Step } from "./steps.js";
+import { HOUR_MS, quorateSettings } from "./settings.js";
+import { sessionMs, type Step } from "./steps.js";
 import { TraceFile, type Trace } from "./trace.js";
 
 /** One side of a comparison: gives the trace of a sequence. */
@@ -15,8 +17,8 @@ export interface Target extends AsyncDisposable {
 /**
  * Opens what a command line names:
  * `zk://HOST:PORT,...` servers that run; `zookeeper` or `zookeeper:N` an ensemble of ZooKeeper's
- * own servers, made for this; `quorate` or `quorate:N` one of ours, run by `command`; `trace:FILE`
- * what was recorded.
+ * own servers, made for this; `quorate` or `quorate:N` one of ours, run by `command`; `embedded` or
+ * `embedded:N` one of ours within this process; `trace:FILE` what was recorded.
  */
 export async function openTarget(name: string, command: readonly string[]): Promise<Target> {
   if (name.startsWith("zk://")) return LiveTarget.of(name.slice("zk://".length).split(","));
@@ -24,11 +26,15 @@ export async function openTarget(name: string, command: readonly string[]): Prom
   const [kind = "", count = "3"] = name.split(":");
   if (kind === "zookeeper") return OwnEnsemble.start((home) => zookeeper(home, Number(count)));
   if (kind === "quorate") return OwnEnsemble.start((home) => quorate(home, Number(count), command));
-  throw new Error(`${name} is none of zk://HOST:PORT,..., zookeeper[:N], quorate[:N], trace:FILE`);
+  if (kind === "embedded") return OwnEnsemble.start((home) => embedded(home, Number(count)));
+  throw new Error(
+    `${name} is none of zk://HOST:PORT,..., zookeeper[:N], quorate[:N], embedded[:N], trace:FILE`,
+  );
 }
 
 /** So many of each server say why one of them died. */
 const LOG_LINES = 80;
+const READY_MS = 20_000;
 
 class LiveTarget implements Target {
   readonly #runner: SequenceRunner;
@@ -46,14 +52,11 @@ class LiveTarget implements Target {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    const { syncRetries } = this.#runner;
-    if (syncRetries > 0) process.stderr.write(`${syncRetries} syncs were answered late or never\n`);
+    const { retries } = this.#runner;
+    if (retries > 0) process.stderr.write(`${retries} requests were answered late or never\n`);
     return this.#runner.close();
   }
 }
-
-/** The longest that both take, and longer than any run. */
-const HOUR_MS = 3_600_000;
 
 /** Brings out what is compared, and lets nothing happen by time alone. */
 const zookeeperProperties = {
@@ -64,15 +67,19 @@ const zookeeperProperties = {
   "znode.container.checkIntervalMs": HOUR_MS,
 } as const;
 
-const sessionTimeouts = { minSessionTimeout: 1_000, maxSessionTimeout: 120_000 } as const;
-
-type Ensemble = (ProcessEnsemble | ZookeeperEnsemble) & AsyncDisposable;
+/** What a process ensemble is, as far as it is used here. */
+interface Ensemble extends AsyncDisposable {
+  readonly servers: readonly string[];
+  untilReady(): Promise<unknown>;
+  /** The last lines that each server wrote. */
+  logs(lines: number): string;
+}
 
 async function zookeeper(directory: string, count: number): Promise<Ensemble> {
   const ensemble = await ZookeeperEnsemble.create({
     directory,
     count,
-    config: sessionTimeouts,
+    config: { minSessionTimeout: sessionMs.min, maxSessionTimeout: sessionMs.max },
     properties: zookeeperProperties,
     superPassword: passwords.super ?? "",
   });
@@ -90,18 +97,27 @@ async function quorate(
   count: number,
   command: readonly string[],
 ): Promise<Ensemble> {
-  const config = {
-    timings: { nodeExpiryMs: HOUR_MS },
-    zookeeper: {
-      minSessionTimeoutMs: sessionTimeouts.minSessionTimeout,
-      maxSessionTimeoutMs: sessionTimeouts.maxSessionTimeout,
-      maxClientCnxns: 0,
-      superDigest: digestId("super"),
-    },
-  };
-  const ensemble = await ProcessEnsemble.create({ command, directory, count, config });
+  const ensemble = await ProcessEnsemble.create({
+    command,
+    directory,
+    count,
+    config: quorateSettings,
+  });
   ensemble.start();
   return ensemble;
+}
+
+/** All nodes in this process: quicker than processes of their own. */
+async function embedded(directory: string, count: number): Promise<Ensemble> {
+  const nodes = await embedEnsemble(count, { ...quorateSettings, dataDir: directory });
+  return {
+    servers: nodes.map(({ requestAddress: { host, port } }) => `${host}:${port}`),
+    untilReady: () => Promise.all(nodes.map((node) => node.ready({ timeoutMs: READY_MS }))),
+    logs: () => "",
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(nodes.map((node) => node.close()));
+    },
+  };
 }
 
 /** Servers that are started for the comparison, and are gone after it. */

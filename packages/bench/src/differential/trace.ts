@@ -1,5 +1,6 @@
 import { appendFileSync, createReadStream, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { createGunzip, gzipSync } from "node:zlib";
 import { digestOf, stepFromJson, stepToJson, type Step } from "./steps.js";
 
 /** What came on one connection: a packet, its end, or nothing although something had to. */
@@ -44,7 +45,15 @@ function itemFromText(text: string): Item {
   };
 }
 
-/** Traces in a file: for each sequence a head, and a line for each step with what came of it. */
+/**
+ * Traces in a file, compressed when its name ends with `.gz`. Lines of text, for each sequence:
+ *
+ *   the head, JSON: seed, startZxid, baseline, count of steps, digest of the steps
+ *   count lines, one for each step: its JSON, and behind a tab each item that came of it
+ *
+ * An item is the connection's number, a space, and the packet in base64, `closed` or `silent`. In a
+ * step's JSON `$long` is a 64-bit number, `$hex` bytes, `$fill` a byte and how often it is there.
+ */
 export class TraceFile {
   readonly #path: string;
 
@@ -68,12 +77,20 @@ export class TraceFile {
     const lines = steps.map(
       (step, i) => `${stepToJson(step)}\t${(outcomes[i] ?? []).map(itemToText).join("\t")}`,
     );
-    appendFileSync(this.#path, [JSON.stringify(head), ...lines, ""].join("\n"));
+    const text = [JSON.stringify(head), ...lines, ""].join("\n");
+    // A file of several compressed parts reads as their texts one after another.
+    appendFileSync(this.#path, this.#isCompressed ? gzipSync(text, { level: 9 }) : text);
+  }
+
+  get #isCompressed(): boolean {
+    return this.#path.endsWith(".gz");
   }
 
   /** @throws (rejects) when the file ends early or was changed. */
   async *read(): AsyncGenerator<Trace, undefined> {
-    const lines = createInterface({ input: createReadStream(this.#path) })[Symbol.asyncIterator]();
+    const file = createReadStream(this.#path);
+    const input = this.#isCompressed ? file.pipe(createGunzip()) : file;
+    const lines = createInterface({ input })[Symbol.asyncIterator]();
     for (;;) {
       const first = await lines.next();
       if (first.done === true || first.value === "") return undefined;

@@ -34,6 +34,8 @@ export interface ConcurrentResult {
 const NODES = 8;
 const OPEN_ACL = [{ perms: 31, id: { scheme: "world", id: "anyone" } }];
 const EPHEMERAL = 1;
+/** That no node of a run has. */
+const NO_VERSION = 2_000_000_000;
 const NODE_EXISTS = -110;
 /** For a connection after a fault; an election of ZooKeeper's takes seconds. */
 const CONNECT_MS = 60_000;
@@ -134,7 +136,9 @@ async function askSomething(
   if (choice < 0.3) {
     const data = new TextEncoder().encode(`${index} ${random()}`);
     const about = { kind: "set", path, watch: false } as const;
-    return (await session.ask(ZkOp.setData, { path, data, version: -1 }, about)) !== null;
+    // A third of them is refused: what is asked for behind it has its place all the same.
+    const version = choice < 0.1 ? NO_VERSION : -1;
+    return (await session.ask(ZkOp.setData, { path, data, version }, about)) !== null;
   }
   if (choice < 0.35) {
     // Its session's own: nobody else deletes it, and it must be there as long as the session is.

@@ -31,7 +31,8 @@ const PROBLEMS_MAX = 50;
  *
  * 1. Replies come in the order of the requests.
  * 2. The zxid of replies never goes back, nor does a node's.
- * 3. A read shows what the session wrote before it.
+ * 3. A read shows what the session wrote before it, and nothing of what it wrote behind it, nor
+ *    anything newer than that.
  * 4. A watch that is set once fires once, and before the reply that shows the change.
  */
 export class SessionChecker {
@@ -39,6 +40,8 @@ export class SessionChecker {
   readonly #name: string;
   #pending: Asked[] = [];
   #zxid = 0n;
+  /** Of the newest reply to a read. */
+  #readZxid = 0n;
   /** The newest change of each node that this session was shown, or made. */
   readonly #seen = new Map<string, bigint>();
   /** Armed watches, each with the change that its node showed when it was set. */
@@ -72,6 +75,7 @@ export class SessionChecker {
     if (answer.err === NO_NODE && this.#seen.has(request.path)) {
       this.#problem(`${request.path} was seen and is gone`);
     }
+    if (request.kind === "get" || request.kind === "exists") this.#readZxid = answer.zxid;
     if (answer.err === 0) this.#shown(request, answer);
     return request;
   }
@@ -96,6 +100,10 @@ export class SessionChecker {
     const { path, kind, watch } = request;
     const shown = mzxid ?? (kind === "create" ? zxid : null);
     if (shown === null) return;
+    const isWrite = kind === "set" || kind === "create";
+    if (isWrite && shown <= this.#readZxid) {
+      this.#problem(`a read at ${this.#readZxid} came in front of the own ${kind} at ${shown}`);
+    }
     if (shown > zxid) this.#problem(`${path} at ${shown} in a reply of ${zxid}`);
     const seen = this.#seen.get(path) ?? 0n;
     if (shown < seen) this.#problem(`${kind} of ${path} goes back from ${seen} to ${shown}`);

@@ -1,9 +1,11 @@
-import { formatTxnid, type Identity } from "@quorate/protocol";
+import { formatTxnid, type Identity, type StateRow } from "@quorate/protocol";
 import { openLogFiles, repairLog } from "../../src/log-recovery.js";
 import type { StoreSchema } from "../../src/migrations.js";
 import { SCHEMA } from "../../src/schema.js";
+import { unpackRows } from "../../src/row-codec.js";
+import type { StateDatabase } from "../../src/state-database.js";
 import { openState, resetState } from "../../src/state-recovery.js";
-import type { OpenedLog } from "../../src/worker-messages.js";
+import type { OpenedLog, RowsRef } from "../../src/worker-messages.js";
 
 const WAL_BYTES_MAX = 4_000_000;
 
@@ -33,18 +35,28 @@ export function reopen(directory: string, schema: StoreSchema = SCHEMA): Reopene
       if (isCheckpointLost) state = resetState(directory, state, WAL_BYTES_MAX);
     }
     files.highWater.write(files.writer.highWater);
-    const rows = log.checkpoint === null ? [] : (state?.read(log.checkpoint, null, 1e9) ?? []);
+    const rows = log.checkpoint === null || state === null ? [] : rowsOf(state, log.checkpoint);
     state?.close();
     return {
       identity: log.identity,
       state: stateOf(log),
       damage: log.damage,
       problems,
-      keys: rows.map(({ key }) => Buffer.from(key).toString()),
+      keys: rows.map(({ key }) => Buffer.from(key).toString()).sort(),
     };
   } finally {
     files.highWater.close();
     files.db.close();
+  }
+}
+
+function rowsOf(state: StateDatabase, rows: RowsRef): StateRow[] {
+  state.pin(1, rows);
+  const all: StateRow[] = [];
+  for (;;) {
+    const packed = state.read(1, 1e9);
+    if (packed.byteLength === 0) return all;
+    all.push(...unpackRows(packed));
   }
 }
 

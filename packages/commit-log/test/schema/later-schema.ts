@@ -23,5 +23,5 @@ function later(table: string): Migrations {
 
 export const LATER_SCHEMA: StoreSchema = {
   log: [...SCHEMA.log, ...later("log")],
-  state: [...SCHEMA.state, ...later("touched")],
+  state: [...SCHEMA.state, ...later("blocks")],
 };

@@ -1,6 +1,7 @@
 import { ANYONE, encodeCaller, QuorateError, TXNID_ZERO, type Clock } from "@quorate/protocol";
 import { hasCaller, withCaller, type TreeAnswer, type TreeCall } from "@quorate/znode";
-import { ReadGate } from "../native/read-gate.js";
+import { isLogged, RequestOrder } from "../native/request-order.js";
+import type { ServiceDesk } from "../native/service-desk.js";
 import type { ServerHandle } from "../server-handle.js";
 
 /** For one call in this process that names no time of its own. */
@@ -8,30 +9,70 @@ export const LOCAL_CALL_MS = 5000;
 /** The host's own program has no address. */
 const CALLER = encodeCaller(ANYONE);
 
+export interface LocalCallParts {
+  readonly server: Pick<ServerHandle, "submit" | "read">;
+  readonly desk: ServiceDesk;
+  readonly isRead: (op: number) => boolean;
+  readonly clock: Pick<Clock, "setTimer">;
+}
+
 /**
- * Requests of this very process, without a socket: the server is called. As on a connection, a read
- * sees the writes that were asked for before it; a write that is given up has an unknown outcome.
+ * Requests of this very process, without a socket. As on a connection, a read sees the writes that
+ * were asked for before it and none that were asked for after it; a write that is given up has an
+ * unknown outcome.
  */
 export function localCall(
-  server: Pick<ServerHandle, "submit" | "read">,
-  isRead: (op: number) => boolean,
-  clock: Pick<Clock, "setTimer">,
+  { server, desk, isRead, clock }: LocalCallParts,
+  order: RequestOrder = new RequestOrder(),
   callerOf: () => Uint8Array = () => CALLER,
 ): TreeCall {
-  const gate = new ReadGate();
   return (op, key, body, { linearizable, signal, timeoutMs = LOCAL_CALL_MS }) => {
     const reads = isRead(op);
     const content = hasCaller(op) ? withCaller(callerOf(), body) : body;
-    const run = (): Promise<TreeAnswer> => {
-      if (reads) {
-        const passed = new Promise<void>((resolve) => gate.passRead(resolve));
-        return passed
-          .then(() => server.read(op, key, content, { linearizable }))
-          .then((answer) => ({ txnid: TXNID_ZERO, content: answer }));
-      }
-      const write = gate.beginWrite();
-      return server.submit(op, key, content).finally(() => gate.endWrite(write));
-    };
+    const run = (): Promise<TreeAnswer> =>
+      new Promise((resolve, reject) => {
+        if (reads) {
+          const isLate = linearizable;
+          order.passRead((ended) => {
+            const answered = (answer: Uint8Array): void => {
+              resolve({ txnid: TXNID_ZERO, content: answer });
+              ended();
+            };
+            const failed = (error: unknown): void => {
+              reject(asError(error));
+              ended();
+            };
+            const tree = isLate ? null : desk.tree;
+            if (tree?.isServing !== true) {
+              server.read(op, key, content, { linearizable }).then(answered, failed);
+              return;
+            }
+            const result = tree.readNow(op, key, content);
+            if (result.ok) answered(result.content.slice());
+            else failed(new QuorateError(result.code, result.message));
+          }, isLate);
+          return;
+        }
+        order.passWrite((write) => {
+          const answered = (answer: TreeAnswer): void => {
+            resolve(answer);
+            order.endWrite(write);
+          };
+          const failed = (error: unknown): void => {
+            reject(asError(error));
+            order.endWrite(write);
+          };
+          const { tree } = desk;
+          if (tree === null) {
+            server.submit(op, key, content).then(answered, failed);
+            return;
+          }
+          tree.submit(op, key, content, (outcome) => {
+            if (!outcome.ok) failed(outcome.error);
+            else answered({ txnid: outcome.txnid, content: outcome.content.slice() });
+          });
+        }, isLogged(op));
+      });
     if (signal?.aborted === true) return Promise.reject(aborted(signal));
     return bounded(run(), { reads, signal, timeoutMs, clock });
   };
@@ -71,10 +112,14 @@ function bounded(
       },
       (error: unknown) => {
         settle();
-        reject(error instanceof Error ? error : new Error(String(error)));
+        reject(asError(error));
       },
     );
   });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function aborted(signal: AbortSignal): QuorateError {

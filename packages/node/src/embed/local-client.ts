@@ -1,4 +1,4 @@
-import { QuorateError, type Clock, type Timer, type Txnid } from "@quorate/protocol";
+import { QuorateError, type Timer, type Txnid } from "@quorate/protocol";
 import {
   openWatch,
   SAME_PATHS,
@@ -11,9 +11,9 @@ import {
   type WatchKind,
 } from "@quorate/znode";
 import { Member } from "../native/member.js";
-import type { ResetReason, ServiceDesk } from "../native/service-desk.js";
-import type { ServerHandle } from "../server-handle.js";
-import { localCall } from "./local-call.js";
+import { RequestOrder } from "../native/request-order.js";
+import type { ResetReason } from "../native/service-desk.js";
+import { localCall, type LocalCallParts } from "./local-call.js";
 
 /** The tree of a node in this process, with watches and identities. */
 export interface LocalClient extends TreeClient {
@@ -37,12 +37,7 @@ export interface LocalSession extends LocalClient, AsyncDisposable {
   close(): Promise<void>;
 }
 
-export interface LocalParts {
-  readonly server: Pick<ServerHandle, "submit" | "read">;
-  readonly desk: ServiceDesk;
-  readonly isRead: (op: number) => boolean;
-  readonly clock: Pick<Clock, "setTimer">;
-}
+export type LocalParts = LocalCallParts;
 
 /** Between two looks whether a node serves again. */
 const REARM_MS = 50;
@@ -52,6 +47,7 @@ const SESSION_MS = 10_000;
 class Local {
   readonly member: Member;
   readonly states = new States();
+  readonly order = new RequestOrder();
   readonly client: LocalClient;
   readonly #parts: LocalParts;
   readonly #book = new WatchBook();
@@ -96,8 +92,8 @@ class Local {
     this.states.become(state);
   }
 
-  #clientOf({ server, isRead, clock }: LocalParts): LocalClient {
-    const call = localCall(server, isRead, clock, () => this.member.caller);
+  #clientOf(parts: LocalParts): LocalClient {
+    const call = localCall(parts, this.order, () => this.member.caller);
     return {
       ...treeClient((...args) =>
         this.#ending === null ? call(...args) : Promise.reject(this.#ending),
@@ -185,9 +181,12 @@ export function localSession(
   const { states, member, client } = local;
   const close = (): Promise<void> =>
     new Promise((resolve) => {
-      member.end(() => {
-        local.end("closed", new QuorateError("ERR_CLIENT_CLOSED", "the session was closed"));
-        resolve();
+      local.order.passWrite((write) => {
+        member.end(() => {
+          local.end("closed", new QuorateError("ERR_CLIENT_CLOSED", "the session was closed"));
+          resolve();
+        });
+        local.order.endWrite(write);
       });
     });
   return new Promise((resolve, reject) => {

@@ -1,9 +1,6 @@
 import type { WebSocket } from "ws";
 import {
-  isInternalOpCode,
-  isLeaderOpCode,
   isOperatorOpCode,
-  isSessionOpCode,
   QuorateError,
   TXNID_ZERO,
   type Clock,
@@ -19,19 +16,16 @@ import {
   NATIVE_OP_CHALLENGE,
   NATIVE_OP_OPERATE,
   NATIVE_OP_PING,
-  NATIVE_OP_SUBSCRIBE,
-  NATIVE_OP_TAKEN,
-  NATIVE_OP_UNSUBSCRIBE,
+  NATIVE_OP_SESSION_END,
   OPERATOR_CALLER,
   type NativeRequest,
   type UnreadableRequest,
 } from "@quorate/codec";
 import type { Feed } from "../feed/feed.js";
 import type { ServerHandle } from "../server-handle.js";
-import { hasCaller, withCaller } from "@quorate/znode";
 import { ConnectionSubscriptions } from "./connection-subscriptions.js";
 import { Member } from "./member.js";
-import { MESSAGE_OVERHEAD_BYTES, Outbox, type PortBudget } from "./outbox.js";
+import { Outbox, type PortBudget } from "./outbox.js";
 import type { ServiceDesk } from "./service-desk.js";
 import { isInTurn, isSessionRequest, SessionRequests } from "./session-requests.js";
 import {
@@ -44,7 +38,8 @@ import {
   STALLED_SWEEPS_MAX,
 } from "./limits.js";
 import { operatorOnly, type Operator } from "./operator.js";
-import { ReadGate } from "./read-gate.js";
+import { bytesOf, isNodesOwn, isSubscriptionOp, wholeOf } from "./request-kinds.js";
+import { isLogged, RequestOrder } from "./request-order.js";
 
 export interface ConnectionDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> & Pick<Feed, "subscribe">;
@@ -74,7 +69,7 @@ const NO_CONTENT = new Uint8Array(0);
 export class NativeConnection {
   readonly #socket: WebSocket;
   readonly #deps: ConnectionDeps;
-  readonly #gate = new ReadGate();
+  readonly #order = new RequestOrder();
   readonly #subscriptions: ConnectionSubscriptions;
   readonly #outbox: Outbox;
   readonly #member: Member;
@@ -277,46 +272,56 @@ export class NativeConnection {
       this.#takeOfSession(request);
     } else if (this.#deps.isRead(request.op)) {
       this.#begin(request, 1);
-      this.#gate.passRead(() => this.#read(request, wholeOf(request, caller)));
+      const whole = wholeOf(request, caller);
+      this.#order.passRead((ended) => this.#read(request, whole, ended), request.linearizable);
     } else {
       this.#begin(request, 0);
-      this.#write(request, wholeOf(request, caller));
+      const whole = wholeOf(request, caller);
+      this.#order.passWrite((write) => this.#write(request, whole, write), isLogged(request.op));
     }
   }
 
   #takeOfSession(request: NativeRequest): void {
+    if (request.op === NATIVE_OP_SESSION_END) {
+      // Behind all writes of the session, those included that wait here.
+      this.#order.passWrite((write) => {
+        this.#sessionRequests.take(request);
+        this.#order.endWrite(write);
+      });
+      return;
+    }
     if (!isInTurn(request.op)) {
       this.#sessionRequests.take(request);
       return;
     }
     this.#begin(request, 1);
-    this.#gate.passRead(() => {
+    this.#order.passRead((ended) => {
       this.#sessionRequests.take(request);
       this.#end(request, 1);
+      ended();
     });
   }
 
   /** `whole` is the content behind who asks. */
-  #write(request: NativeRequest, whole: Uint8Array): void {
-    const write = this.#gate.beginWrite();
+  #write(request: NativeRequest, whole: Uint8Array, write: number): void {
     const { op, key } = request;
     const answered = (txnid: Txnid, content: Uint8Array): void => {
       this.#outbox.reply({ id: request.id, ok: true, txnid, content });
+      this.#order.endWrite(write);
       this.#end(request, 0);
-      this.#gate.endWrite(write);
     };
     const failed = (error: unknown): void => {
       this.#fail(request, error);
+      this.#order.endWrite(write);
       this.#end(request, 0);
-      this.#gate.endWrite(write);
     };
-    if (!this.#member.isOrdered) {
+    if (!this.#isOrdered) {
       const work = this.#deps.server.submit(op, key, whole);
       work.then(({ txnid, content }) => answered(txnid, content), failed);
       return;
     }
     try {
-      // Told while it is applied, in one order with the changes that are watched.
+      // Told while it is applied, in one order with the changes that are watched, and with reads.
       this.#deps.desk.service.submit(op, key, whole, (outcome) => {
         if (outcome.ok) answered(outcome.txnid, outcome.content.slice());
         else failed(outcome.error);
@@ -326,18 +331,27 @@ export class NativeConnection {
     }
   }
 
-  #read(request: NativeRequest, whole: Uint8Array): void {
+  #read(request: NativeRequest, whole: Uint8Array, ended: () => void): void {
     const { op, key, linearizable } = request;
     const answered = (content: Uint8Array): void => {
       this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content });
       this.#end(request, 1);
+      ended();
     };
     const failed = (error: unknown): void => {
       this.#fail(request, error);
       this.#end(request, 1);
+      ended();
     };
-    if (this.#member.isOrdered) this.#readInOrder(request, whole, answered, failed);
+    // One without a session may wait a little for the node to serve.
+    const mayWait = !this.#member.isOrdered && this.#deps.desk.tree?.isServing === false;
+    if (this.#isOrdered && !mayWait) this.#readInOrder(request, whole, answered, failed);
     else this.#deps.server.read(op, key, whole, { linearizable }).then(answered, failed);
+  }
+
+  /** Reads and writes have their places in the order of commits. */
+  get #isOrdered(): boolean {
+    return this.#member.isOrdered || this.#deps.desk.tree !== null;
   }
 
   /** Answered in the turn in which the state is read, so that no change is told in between. */
@@ -427,21 +441,4 @@ export class NativeConnection {
     this.#inbox = [];
     this.#inboxAt = 0;
   }
-}
-
-/** The request's content behind who asks, where the tree wants to know. */
-function wholeOf({ op, content }: NativeRequest, caller: Uint8Array): Uint8Array {
-  return hasCaller(op) ? withCaller(caller, content) : content;
-}
-
-function isNodesOwn(op: number): boolean {
-  return isInternalOpCode(op) || isLeaderOpCode(op) || isSessionOpCode(op);
-}
-
-function isSubscriptionOp(op: number): boolean {
-  return op === NATIVE_OP_SUBSCRIBE || op === NATIVE_OP_TAKEN || op === NATIVE_OP_UNSUBSCRIBE;
-}
-
-function bytesOf(request: NativeRequest): number {
-  return MESSAGE_OVERHEAD_BYTES + request.key.length + request.content.length;
 }

@@ -129,6 +129,7 @@ export class Member implements DeskMember {
     if (opening.kind === "new") {
       createSession({ service, random }, negotiateTimeout(opening.timeoutMs, options), settled);
     } else {
+      this.#desk.sessionAsked(opening.id, opening.password);
       resumeSession(service, opening.id, opening.password, settled);
     }
   }

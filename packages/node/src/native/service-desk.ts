@@ -1,5 +1,6 @@
 import {
   ChurnMap,
+  isSamePassword,
   QuorateError,
   TXNID_ZERO,
   type AuthIdentity,
@@ -57,6 +58,7 @@ export class ServiceDesk {
   readonly #byMember = new Map<DeskMember, number>();
   readonly #bySession = new ChurnMap<bigint, DeskMember>();
   #service: Service | null = null;
+  #hasTree = false;
   #newestTold: Txnid = TXNID_ZERO;
   #detach: () => void = () => undefined;
   #isTurnDue = false;
@@ -67,11 +69,16 @@ export class ServiceDesk {
     this.options = zkOptions(options);
   }
 
-  open(service: Service): void {
+  /** `hasTree`: not over a handler of the host's own, which has none to serve. */
+  open(service: Service, hasTree = true): void {
     this.#service = service;
+    this.#hasTree = hasTree;
     this.#detach = service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#changed(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
+      onSessionMoved: (id, owner) => {
+        if (owner !== service.nodeId) this.#bySession.get(id)?.reset("moved");
+      },
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionGone(),
       onStateReplaced: () => this.#resetAll("replaced"),
       onServing: () => undefined,
@@ -90,6 +97,11 @@ export class ServiceDesk {
     return this.#service;
   }
 
+  /** Where there is a tree, requests of all kinds are asked of this. */
+  get tree(): Service | null {
+    return this.#hasTree ? this.#service : null;
+  }
+
   /** For reads. @throws ERR_SERVER_NOT_READY while it does not serve. */
   get serving(): Service {
     const { service } = this;
@@ -105,6 +117,16 @@ export class ServiceDesk {
 
   touch(session: bigint): void {
     this.#service?.touch(session);
+  }
+
+  /**
+   * A client is about to take this session up here. Who has it here has it no more, at once: what
+   * it has asked for, not read yet, must not come behind what its client did elsewhere in between.
+   */
+  sessionAsked(session: bigint, password: Uint8Array): void {
+    const older = this.#bySession.get(session);
+    const known = older === undefined ? undefined : this.#service?.session(session);
+    if (known !== undefined && isSamePassword(known.password, password)) older?.reset("moved");
   }
 
   /** Who had the session before here has it no more. */

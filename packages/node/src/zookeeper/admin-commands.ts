@@ -33,7 +33,7 @@ const NOT_SERVING = "This ZooKeeper instance is not currently serving requests";
 /** There is no trace to be masked; ZooKeeper's default. */
 const TRACE_MASK = 306;
 
-/** Of ZooKeeper's commands those that change nothing. */
+/** Of ZooKeeper's commands those that change nothing, and `sessions`, which it has not. */
 const commands: readonly AdminCommand[] = [
   serving(["configuration", "conf", "config"], configuration),
   serving(["connections", "cons"], ({ frontEnd }) => connectionsOf(frontEnd, false)),
@@ -58,6 +58,7 @@ const commands: readonly AdminCommand[] = [
   }),
   serving(["ruok"], () => ({})),
   serving(["server_stats", "srvr"], serverStats),
+  serving(["sessions"], sessions),
   serving(["stats", "stat"], (subject) => ({
     ...serverStats(subject),
     ...connectionsOf(subject.frontEnd, true),
@@ -189,6 +190,25 @@ function detailsOf({ session, stats, openedAtWallTime, sessionTimeoutMs }: ZkCon
     min_latency: Math.round(stats.latency.min),
     avg_latency: Math.round(stats.latency.mean),
     max_latency: Math.round(stats.latency.max),
+  };
+}
+
+/** Of the whole ensemble, as this node has applied it; what only its clients know it keeps. */
+function sessions({ facts, service }: AdminSubject): Fields {
+  const told: Json[] = [];
+  for (const { id, timeoutMs, owner, ephemeralCount } of facts.sessions()) {
+    if (told.length === ADMIN_ITEMS_MAX) break;
+    told.push({
+      session: id.toString(16),
+      timeout_ms: timeoutMs,
+      node: owner === 0 ? null : owner,
+      ephemerals: ephemeralCount,
+    });
+  }
+  return {
+    sessions: told,
+    count: service.sessionCount,
+    ...cutOff(told.length < service.sessionCount),
   };
 }
 

@@ -9,6 +9,7 @@ import { certifiedOf } from "../tls/secure-port.js";
 import type { ServerHandle } from "../server-handle.js";
 import { ADMIN_COMMANDS, runAdminCommand, type AdminSubject } from "./admin-commands.js";
 import { jsonText } from "./admin-json.js";
+import { ensembleText } from "./ensemble-text.js";
 import { NodeFacts } from "./node-facts.js";
 
 export interface AdminAnswer {
@@ -48,7 +49,7 @@ export class ZookeeperHost {
       logger: deps.logger.child({ component: "zookeeper" }),
       meter,
       facts,
-      options: optionsOf(config.zookeeper),
+      options: { ...optionsOf(config.zookeeper), ensembleText: ensembleText(config.members) },
     });
     this.#subject = {
       config,

@@ -69,7 +69,7 @@ export interface StagedSnapshot {
 /** A finished checkpoint being read; its rows and the log above it stay until `close`. */
 export interface SnapshotSource {
   readonly info: SnapshotInfo;
-  /** The next rows in key order, about `bytesMax` of them; empty at the end. */
+  /** The next rows, each key once, about `bytesMax` of them; empty at the end. */
   read(bytesMax: number): Promise<readonly StateRow[]>;
   /** Idempotent. */
   close(): void;
@@ -121,10 +121,16 @@ export interface DurableStore {
    */
   readBatches(after: Txnid, upTo: Txnid, bytesMax: number): Promise<readonly EntryBatch[]>;
 
-  /** The rows of the current checkpoint, in key order; nothing when there is none. */
+  /** The rows of the current checkpoint, each key once; nothing when there is none. */
   readCheckpoint(): AsyncIterable<readonly StateRow[]>;
   /** Null when there is no checkpoint yet: then the log holds everything. */
   openSnapshot(): Promise<SnapshotSource | null>;
+  /**
+   * Whether the next checkpoint should be a full one: those since the last have changed so much
+   * that reading them all takes longer than reading what is there. A hint, but for a store that an
+   * older release wrote, which takes no other.
+   */
+  readonly isFullCheckpointDue: boolean;
   /**
    * Starts a checkpoint of the rows that changed since the last finished one (or of all rows when
    * `full`). One at a time. `info.position` is durable in the log.

@@ -7,12 +7,19 @@ import type { ReadResult } from "./state-machine.js";
 
 export type NodeChangeKind = "created" | "deleted" | "dataChanged" | "childrenChanged";
 
+/** 0: nobody knows. So it is of sessions older than the record, until their clients come anew. */
+export type SessionOwner = NodeId | 0;
+
 /** A session as the applied state holds it. */
 export interface SessionInfo {
   readonly id: bigint;
   readonly timeoutMs: number;
   /** Sixteen random bytes that only the client knows beside the ensemble. */
   readonly password: Uint8Array;
+  /** The node that its client is connected to, the only one that it may write through. */
+  readonly owner: SessionOwner;
+  /** How many ephemeral nodes it has. */
+  readonly ephemeralCount: number;
 }
 
 /** What the replicated state machine tells while it applies, synchronously and in order. */
@@ -32,6 +39,8 @@ export interface StateListener {
     mayRead?: (identities: readonly AuthIdentity[]) => boolean,
   ): void;
   onSessionCreated(session: SessionInfo): void;
+  /** Its client is connected to this node from now on. Also when it was before. */
+  onSessionMoved?(id: bigint, owner: SessionOwner): void;
   /** Closed or expired; its ephemerals are gone already. */
   onSessionClosed(id: bigint): void;
 }

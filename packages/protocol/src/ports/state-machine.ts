@@ -1,5 +1,6 @@
 import type { LogEntryMsg } from "../entry-batch.js";
 import type { ErrorCode } from "../errors.js";
+import type { NodeId } from "../ids.js";
 import type { StateRow } from "../messages.js";
 import type { Txnid } from "../txnid.js";
 import type { SessionInfo, StateListener } from "./service.js";
@@ -20,6 +21,8 @@ export interface PrepareContext {
   readonly txnid: Txnid;
   /** The leader's wall clock, ms since 1970. The only time that a transaction knows. */
   readonly wallTimeMs: number;
+  /** The node whose client asks, which must be where its session is. Absent: the leader itself. */
+  readonly origin?: NodeId | undefined;
 }
 
 export type ReadResult =
@@ -42,8 +45,11 @@ export interface SessionTable {
   readonly count: number;
   get(id: bigint): SessionInfo | undefined;
   values(): IterableIterator<SessionInfo>;
-  /** Whether its end is prepared and not yet applied: it is gone for whatever comes next. */
-  isClosing(id: bigint): boolean;
+  /**
+   * Whether it is open and this node's, and no change of it is prepared and not yet applied: who
+   * takes it up here needs no transaction.
+   */
+  isSettledAt(id: bigint, node: NodeId): boolean;
 }
 
 /**

@@ -11,13 +11,14 @@ import {
   type SessionInfo,
   type StateListener,
   type StateMachine,
+  type Timings,
   type Txnid,
 } from "@quorate/protocol";
 import type { NodeState } from "../node-state.js";
 import type { RequestManager } from "../request-manager.js";
 import type { Role } from "../role.js";
 import type { SessionState } from "../sessions/leader-sessions.js";
-import { TouchBuffer } from "../sessions/touch-buffer.js";
+import { TouchBuffer, touchDoubtMs } from "../sessions/touch-buffer.js";
 import { CatchUps } from "./catch-ups.js";
 import { closedError } from "./refusals.js";
 import { StateEvents } from "./state-events.js";
@@ -27,6 +28,7 @@ export interface NodeServiceDeps {
   readonly clock: Clock;
   readonly requests: RequestManager;
   readonly signal: AbortSignal;
+  readonly timings: Timings;
   role(): Role | null;
   state(): NodeState | null;
 }
@@ -59,7 +61,7 @@ export class NodeService implements Service {
   constructor(deps: NodeServiceDeps) {
     this.nodeId = deps.nodeId;
     this.#deps = deps;
-    this.touches = new TouchBuffer(deps.clock);
+    this.touches = new TouchBuffer(deps.clock, { doubtMs: touchDoubtMs(deps.timings) });
     this.#events = new StateEvents(() => !this.#isLoading && this.#isWhole());
     this.#catchUps = new CatchUps(deps);
   }

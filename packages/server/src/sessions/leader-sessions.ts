@@ -2,8 +2,9 @@ import type { Leader, SessionKeeper } from "@quorate/broadcast";
 import {
   assertNever,
   callerSession,
+  isSamePassword,
+  nodeIdOfFid,
   OpCode,
-  PENDING_READS_MAX,
   QuorateError,
   SESSION_PASSWORD_BYTES,
   type Clock,
@@ -37,22 +38,14 @@ export interface LeaderSessionsDeps {
   readonly meter: Meter;
 }
 
-interface Resume {
-  readonly fid: string;
-  readonly reqId: bigint;
-  readonly id: bigint;
-  readonly password: Uint8Array;
-}
-
-type LeaderSeam = Pick<Leader, "answers" | "hearTouches" | "proposeOwn" | "readIndex">;
+type LeaderSeam = Pick<Leader, "answers" | "hearTouches" | "propose" | "proposeOwn" | "readIndex">;
 
 const ID_BYTES = 8;
 const MINUTE_MS = 60_000;
 const NOTHING = new Uint8Array(4);
-const NO_PASSWORD = new Uint8Array(SESSION_PASSWORD_BYTES);
 
 /**
- * The sessions of one term of leadership: which node each writes through, which have expired, and
+ * The sessions of one term of leadership: whose clients come to which node, which have expired, and
  * what the leader removes of itself. Made when the initial history is applied: every session of the
  * state has its full timeout then.
  */
@@ -62,8 +55,6 @@ export class LeaderSessions implements SessionKeeper {
   readonly #tracker: SessionTracker;
   readonly #stopListening: () => void;
   #leader: LeaderSeam | null = null;
-  /** Resumes of sessions that are being closed: they are told when that is so. */
-  #waiting: Resume[] = [];
   #lastLookAt: number;
   #dueNodes: readonly string[] = [];
   #nextDueNode = 0;
@@ -88,6 +79,7 @@ export class LeaderSessions implements SessionKeeper {
       onSessionCreated: ({ id, timeoutMs }) => {
         this.#step({ kind: "created", id, timeoutMs });
       },
+      onSessionMoved: (id) => this.#tracker.touched(id),
       onSessionClosed: (id) => {
         this.#step({ kind: "closed", id });
       },
@@ -103,76 +95,62 @@ export class LeaderSessions implements SessionKeeper {
   tick(now: number): void {
     this.#hearOwn();
     this.#step({ kind: "ticked", now });
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resume of waiting) this.#resumeNow(resume);
     this.#removeExpiredNodes(now);
   }
 
-  /** The term is over: whoever waits is refused, and may ask the next leader. */
+  /** The term is over. */
   close(): void {
     this.#stopListening();
-    const error = new QuorateError("ERR_SERVER_NOT_READY", "the leader stopped leading", {
-      retryable: true,
-    });
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { fid, reqId } of waiting) this.#leader?.answers.refuse(fid, reqId, error);
     this.#leader = null;
   }
 
   // ---- for the leader ----
 
+  /** Where the session is, the state knows: this is about the way that the request took. */
   judge(fid: string, request: RequestMsg): QuorateError | null {
     const session = sessionOf(request);
-    if (session === null || this.#tracker.claim(session, fid)) return null;
-    return new QuorateError("ERR_SESSION_MOVED", "the session has moved to another server");
+    const { reqId } = request;
+    if (session === null || !this.#tracker.isLeftBehind(session, { fid, reqId })) return null;
+    return new QuorateError("ERR_SESSION_MOVED", "its client has come anew since");
   }
 
   touched(sessions: readonly bigint[]): void {
     this.#step({ kind: "touched", ids: sessions });
   }
 
-  resume(fid: string, { reqId, content }: RequestMsg): void {
+  /**
+   * A session that is at this node already goes on without a transaction: a proof that this node
+   * leads is enough. Any other moves by one; the state judges it, and refuses what may not.
+   */
+  resume(fid: string, request: RequestMsg): void {
     const leader = this.#leader;
     if (leader === null) return;
+    const { reqId, content } = request;
     if (content.length !== ID_BYTES + SESSION_PASSWORD_BYTES) {
       const error = new QuorateError("ERR_ARG_VALUE", "malformed content: resumeSession");
       leader.answers.refuse(fid, reqId, error);
       return;
     }
-    // Taken out now: the content is its sender's again after this call.
     const id = idIn(content);
-    const password = content.slice(ID_BYTES);
+    const session = this.#deps.state.sessions.get(id);
+    const isRight =
+      session !== undefined && isSamePassword(session.password, content.subarray(ID_BYTES));
+    // Now, and not once it is done: what comes behind this request must not have overtaken it.
+    if (isRight) this.#tracker.attached(id, { fid, reqId });
+    if (!isRight || !this.#isSettledAt(id, fid)) {
+      leader.propose(fid, request);
+      return;
+    }
     leader.readIndex((proof) => {
       if (typeof proof !== "bigint") leader.answers.refuse(fid, reqId, proof);
-      else this.#resumeNow({ fid, reqId, id, password });
+      else if (!this.#isSettledAt(id, fid)) leader.propose(fid, request);
+      else leader.answers.answer(fid, reqId, int32(session.timeoutMs));
     });
   }
 
-  /** A quorum round has proved that this node leads: what is applied is as new as the question. */
-  #resumeNow(resume: Resume): void {
-    const { fid, reqId, id, password } = resume;
-    const answers = this.#leader?.answers;
-    if (answers === undefined) return;
+  #isSettledAt(id: bigint, fid: string): boolean {
     const { sessions } = this.#deps.state;
-    const session = sessions.get(id);
-    // Also where there is none, so that the time tells nothing of which ids there are.
-    const isRight = isSamePassword(session?.password ?? NO_PASSWORD, password);
-    if (session === undefined || !isRight) {
-      answers.refuse(fid, reqId, expired());
-    } else if (!this.#tracker.isClosing(id) && !sessions.isClosing(id)) {
-      this.#tracker.move(id, fid);
-      answers.answer(fid, reqId, int32(session.timeoutMs));
-    } else if (this.#waiting.length < PENDING_READS_MAX) {
-      // Not gone yet, and perhaps never: a refusal must be as true as a read.
-      this.#waiting.push(resume);
-    } else {
-      const error = new QuorateError("ERR_SERVER_BUSY", "too many sessions are being closed", {
-        retryable: true,
-      });
-      answers.refuse(fid, reqId, error);
-    }
+    return sessions.isSettledAt(id, nodeIdOfFid(fid)) && !this.#tracker.isClosing(id);
   }
 
   // ---- the tracker ----
@@ -252,17 +230,4 @@ function int32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, value);
   return bytes;
-}
-
-/** In a time that does not depend on where they differ. */
-function isSamePassword(one: Uint8Array, other: Uint8Array): boolean {
-  let difference = one.length ^ other.length;
-  for (let i = 0; i < SESSION_PASSWORD_BYTES; i += 1) {
-    difference |= (one[i] ?? 0) ^ (other[i] ?? 0);
-  }
-  return difference === 0;
-}
-
-function expired(): QuorateError {
-  return new QuorateError("ERR_SESSION_EXPIRED", "there is no such session, or not so any more");
 }

@@ -6,12 +6,6 @@ export const EXPIRIES_IN_FLIGHT_MAX = 100;
 export const EXPIRY_RETRY_MS = 2000;
 /** Heartbeat intervals that a sign of life may be on its way through a tree of watchers. */
 export const TOUCH_DELAY_HEARTBEATS = 5;
-/**
- * For so long, and up to twice as long, a node remembers whom it told its upstream of: a connection
- * that was lost had lost what was sent on it a while before. More than the default
- * followerTimeoutMs, after which a silent peer is given up. What is older is taken as heard.
- */
-export const TOUCH_DOUBT_MS = 2000;
 /** A leader's clock that jumps by more than so many heartbeat intervals counts as so many. */
 export const CLOCK_STEP_HEARTBEATS = 5;
 /** Nodes that the leader removes by itself in a minute (ZooKeeper's container.maxPerMinute). */

@@ -1,6 +1,12 @@
 import { assertNever } from "@quorate/protocol";
 import { EXPIRIES_IN_FLIGHT_MAX, EXPIRY_RETRY_MS } from "./limits.js";
 
+/**
+ * A node that is started again numbers its requests from another place, at random in 62 bits. None
+ * makes so many in a life; a number farther away is of another one.
+ */
+const REQUESTS_PER_LIFE_MAX = 2n ** 40n;
+
 /** A session is looked at this often, however long its timeout. */
 const LOOK_AHEAD_MS = 60_000;
 
@@ -42,13 +48,19 @@ interface Tracked {
   /** The deadline that a round has proven to be over. */
   provenDeadline: number;
   phase: Phase;
-  /** The node that its client is connected to; null until it is heard of. */
-  owner: string | null;
+  /** Of its client to its node, if that was under this leader. */
+  attachment: Attachment | null;
+}
+
+/** The request by which a client came to a node, by the node's own numbers, which rise. */
+export interface Attachment {
+  readonly fid: string;
+  readonly reqId: bigint;
 }
 
 /**
- * When each session was last heard of, and through which node it writes. On the leader, from the
- * establishment of its epoch to its end: nothing of it is replicated or kept.
+ * When each session was last heard of. On the leader, from the establishment of its epoch to its
+ * end: nothing of it is replicated or kept.
  *
  * Owns its part of invariant 10: a session expires only when its whole timeout has passed without a
  * sign of life anywhere, as far as a round knows that began afterwards. So a leader that was
@@ -90,22 +102,30 @@ export class SessionTracker {
   }
 
   /**
-   * Whether the session may write through this node. Who comes first owns it, where nobody is known
-   * to. A session that is not tracked is the state's to judge.
+   * Its client has come to this node, and gave a sign of life there: what the node asks for in the
+   * name of the session is newer than this request of its own.
    */
-  claim(id: bigint, fid: string): boolean {
-    const session = this.#sessions.get(id);
-    if (session === undefined) return true;
-    session.owner ??= fid;
-    return session.owner === fid;
-  }
-
-  /** Its client is connected to this node from now on, and gave a sign of life there. */
-  move(id: bigint, fid: string): void {
+  attached(id: bigint, at: Attachment): void {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
-    session.owner = fid;
+    session.attachment = at;
     this.#touch(session);
+  }
+
+  /** What has become of it is applied. */
+  touched(id: bigint): void {
+    const session = this.#sessions.get(id);
+    if (session !== undefined) this.#touch(session);
+  }
+
+  /**
+   * Whether a request was on its way when its session's client came anew to the node that it is
+   * from: over a watcher that its node does not follow any more, or from an earlier life of it.
+   */
+  isLeftBehind(id: bigint, { fid, reqId }: Attachment): boolean {
+    const attachment = this.#sessions.get(id)?.attachment;
+    if (attachment?.fid !== fid) return false;
+    return reqId < attachment.reqId || reqId - attachment.reqId > REQUESTS_PER_LIFE_MAX;
   }
 
   step(event: SessionEvent): readonly SessionEffect[] {
@@ -149,7 +169,7 @@ export class SessionTracker {
       deadline: 0,
       provenDeadline: 0,
       phase: "alive",
-      owner: null,
+      attachment: null,
     };
     this.#sessions.set(id, session);
     this.#touch(session);

@@ -4,8 +4,25 @@ import {
   type Clock,
   type MsgFactory,
   type PeerPipe,
+  type Timings,
 } from "@quorate/protocol";
-import { TOUCH_DOUBT_MS } from "./limits.js";
+import { TOUCH_DELAY_HEARTBEATS } from "./limits.js";
+
+export interface TouchBufferOptions {
+  /** See {@link touchDoubtMs}. */
+  readonly doubtMs: number;
+  /** Default: TOUCHES_HELD_MAX. */
+  readonly heldMax?: number;
+}
+
+/**
+ * For so long, and up to twice as long, a node remembers whom it told its upstream of. What was
+ * sent may have been lost for as long as the loss of a peer may go unnoticed at either end; what is
+ * older than a sign of life may be on its way is heard, or its connection is closed.
+ */
+export function touchDoubtMs({ followerTimeoutMs, heartbeatMs }: Timings): number {
+  return followerTimeoutMs + heartbeatMs * TOUCH_DELAY_HEARTBEATS;
+}
 
 /**
  * Sessions that were heard of at a node since it last told the leader. Each once; kept while there
@@ -15,17 +32,22 @@ import { TOUCH_DOUBT_MS } from "./limits.js";
 export class TouchBuffer {
   readonly #clock: Pick<Clock, "now">;
   readonly #heldMax: number;
+  readonly #doubtMs: number;
   #touched = new Set<bigint>();
   /**
-   * Told since `#toldSince`, and in the TOUCH_DOUBT_MS before that. Bounded by the open sessions:
+   * Told since `#toldSince`, and in the time of doubt before that. Bounded by the open sessions:
    * who has none cannot give a sign of life.
    */
   #told = new Set<bigint>();
   #toldBefore = new Set<bigint>();
   #toldSince = 0;
 
-  constructor(clock: Pick<Clock, "now">, heldMax = TOUCHES_HELD_MAX) {
+  constructor(
+    clock: Pick<Clock, "now">,
+    { doubtMs, heldMax = TOUCHES_HELD_MAX }: TouchBufferOptions,
+  ) {
     this.#clock = clock;
+    this.#doubtMs = doubtMs;
     this.#heldMax = heldMax;
   }
 
@@ -73,8 +95,8 @@ export class TouchBuffer {
   #forgetOld(): void {
     const now = this.#clock.now();
     const age = now - this.#toldSince;
-    if (age < TOUCH_DOUBT_MS) return;
-    this.#toldBefore = age < 2 * TOUCH_DOUBT_MS ? this.#told : new Set();
+    if (age < this.#doubtMs) return;
+    this.#toldBefore = age < 2 * this.#doubtMs ? this.#told : new Set();
     this.#told = new Set();
     this.#toldSince = now;
   }

@@ -43,6 +43,8 @@ export class NodeHost {
   #paused = false;
   #pumping = false;
   #portCallsLeft = Number.POSITIVE_INFINITY;
+  /** When the process last went on after it had stood still. */
+  resumedAtMs = 0;
   /** False after a power loss until the machine boots again. */
   isMachineUp = true;
   readonly clock: HostClock;
@@ -103,6 +105,7 @@ export class NodeHost {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    this.resumedAtMs = this.scheduler.nowMs;
     this.#pump();
   }
 

@@ -111,6 +111,54 @@ const movedSession: FaultAction = {
   },
 };
 
+/** For so long writes stay behind: within what a silent connection is kept open. */
+const LEFT_MS = [900, 2200] as const;
+const BACK_AT_MS = 600;
+/** Longer than the client takes to connect anew. */
+const SLOW_MS = 300;
+const ARRIVES_MS = 170;
+
+/**
+ * F48: writes of a client lie on a path that is cut, to a server that keeps the connection open.
+ * The client moves to another server and writes there. Then the leader dies, and those who elect
+ * the next one may have forgotten the move; or the client comes back to its first server, just
+ * when that is reached by what was sent there before.
+ */
+const leftBehind: FaultAction = {
+  kind: "F48 moved session",
+  durationMs: [3000, 4000],
+  begin: (nemesis) => {
+    const { world, random } = nemesis;
+    const { scheduler, links } = world;
+    const leader = establishedLeader(nemesis);
+    const clients = connected(
+      nemesis,
+      ({ node, timeoutMs }) => node !== leader?.id && timeoutMs >= 4000,
+    );
+    const client = clients.length === 0 ? undefined : random.pick(clients);
+    const node = client?.node;
+    if (leader === null || client === undefined || typeof node !== "number") return null;
+    const comesBack = random.chance(0.5);
+    nemesis.line(`s${client.id} leaves writes behind, on its way to n${node}`);
+    if (comesBack) client.cut(BACK_AT_MS + ARRIVES_MS, 50);
+    else client.cut(random.between(...LEFT_MS));
+    makeEphemerals(client, 2);
+    const others = world.options.nodes.filter((id) => id !== node && id !== leader.id);
+    scheduler.after(10, "move", () =>
+      client.move(others.length > 0 ? random.pick(others) : leader.id),
+    );
+    scheduler.after(BACK_AT_MS / 2, "writes", () => makeEphemerals(client, 1));
+    if (!comesBack) {
+      scheduler.after(BACK_AT_MS, "kill", () => leader.kill("killed"));
+      return nothing;
+    }
+    // So slow that what is answered to the client comes behind what it had sent.
+    links.change(node, leader.id, { extraDelayMs: SLOW_MS });
+    scheduler.after(BACK_AT_MS, "move", () => client.move(node));
+    return () => links.change(node, leader.id, { extraDelayMs: 0 });
+  },
+};
+
 /** More than any session has by chance. */
 const EPHEMERALS = 32;
 
@@ -155,5 +203,6 @@ export const sessionActions: readonly FaultAction[] = [
   pausedLeader,
   deafLeader,
   movedSession,
+  leftBehind,
   massExpiry,
 ];

@@ -108,10 +108,8 @@ export const leaderMutants: readonly Mutant[] = [
     edits: [
       {
         file: "packages/broadcast/src/answers.ts",
-        find: "this.#deps.readIndex((proof) => {\n      if (typeof proof",
-        replace:
-          "this.refuse(fid, reqId, error); return;\n" +
-          "    this.#deps.readIndex((proof) => {\n      if (typeof proof",
+        find: "this.#proofs.refused(fid, reqId, after);",
+        replace: "this.refuse(fid, reqId, error);\n    if (fid.length > 0) return;",
       },
     ],
   },

@@ -51,6 +51,16 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
+    name: "refusal out of its place",
+    edits: [
+      {
+        file: "packages/server/src/replica.ts",
+        find: "within?.releaseBefore(entry.txnid);",
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "ephemeral outlives session",
     edits: [
       {
@@ -117,20 +127,59 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
-    // F48
-    name: "session's old server accepted",
+    // F48: wherever its client is.
+    name: "session's owner not looked at",
     edits: [
-      { file: TRACKER, find: "return session.owner === fid;", replace: "return fid.length > 0;" },
+      {
+        file: "packages/znode/src/judge.ts",
+        find: "origin !== undefined && owner !== 0 && owner !== origin",
+        replace: "origin !== undefined && owner > 254 && owner !== origin",
+      },
     ],
   },
   {
-    // F48
-    name: "move judged on arrival only",
+    // F48: what waits in the leader's queue before it takes effect behind what its client is told.
+    name: "move told before it is in the order",
     edits: [
       {
-        file: "packages/broadcast/src/proposal-maker.ts",
-        find: "const error = isOwn ? null : (this.#deps.judge?.(fid, request) ?? null);",
-        replace: "const error = null as QuorateError | null;",
+        file: KEEPER,
+        find: `    if (!isRight || !this.#isSettledAt(id, fid)) {
+      leader.propose(fid, request);
+      return;`,
+        replace: `    if (!isRight || !this.#isSettledAt(id, fid)) {
+      leader.propose(fid, isRight ? { ...request, reqId: 0n } : request);
+      if (isRight) leader.answers.answer(fid, reqId, int32(session.timeoutMs));
+      return;`,
+      },
+    ],
+  },
+  {
+    // F48: where a session was when a leader began, it does not know.
+    name: "move forgotten with its leader",
+    edits: [
+      {
+        file: KEEPER,
+        find: "for (const { id, timeoutMs } of state.sessions.values()) {",
+        replace: `for (const session of state.sessions.values()) {
+      const { id, timeoutMs } = Object.assign(session, { forgotten: session.owner });`,
+      },
+      {
+        file: "packages/znode/src/judge.ts",
+        find: "const owner = this.ownerOf(session);",
+        replace: `const known = this.ownerOf(session);
+    const { forgotten = 0 } = (this.sessions.get(session) ?? {}) as { forgotten?: number };
+    const owner = known === forgotten ? 0 : known;`,
+      },
+    ],
+  },
+  {
+    // F48: there, elsewhere, and back.
+    name: "older connection open while its client comes anew",
+    edits: [
+      {
+        file: "packages/zookeeper/src/front-end.ts",
+        find: `older?.drop("its client comes anew");`,
+        replace: "",
       },
     ],
   },

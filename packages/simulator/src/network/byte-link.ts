@@ -120,9 +120,9 @@ export class ByteLink implements ByteChannel {
     this.#toNode.push("fin");
   }
 
-  setCut(isCut: boolean): void {
+  setCut(isCut: boolean, lateMsMax = RETRANSMIT_MS_MAX): void {
     this.#isCut = isCut;
-    this.#wake(this.#random.next() * RETRANSMIT_MS_MAX);
+    this.#wake(this.#random.next() * lateMsMax);
   }
 
   setStalled(isStalled: boolean): void {

@@ -88,6 +88,10 @@ export class WatchedStore implements DurableStore {
     return this.#inner.logStart;
   }
 
+  get isFullCheckpointDue(): boolean {
+    return this.#inner.isFullCheckpointDue;
+  }
+
   /** Kinds of the writes that are not durable yet, oldest first. */
   get openKinds(): readonly PersistKind[] {
     return this.#open.map((write) => write.kind);

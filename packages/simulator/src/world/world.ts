@@ -115,7 +115,7 @@ export class World {
     );
     this.commits.onEstablished((node, epoch) => {
       if (this.commits.leaderCount > 1) this.coverage.event("leader change");
-      this.service.established(node, epoch);
+      this.service.established(node);
       this.line(node, "established", `leader of epoch ${epoch}`);
     });
     for (const id of options.nodes) this.#addNode(id);

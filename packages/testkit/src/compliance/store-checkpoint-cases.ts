@@ -19,7 +19,7 @@ import {
 
 export function checkpointCases(context: StoreContext): void {
   describe("checkpoints (G18)", () => {
-    test("rows are read in key order; later checkpoints change, add and remove some", async () => {
+    test("each row is read once; later checkpoints change, add and remove some", async () => {
       const driver = await context.open();
       const history = new History();
       await driver.log([history.next()]);

@@ -115,6 +115,10 @@ export class ZookeeperEnsemble implements AsyncDisposable {
     }
   }
 
+  dataDir(id: number): string {
+    return join(this.#home(id), "data");
+  }
+
   /** @throws when that node was never started. */
   process(id: number): ServerProcess {
     const found = this.#processes.get(id);
@@ -200,7 +204,7 @@ export class ZookeeperEnsemble implements AsyncDisposable {
       tickTime: 500,
       initLimit: 60,
       syncLimit: 20,
-      dataDir: join(home, "data"),
+      dataDir: this.dataDir(id),
       clientPort,
       clientPortAddress: HOST,
       maxClientCnxns: 0,

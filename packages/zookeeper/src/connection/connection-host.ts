@@ -25,6 +25,11 @@ export interface ConnectionHost {
   changeOutstanding(by: number): void;
   /** Calls the connection's `turn` once, after what runs now. */
   defer(connection: ZkConnection): void;
+  /**
+   * A client is about to take this session up here. An older connection of it closes now: what
+   * waits in it unread must not come behind what the client did elsewhere in between.
+   */
+  sessionAsked(session: bigint, password: Uint8Array | null): void;
   /** The connection has this session now; an older one of it closes. */
   sessionOpened(session: bigint, connection: ZkConnection): void;
   /** The number under which the connection's watches are kept, from its first one on. */

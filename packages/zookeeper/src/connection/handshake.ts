@@ -1,4 +1,5 @@
 import {
+  isSamePassword,
   OpCode,
   SESSION_PASSWORD_BYTES,
   type QuorateError,
@@ -149,7 +150,7 @@ export function establishReadOnly(
   }
   const session = BigInt.asUintN(64, request.sessionId);
   const known = deps.service.session(session);
-  if (known === undefined || !isSame(known.password, request.passwd)) return null;
+  if (known === undefined || !isSamePassword(known.password, request.passwd)) return null;
   return { session, password: known.password, timeoutMs: known.timeoutMs, isReadOnly: true };
 }
 
@@ -164,12 +165,4 @@ function newPassword(random: Random): Uint8Array {
   view.setBigUint64(0, random.nextUint64());
   view.setBigUint64(8, random.nextUint64());
   return password;
-}
-
-/** In a time that does not depend on where they differ. */
-function isSame(a: Uint8Array, b: Uint8Array | null): boolean {
-  if (b?.length !== a.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i += 1) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
-  return difference === 0;
 }

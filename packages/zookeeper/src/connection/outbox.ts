@@ -1,12 +1,17 @@
 import type { ByteChannel } from "../byte-channel.js";
 import { JuteWriter } from "../jute/writer.js";
 
+/** Room for what left last time, so that a busy connection's buffer need not grow each time. */
+const ROOM_BYTES_MIN = 256;
+const ROOM_BYTES_MAX = 64 * 1024;
+
 /** What goes to the client: gathered through a turn, sent in one piece. */
 export class Outbox {
   readonly #channel: ByteChannel;
   readonly #now: () => number;
   #out: JuteWriter | null = null;
   #untakenSince: number | null = null;
+  #room = ROOM_BYTES_MIN;
 
   constructor(channel: ByteChannel, now: () => number) {
     this.#channel = channel;
@@ -15,7 +20,7 @@ export class Outbox {
 
   /** Where to write; whole frames only. An idle connection has no buffer. */
   get writer(): JuteWriter {
-    this.#out ??= new JuteWriter();
+    this.#out ??= new JuteWriter(this.#room);
     return this.#out;
   }
 
@@ -77,6 +82,9 @@ export class Outbox {
     const out = this.#out;
     this.#out = null;
     if (out === null || out.length === 0) return;
+    // A quarter more, for sizes go up and down; and it shrinks slowly.
+    const room = Math.max(ROOM_BYTES_MIN, out.length + (out.length >>> 2), this.#room >>> 1);
+    this.#room = Math.min(room, ROOM_BYTES_MAX);
     this.#channel.write(out.bytes());
     if (this.#channel.bufferedBytes > 0) this.#untakenSince ??= this.#now();
   }

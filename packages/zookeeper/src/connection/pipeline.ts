@@ -10,6 +10,10 @@ import { runRead, type ReadContext } from "../requests/read-request.js";
 import { SetWatchesRun, type SetWatchesTarget } from "../requests/set-watches.js";
 import { readSetAcl, readWrite, refusalOf, type WriteRequest } from "../requests/write-request.js";
 import { ZkError } from "../zk-errors.js";
+import { isLate, isOpenSync, isRead, isSetWatches, isSlow, Pending } from "./pending.js";
+import type { Answered } from "./pending.js";
+
+export type { Answered } from "./pending.js";
 
 const HEADER_BYTES = 8;
 
@@ -20,7 +24,7 @@ export interface PipelineLink extends ReadContext, SetWatchesTarget {
   readonly isReadOnly: boolean;
   /** Requests may be carried out: the node serves, or it is enough that it reads. */
   readonly canServe: boolean;
-  /** The client has not taken so much that nothing more may be made for it. */
+  /** The client has not taken so much that nothing more should be made for it. */
   readonly isBlocked: boolean;
   readonly isOpen: boolean;
   changeOutstanding(by: number): void;
@@ -33,49 +37,35 @@ export interface PipelineLink extends ReadContext, SetWatchesTarget {
     txnid: bigint | null,
     body: (writer: JuteWriter) => number | null,
   ): void;
+  /** Something was made for it although it is blocked: closes it beyond its last bound. */
+  pressed(): void;
   /** There may be something to send, or room to read more; in a later turn. */
   wake(): void;
   /** After what was replied has left. */
   finish(reason: string): void;
 }
 
-export interface Answered {
-  readonly xid: number;
-  readonly op: number;
-  readonly startedAt: number;
-}
-
-/** One request that could not be answered when it came. */
-class Pending implements Answered {
-  /** The whole packet: it waits for its turn, or for the node to serve. */
-  packet: Uint8Array | null = null;
-  isHeld = false;
-  /** What is to be replied once it is its turn. */
-  reply: ((writer: JuteWriter) => number | null) | null = null;
-  txnid: bigint | null = null;
-
-  constructor(
-    readonly xid: number,
-    readonly op: number,
-    readonly startedAt: number,
-  ) {}
-}
-
 /**
  * The requests of one connection, answered in the order in which they came.
  *
- * Writes are submitted at once, in order and without waiting for each other, up to the first read
- * that waits. Everything else is carried out in its turn: a read behind reads at once, a read
- * behind a write when that write is answered. A write behind a waiting read waits with it: a
- * refusal of the write before may arrive later than what was applied since, and the read must not
- * see what its client asked for after it (ZooKeeper's FIFO client order).
+ * Writes are submitted at once, in order and without waiting for anything. Everything else is
+ * carried out in its turn: a read behind reads at once, a read behind a write when that write is
+ * answered. The service answers writes in their order while they are applied, refusals included
+ * (ADR 0019), so that is behind its client's writes before it and ahead of those after it
+ * (ZooKeeper's FIFO client order). While a write is on its way it is carried out then also for a
+ * client that is slow to take its replies.
+ *
+ * Whatever takes more than one turn could see a later write: so one waits behind a setWatches, and
+ * behind a read that waits for a sync.
  */
 export class Pipeline {
   readonly #link: PipelineLink;
   readonly #queue: Pending[] = [];
   #waitingBytes = 0;
-  /** Requests in the queue that keep their packets. */
-  #waitingCount = 0;
+  /** Writes, and what else is submitted, that wait behind what takes its time. */
+  #waitingWrites = 0;
+  /** In the queue: each a sync or a setWatches. */
+  #slowCount = 0;
   #inFlight = 0;
   #heldCount = 0;
   #heldSince: number | null = null;
@@ -134,6 +124,7 @@ export class Pipeline {
       return;
     }
     this.#queue.push(pending);
+    if (isSlow(op)) this.#slowCount += 1;
     link.changeOutstanding(1);
     if (canServe) {
       this.#begin(pending, packet);
@@ -163,9 +154,10 @@ export class Pipeline {
   /** Answers and carries out what can be, from the front. */
   advance(): void {
     const link = this.#link;
-    while (link.isOpen && this.canAdvance && !link.isBlocked) {
+    while (link.isOpen && this.canAdvance) {
       const [head] = this.#queue;
-      if (head === undefined) return;
+      const { isBlocked } = link;
+      if (head === undefined || (isBlocked && this.#inFlight === 0)) return;
       if (head.packet !== null && !isRead(head.op)) {
         this.#beginWaiting();
       } else if (head.packet !== null) {
@@ -182,6 +174,7 @@ export class Pipeline {
       } else {
         return;
       }
+      if (isBlocked) link.pressed();
     }
   }
 
@@ -190,7 +183,8 @@ export class Pipeline {
     this.#link.changeOutstanding(-this.#queue.length);
     this.#queue.length = 0;
     this.#waitingBytes = 0;
-    this.#waitingCount = 0;
+    this.#waitingWrites = 0;
+    this.#slowCount = 0;
     this.#setWatches = null;
     this.#heldSince = null;
   }
@@ -205,7 +199,8 @@ export class Pipeline {
   }
 
   #shift(): void {
-    this.#queue.shift();
+    const head = this.#queue.shift();
+    if (head !== undefined && isSlow(head.op)) this.#slowCount -= 1;
     this.#link.changeOutstanding(-1);
   }
 
@@ -219,44 +214,57 @@ export class Pipeline {
   #keepPacket(pending: Pending, packet: Uint8Array): void {
     pending.packet = packet.slice();
     this.#waitingBytes += packet.length;
-    this.#waitingCount += 1;
   }
 
   #dropPacket(pending: Pending): void {
     if (pending.packet === null) return;
     this.#waitingBytes -= pending.packet.length;
-    this.#waitingCount -= 1;
     pending.packet = null;
   }
 
-  #isBehindWaiting(pending: Pending): boolean {
-    if (this.#waitingCount === 0) return false;
+  /** Something in front of it may be carried out only after it would be applied. */
+  #mustWait(pending: Pending): boolean {
+    if (this.#waitingWrites > 0 || this.#setWatches !== null) return true;
+    if (this.#slowCount === 0) return false;
+    let isBehindSync = false;
     for (const other of this.#queue) {
       if (other === pending) return false;
-      if (other.packet !== null) return true;
+      if (isLate(other, isBehindSync)) return true;
+      isBehindSync ||= isOpenSync(other);
     }
     return false;
   }
 
-  /** No read waits in front any more: what follows is begun, up to the next one. */
+  /** The first that waits is in front: it is begun, and what follows up to what takes its time. */
   #beginWaiting(): void {
+    let isBehindSync = false;
     for (const pending of [...this.#queue]) {
-      if (!this.#link.isOpen) return;
-      const { packet } = pending;
-      if (packet === null) continue;
-      if (isRead(pending.op) || pending.isHeld) return;
-      this.#dropPacket(pending);
-      this.#begin(pending, packet);
+      if (!this.#link.isOpen || pending.isHeld || isLate(pending, isBehindSync)) return;
+      const { packet, op } = pending;
+      if (packet !== null && !isRead(op)) {
+        this.#waitingWrites -= 1;
+        this.#dropPacket(pending);
+        this.#carryOut(pending, packet);
+      }
+      isBehindSync ||= isOpenSync(pending);
     }
   }
 
   /** It is in the queue; what can be done ahead of its turn is done. */
   #begin(pending: Pending, packet: Uint8Array): void {
     const { op } = pending;
-    if (isKnown(op) && !isRead(op) && this.#isBehindWaiting(pending)) {
+    if (isKnown(op) && !isRead(op) && this.#mustWait(pending)) {
       if (op === ZkOp.closeSession) this.#hasClosed = true;
+      this.#waitingWrites += 1;
       this.#keepPacket(pending, packet);
-    } else if (!isKnown(op)) {
+    } else {
+      this.#carryOut(pending, packet);
+    }
+  }
+
+  #carryOut(pending: Pending, packet: Uint8Array): void {
+    const { op } = pending;
+    if (!isKnown(op)) {
       pending.reply = () => ZkError.unimplemented;
       this.#hasClosed = true;
     } else if (op === ZkOp.closeSession) {
@@ -316,7 +324,7 @@ export class Pipeline {
   #run(request: Answered, packet: Uint8Array): void {
     const reader = new JuteReader(packet.subarray(HEADER_BYTES));
     const link = this.#link;
-    if (request.op === ZkOp.setWatches || request.op === ZkOp.setWatches2) {
+    if (isSetWatches(request.op)) {
       this.#runSetWatches(request, reader);
       return;
     }
@@ -354,10 +362,6 @@ export class Pipeline {
     link.respond(request, null, () => ZkError.ok);
     link.wake();
   }
-}
-
-function isRead(op: number): boolean {
-  return isKnown(op) && !isWrite(op) && op !== ZkOp.sync && op !== ZkOp.closeSession;
 }
 
 function closeOf(session: bigint): WriteRequest {

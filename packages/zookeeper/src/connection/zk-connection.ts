@@ -62,6 +62,7 @@ export class ZkConnection implements PipelineLink {
   readonly openedAtWallTime: number;
   readonly stats = new ConnectionStats();
   readonly isSecure: boolean;
+  readonly ensembleText: string;
   /** The front end's: the number of its watches, or -1; and whether a turn is due. */
   watcher = -1;
   isDeferred = false;
@@ -95,6 +96,7 @@ export class ZkConnection implements PipelineLink {
     this.openedAt = clock.now();
     this.openedAtWallTime = clock.wallTime();
     this.isSecure = isSecure;
+    this.ensembleText = options.ensembleText;
     this.heardAt = this.openedAt;
     channel.attach({
       onData: (bytes) => this.receive(bytes),
@@ -345,17 +347,14 @@ export class ZkConnection implements PipelineLink {
     if (this.#state !== "open") return;
     this.#outbox.writer.raw(frame);
     this.wake();
-    this.#told();
-  }
-
-  #told(): void {
     this.#countSent();
-    if (this.#outbox.untaken > UNTAKEN_BYTES_MAX) this.#dropSlow("it does not read its events");
+    this.pressed("events");
   }
 
   tell(eventType: number, path: string): void {
     writeEvent(this.#outbox.writer, NO_ZXID, eventType, path);
-    this.#told();
+    this.#countSent();
+    this.pressed("events");
   }
 
   respond(
@@ -368,6 +367,10 @@ export class ZkConnection implements PipelineLink {
     const zxid = this.#outbox.reply(xid, body, (err) => this.#zxidFor(err, txnid));
     if (zxid === null) this.#close();
     else this.#account(request, zxid);
+  }
+
+  pressed(what = "replies"): void {
+    if (this.#outbox.untaken > UNTAKEN_BYTES_MAX) this.#dropSlow(`it does not read its ${what}`);
   }
 
   finish(reason: string): void {

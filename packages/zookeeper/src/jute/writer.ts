@@ -11,7 +11,7 @@ export class JuteWriter {
   #length = 0;
 
   constructor(bytesInitial = BYTES_INITIAL) {
-    this.#bytes = new Uint8Array(bytesInitial);
+    this.#bytes = roomFor(bytesInitial);
     this.#view = new DataView(this.#bytes.buffer);
   }
 
@@ -103,7 +103,7 @@ export class JuteWriter {
     const at = this.#length;
     const end = at + length;
     if (end > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+      const grown = roomFor(Math.max(end, this.#bytes.length * 2));
       grown.set(this.#bytes.subarray(0, at));
       this.#bytes = grown;
       this.#view = new DataView(grown.buffer);
@@ -111,4 +111,9 @@ export class JuteWriter {
     this.#length = end;
     return at;
   }
+}
+
+/** Not zeroed: nothing of it is given out before it was written. Not of the pool: it is kept. */
+function roomFor(bytes: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }

@@ -8,6 +8,8 @@ import type { JuteWriter } from "../jute/writer.js";
 const STAT_BYTES = 68;
 
 const OWNER_AT = 44;
+const DATA_LENGTH_AT = 52;
+const encoder = new TextEncoder();
 const CONTAINER = 0x80;
 const TTL = 0xff;
 
@@ -24,6 +26,20 @@ function hasOwner(answer: Uint8Array): boolean {
 
 function intAt(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset + at, 4).getInt32(0);
+}
+
+/**
+ * The answer of a node without data (`Stat | ...`) as though it had this. With `hasData` it is the
+ * answer that ends with them.
+ */
+export function withData(answer: Uint8Array, text: string, hasData: boolean): Uint8Array {
+  if (intAt(answer, DATA_LENGTH_AT) !== 0) return answer;
+  const data = encoder.encode(text);
+  const copy = new Uint8Array(answer.length + (hasData ? data.length : 0));
+  copy.set(answer);
+  if (hasData) copy.set(data, answer.length);
+  new DataView(copy.buffer).setInt32(DATA_LENGTH_AT, data.length);
+  return copy;
 }
 
 export function writeNothing(): void {
@@ -85,11 +101,6 @@ export function writeAcl(answer: Uint8Array, writer: JuteWriter): void {
   }
   writer.patchInt(countAt, count);
   writeStat(answer, writer);
-}
-
-/** u32 count | u32 bytes, path ...: jute's own vector. And an i32, jute's own int. */
-export function writeAsIs(answer: Uint8Array, writer: JuteWriter): void {
-  writer.raw(answer);
 }
 
 /** u32 count | count times: u8 op | u32 bytes, answer. Calls back with each answer, in order. */

@@ -1,5 +1,5 @@
 import { MULTI_OPERATIONS_MAX, OpCode, type AuthIdentity, type Service } from "@quorate/protocol";
-import type { WatchRequest, WatchType } from "@quorate/znode";
+import { CONFIG_PATH, decodeCount, type WatchRequest, type WatchType } from "@quorate/znode";
 import { userOf } from "../connection/identities.js";
 import { MultiRequest } from "../jute/multi.js";
 import { ZkAddWatchMode, ZkOp, ZkWatcherType } from "../jute/op-codes.js";
@@ -16,8 +16,8 @@ import type { JuteWriter } from "../jute/writer.js";
 import { MULTI_READ_BYTES_MAX } from "../limits.js";
 import { badPathError, ZkError, zkErrorOf } from "../zk-errors.js";
 import {
+  withData,
   writeAcl,
-  writeAsIs,
   writeChildren,
   writeChildren2,
   writeData,
@@ -30,6 +30,8 @@ export interface ReadContext {
   readonly service: Service;
   readonly caller: Uint8Array;
   readonly identities: readonly AuthIdentity[];
+  /** What `/zookeeper/config` is said to hold as long as it holds nothing. */
+  readonly ensembleText: string;
   addWatch(path: string, request: WatchRequest): void;
   hasWatch(path: string, type: WatchType): boolean;
   removeWatch(path: string, type: WatchType): boolean;
@@ -62,7 +64,7 @@ export function runRead(
     case ZkOp.getAcl:
       return runPlain(op, OpCode.getAcl, reader, context, writer, writeAcl);
     case ZkOp.getAllChildrenNumber:
-      return runPlain(op, OpCode.countAllChildren, reader, context, writer, writeAsIs);
+      return countAllChildren(reader, context, writer);
     case ZkOp.getEphemerals:
       return getEphemerals(reader, context, writer);
     case ZkOp.multiRead:
@@ -125,6 +127,16 @@ function runPlain(
   return readInto(op, treeOp, path, context, writer, answer);
 }
 
+function countAllChildren(reader: JuteReader, context: ReadContext, writer: JuteWriter): number {
+  const { path } = PathRequest.read(reader);
+  if (path === null) return ZkError.marshalling;
+  const count = (answer: Uint8Array): void => {
+    // There, "/" is one of the paths that begin with the empty one and a slash.
+    writer.int(decodeCount(answer) + (path === "" ? 1 : 0));
+  };
+  return readInto(ZkOp.getAllChildrenNumber, OpCode.countAllChildren, path, context, writer, count);
+}
+
 function readInto(
   op: number,
   treeOp: number,
@@ -136,7 +148,10 @@ function readInto(
   // ZooKeeper's root has the empty path beside its own, for reads.
   const result = context.service.readNow(treeOp, path === "" ? "/" : path, context.caller);
   if (result.ok) {
-    answer(result.content, writer);
+    const isConfig = path === CONFIG_PATH && treeOp !== OpCode.countAllChildren;
+    const { content } = result;
+    const text = isConfig ? context.ensembleText : "";
+    answer(text === "" ? content : withData(content, text, treeOp === OpCode.get), writer);
     return ZkError.ok;
   }
   if (result.code === "ERR_ARG_PATH") return badPathError(op);

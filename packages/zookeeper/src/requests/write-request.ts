@@ -169,19 +169,24 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
   }
   for (const operation of operations) {
     const { type, request } = operation;
-    // As there, a flag that no create has makes the whole multi unreadable (3.9.5; 3.8 names it).
-    if ("flags" in request && !modes.has(request.flags)) throw unreadable(`flags of ${type}`);
+    // As there, flags that no node has make the whole multi unreadable (3.9.5; 3.8 tells of them at
+    // their place), but for a createTTL: its flags are looked at in its turn.
+    if (type !== ZkOp.createTtl && "flags" in request && !modes.has(request.flags)) {
+      throw unreadable(`flags of ${type}`);
+    }
     if (request.path === null) throw unreadable("a null path");
     // Only its own kind of request says how long such a node may live.
     if (isTtl(operation) && type !== ZkOp.createTtl) throw unreadable("no time to live");
   }
   const parts: Part[] = [];
-  for (const operation of operations) {
+  const refusedHere = new Set<number>();
+  for (const [index, operation] of operations.entries()) {
     try {
-      parts.push({ ...partOf(operation), ...resultOf(operation) });
+      parts.push({ ...partOf(withoutVainTtl(operation)), ...resultOf(operation) });
     } catch (error) {
       if (!isBadArguments(error)) throw error;
       // Refused in its turn like any other: the machine takes no path that is empty.
+      refusedHere.add(index);
       parts.push({
         op: OpCode.check,
         path: "",
@@ -207,7 +212,9 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
       if (typeof at !== "number" || at < 0 || at >= types.length) {
         return refusalOf(error, ZkOp.multi);
       }
-      const number = refusalOf(error, types[at] ?? ZkOp.error);
+      const number = refusedHere.has(at)
+        ? ZkError.badArguments
+        : refusalOf(error, types[at] ?? ZkOp.error);
       if (number === null || number === ZkError.sessionMoved) return number;
       for (let i = 0; i < types.length; i += 1) {
         writeMultiError(writer, i < at ? 0 : i === at ? number : ZkError.runtimeInconsistency);
@@ -219,18 +226,27 @@ function multiOf(operations: readonly MultiOp[]): WriteRequest {
 }
 
 /**
- * Within a multi the flags of a create decide, not which of ZooKeeper's creates it is: a container
- * and a node with a time to live are answered as a create2, all others with their path alone.
+ * Within a multi a create2 and a createContainer are answered as a create2, and so is whatever
+ * makes a container or a node with a time to live; a create of another node with its path alone.
+ * (3.9.0, ZOOKEEPER-4026; in 3.8 the flags alone decide.)
  */
 function resultOf(operation: MultiOp): {
   readonly type?: number;
   readonly answer?: Part["answer"];
 } {
-  if (!("flags" in operation.request)) return {};
-  const hasStat = operation.request.flags === CreateMode.container || isTtl(operation);
+  const { type, request } = operation;
+  if (!("flags" in request)) return {};
+  const isNewer = type === ZkOp.create2 || type === ZkOp.createContainer;
+  const hasStat = isNewer || request.flags === CreateMode.container || isTtl(operation);
   return hasStat
     ? { type: ZkOp.create2, answer: writeCreated2 }
     : { type: ZkOp.create, answer: writeCreated };
+}
+
+/** As there, a multi passes over the time to live of a node that can have none. */
+function withoutVainTtl(operation: MultiOp): MultiOp {
+  if (operation.type !== ZkOp.createTtl || isTtl(operation)) return operation;
+  return { type: operation.type, request: { ...operation.request, ttl: -1n } };
 }
 
 function isTtl({ request }: MultiOp): boolean {

@@ -34,6 +34,9 @@ export class FakeService implements Service {
   lastApplied: Txnid = TXNID_ZERO;
   /** Applies by itself. A test that holds writes back turns it off. */
   isAutomatic = true;
+  /** What catches up waits for the test, beside the order of writes. */
+  isCatchUpHeld = false;
+  readonly #catchUps: (() => void)[] = [];
   /** What the next writes are told instead of being prepared. */
   readonly failures: QuorateError[] = [];
   readonly submitted: Submitted[] = [];
@@ -89,6 +92,10 @@ export class FakeService implements Service {
   }
 
   catchUp(done: (error: QuorateError | null) => void): void {
+    if (this.isCatchUpHeld) {
+      this.#catchUps.push(() => done(null));
+      return;
+    }
     this.#queue.push(() => done(null));
     if (this.isAutomatic) this.#clock.defer(() => this.applyNext());
   }
@@ -119,6 +126,11 @@ export class FakeService implements Service {
   /** Applies as a batch does: nothing else runs between. */
   applyAll(): void {
     while (this.applyNext());
+  }
+
+  /** Those that wait now have caught up. */
+  caughtUp(): void {
+    for (const done of this.#catchUps.splice(0)) done();
   }
 
   serve(isServing: boolean): void {

@@ -42,6 +42,8 @@ export class SessionWitness {
   readonly #violations: Violations;
   readonly #acknowledged: Acknowledged;
   #newest = 0n;
+  /** Of the newest state that a read showed. */
+  #newestRead = 0n;
   /** Between connecting anew and the answer to setWatches: what it was told. */
   #replayed: ToldEvent[] | null = null;
 
@@ -75,6 +77,7 @@ export class SessionWitness {
   renewed(): void {
     this.disconnected();
     this.#newest = 0n;
+    this.#newestRead = 0n;
   }
 
   setsWatches(): void {
@@ -104,6 +107,7 @@ export class SessionWitness {
       return `reads ${path} as of ${text(txnid)} as ${describe(seen)}, which was ` + describe(node);
     });
     if (watch !== null) this.oracle.add(watch, txnid);
+    this.#newestRead = txnid;
   }
 
   told(event: ToldEvent): void {
@@ -153,6 +157,12 @@ export class SessionWitness {
     this.#expect(isOne && (writtenAt ?? 0n) <= txnid, "writeIsWhole", () => {
       const all = deeds.map(({ value }) => `${value}: ${text(this.#model.writtenBy(value) ?? 0n)}`);
       return `is told at ${text(txnid)} that it wrote ${all.join(", ")}`;
+    });
+    // Reads that were answered before it were asked for before it: none can have seen it, nor
+    // anything newer. (Other answers name what was newest when they left.)
+    this.#expect((writtenAt ?? txnid) > this.#newestRead, "readInPlace", () => {
+      const at = text(writtenAt ?? txnid);
+      return `read as of ${text(this.#newestRead)} in front of its write at ${at}`;
     });
     if (writtenAt === undefined) return;
     for (const deed of deeds) {

@@ -1,4 +1,4 @@
-import { epochOf, formatTxnid, type Txnid } from "@quorate/protocol";
+import { formatTxnid, type Txnid } from "@quorate/protocol";
 import type { Violations } from "../violations.js";
 import type { Effect } from "./transaction.js";
 import type { ModelEvents } from "./service-model.js";
@@ -20,35 +20,29 @@ interface Client {
   /** Where the client was told last that its session is, and when. */
   node: number;
   sinceMs: number;
-  /** The leader that was asked, or one before it. */
-  epoch: number;
 }
 
 /**
  * Holds the part of Invariant 8 that is about writes: those of one session take effect in the
  * order in which they were sent, and none that came through another server than the one that the
- * client was told of last takes effect when it was proposed after that. (What was sent to the same
- * server over an older connection may still, as in ZooKeeper.)
- *
- * A leader knows of the moves of its own epoch only: under a later one, whose first write decides
- * where a session is, an old server may be that one. Such writes are counted and excused.
+ * client was told of last takes effect when it was proposed after that, under whatever leader.
+ * (What was sent to the same server over an older connection may still, as long as it comes before
+ * all that was sent since.)
  */
 export class WriteOrderChecker implements ModelEvents {
   readonly #violations: Violations;
   readonly #clients = new Map<number, Client>();
   /** When each transaction was first proposed. */
   readonly #proposedAtMs = new Map<bigint, number>();
-  readonly #onForgotten: () => void;
 
-  constructor(violations: Violations, onForgotten: () => void = () => undefined) {
+  constructor(violations: Violations) {
     this.#violations = violations;
-    this.#onForgotten = onForgotten;
   }
 
   /** The client was told that its session goes on, or begins, on this connection. */
   connected(
     client: number,
-    { number, node, epoch }: { number: number; node: number; epoch: number },
+    { number, node }: { number: number; node: number },
     nowMs: number,
   ): void {
     const known = this.#of(client);
@@ -56,7 +50,6 @@ export class WriteOrderChecker implements ModelEvents {
     if (known.node === node) return;
     known.node = node;
     known.sinceMs = nowMs;
-    known.epoch = epoch;
   }
 
   proposed(txnid: bigint, nowMs: number): void {
@@ -84,10 +77,6 @@ export class WriteOrderChecker implements ModelEvents {
     const proposedAtMs = this.#proposedAtMs.get(txnid) ?? 0;
     const node = known.nodes.get(connection) ?? known.node;
     const isLate = node !== known.node && proposedAtMs > known.sinceMs;
-    if (isLate && epochOf(txnid) > known.epoch) {
-      this.#onForgotten();
-      return;
-    }
     this.#violations.expect(
       write > known.write,
       "fifoOrder",
@@ -109,7 +98,6 @@ export class WriteOrderChecker implements ModelEvents {
       nodes: new Map<number, number>(),
       node: 0,
       sinceMs: 0,
-      epoch: 0,
     };
     this.#clients.set(client, known);
     return known;

@@ -23,8 +23,20 @@ export interface Drawer {
 /** What a client sends together: answered one after the other. */
 export function drawBurst(drawer: Drawer): readonly SessionRequest[] {
   const { random } = drawer;
+  if (random.chance(0.2)) return drawAround(drawer);
   const count = 1 + random.below(random.pick([1, 2, 4]));
   return Array.from({ length: count }, () => drawRequest(drawer));
+}
+
+/** Writes of one node, some of them refused, with reads between them: each has its exact place. */
+function drawAround({ random, value }: Drawer): readonly SessionRequest[] {
+  const path = anyPath(random);
+  const count = 2 + random.below(3);
+  return Array.from({ length: count }, (): readonly SessionRequest[] => {
+    const version = random.chance(0.5) ? WRONG_VERSION : ANY_VERSION;
+    const set = { kind: "set", path, value: value(), version } as const;
+    return [set, { kind: "get", path, watch: random.chance(0.2) }];
+  }).flat();
 }
 
 function drawRequest(drawer: Drawer): SessionRequest {

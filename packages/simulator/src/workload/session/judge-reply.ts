@@ -19,7 +19,21 @@ const REFUSALS: ReadonlySet<number> = new Set<number>([
   ZkError.throttled,
 ]);
 
+/** Looks for a refused write, reads, and a write that is done, answered in this order. */
+export class BetweenWrites {
+  #seen: "nothing" | "refused" | "read" = "nothing";
+
+  next(answer: "refused" | "read" | "done" | "other"): boolean {
+    const isFound = answer === "done" && this.#seen === "read";
+    if (answer === "refused") this.#seen = "refused";
+    else if (answer === "done") this.#seen = "nothing";
+    else if (answer === "read" && this.#seen === "refused") this.#seen = "read";
+    return isFound;
+  }
+}
+
 export interface JudgeDeps {
+  readonly betweenWrites: BetweenWrites;
   readonly witness: SessionWitness;
   readonly coverage: Coverage;
   readonly session: bigint;
@@ -35,8 +49,13 @@ export function judgeReply(
 ): void {
   const { witness, coverage } = deps;
   const { txnid, err } = reply;
-  witness.answered(txnid);
   const body = err === ZkError.ok ? decodeAnswer(asked, reply.reader) : null;
+  witness.answered(txnid);
+  const isRead = "watch" in asked;
+  const otherwise = isRead ? "read" : REFUSALS.has(err) ? "refused" : "other";
+  if (deps.betweenWrites.next(isDone(asked, body) ? "done" : otherwise)) {
+    coverage.event("read between a refused write and the next");
+  }
   switch (asked.kind) {
     case "get":
     case "exists":
@@ -64,6 +83,15 @@ export function judgeReply(
     default:
       judgeWrite(deps, asked, reply, body);
   }
+}
+
+/** All of it, at the transaction that its answer names. */
+function isDone({ kind }: SessionRequest, body: AnswerBody | null): boolean {
+  if (body === null) return false;
+  if (kind === "multi") {
+    return body.results?.every(({ type, err }) => type !== ZkOp.error || err === 0) ?? false;
+  }
+  return kind === "create" || kind === "set" || kind === "delete";
 }
 
 function judgeRead(

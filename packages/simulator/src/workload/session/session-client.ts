@@ -3,7 +3,7 @@ import { SessionWitness } from "../../checkers/service/session-witness.js";
 import type { Watch } from "../../checkers/service/watch-oracle.js";
 import type { RandomStream } from "../../engine/random-stream.js";
 import type { World } from "../../world/world.js";
-import { judgeReply } from "./judge-reply.js";
+import { BetweenWrites, judgeReply } from "./judge-reply.js";
 import type { SessionRequest } from "./request.js";
 import { SessionConnection, type Outstanding, type Reply } from "./session-connection.js";
 import { WATCH_LISTS, type Credentials } from "./zk-wire.js";
@@ -27,6 +27,7 @@ export class SessionClient {
   readonly witness: SessionWitness;
   /** Persistent nodes with numbered names that it has made, to be deleted again. */
   readonly numbered: string[] = [];
+  readonly betweenWrites = new BetweenWrites();
   readonly #world: World;
   readonly #random: RandomStream;
   #credentials: Credentials;
@@ -103,16 +104,18 @@ export class SessionClient {
   }
 
   /** The path to its server is cut for so long; it goes elsewhere when it notices. */
-  cut(ms: number): void {
+  cut(ms: number, lateMsMax?: number): void {
     const link = this.#connection?.link;
     if (link === undefined) return;
     link.setCut(true);
-    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false));
+    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false, lateMsMax));
   }
 
-  /** Leaves its server for another, whatever is under way. */
-  move(): void {
-    if (this.#connection !== null && !this.#isFrozen) this.#leave(this.#connection);
+  /** Leaves its server for another, or for this one, whatever is under way. */
+  move(to?: NodeId): void {
+    if (this.#connection === null || this.#isFrozen) return;
+    if (to !== undefined) this.#servers.push(to);
+    this.#leave(this.#connection);
   }
 
   /** No more sessions: closes the one that it has, or leaves it to its timeout. */
@@ -213,7 +216,8 @@ export class SessionClient {
     const onCreated = (path: string, isNumbered: boolean, isEphemeral: boolean): void => {
       if (isNumbered && !isEphemeral) this.numbered.push(path);
     };
-    judgeReply({ witness, coverage, session, onCreated }, outstanding, reply);
+    const { betweenWrites } = this;
+    judgeReply({ witness, coverage, session, betweenWrites, onCreated }, outstanding, reply);
     if (outstanding.asked.kind !== "closeSession" || reply.err !== 0) return;
     coverage.event("session closed");
     this.#forgetSession();

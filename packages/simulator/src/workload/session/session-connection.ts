@@ -51,8 +51,6 @@ export interface ConnectionOptions {
 export class SessionConnection {
   readonly number: number;
   readonly node: NodeId;
-  /** The newest leader when it was begun: whoever answers is this one or a later one. */
-  readonly epoch: number;
   readonly link: ByteLink;
   readonly #world: World;
   readonly #events: ConnectionEvents;
@@ -77,7 +75,6 @@ export class SessionConnection {
     this.#events = deps.events;
     this.number = number;
     this.node = node;
-    this.epoch = world.service.newestEpoch;
     this.#heardAtMs = world.scheduler.nowMs;
     this.#sentAtMs = world.scheduler.nowMs;
     this.link = new ByteLink(
@@ -94,7 +91,10 @@ export class SessionConnection {
           },
           onWritten: () => {
             if (this.#session === null) return;
-            world.service.expiry.speaksTo(this.#session, node, world.scheduler.nowMs);
+            const isServing = world.node(node).status()?.isReady === true;
+            const { timerLateMs } = host.clock.faults;
+            const speaker = { node, isServing, goesOnSinceMs: host.resumedAtMs, timerLateMs };
+            world.service.expiry.speaksTo(this.#session, speaker, world.scheduler.nowMs);
           },
         },
       },
