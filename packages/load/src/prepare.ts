@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { QuorateError, type ErrorCode } from "@quorate/protocol";
 import { ZkOp } from "@quorate/zookeeper";
 import { CONNECTION_LOSS } from "./connection.js";
@@ -10,6 +11,7 @@ import { valueOf } from "./value.js";
 
 /** Creates on their way at a time. */
 const WINDOW = 500;
+const RETRY_MS = 50;
 const REMOVE_MS_MAX = 600_000;
 
 export interface TreeOrder extends Pick<LoadOrder, "servers" | "root" | "keys" | "valueBytes"> {
@@ -67,7 +69,7 @@ export async function cleanUp(order: TreeOrder): Promise<void> {
   await withConnection(order, async (connection) => {
     const remove = async (path: string): Promise<void> => {
       if (performance.now() > deadline) throw refused(`remove ${order.root}`, "it took too long");
-      const error = await connection.request(ZkOp.delete, { path, version: -1 });
+      const error = await ask(connection, ZkOp.delete, { path, version: -1 });
       if (error !== null && error !== "noNode") throw refused(`remove ${path}`, error);
     };
     await each(order.keys, (i) => remove(keyPath(order.root, i)));
@@ -121,8 +123,21 @@ async function withConnection(
   }
 }
 
+/**
+ * Asks again when the connection ended, for a while: done twice, these requests do no more, and an
+ * ensemble may elect while nodes are made or removed.
+ */
+async function ask(connection: ZkConnection, type: number, value: unknown): Promise<string | null> {
+  const deadline = performance.now() + OPEN_MS;
+  for (;;) {
+    const error = await connection.request(type, value);
+    if (error !== CONNECTION_LOSS || performance.now() > deadline) return error;
+    await pause(RETRY_MS);
+  }
+}
+
 async function create(connection: ZkConnection, path: string, data: Uint8Array): Promise<void> {
-  const error = await connection.request(ZkOp.create, { path, data, acl: openAcl, flags: 0 });
+  const error = await ask(connection, ZkOp.create, { path, data, acl: openAcl, flags: 0 });
   if (error !== null && error !== "nodeExists") throw refused(`create ${path}`, error);
 }
 

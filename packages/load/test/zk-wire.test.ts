@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { JuteReader, requestRecords, RequestHeader, ZkOp } from "@quorate/zookeeper";
 import { afterEach, describe, expect, it } from "vitest";
-import { keyPath, Kind, runZkLoad, zkTemplates, type LoadOrder } from "../src/index.js";
+import { keyPath, Kind, prepare, runZkLoad, zkTemplates, type LoadOrder } from "../src/index.js";
 import { Flight } from "../src/zk/flight.js";
 import { ReplyScanner } from "../src/zk/reply-scanner.js";
 
@@ -178,6 +178,19 @@ describe("a load", () => {
     await expect(runZkLoad(wrong)).rejects.toMatchObject({ code: "ERR_ARG_VALUE" });
     const root = { ...order("127.0.0.1:1"), root: "/" };
     await expect(runZkLoad(root)).rejects.toMatchObject({ code: "ERR_ARG_VALUE" });
+  });
+
+  it("has its nodes made also when the connection ends meanwhile", async () => {
+    let created = 0;
+    const server = await fakeServer((count) => {
+      created = count;
+      return count === 30 ? "end" : 0;
+    });
+    close = server.close;
+    const { root, keys, valueBytes } = { ...order(server.address), keys: 60 };
+    await prepare({ servers: [server.address], root, keys, valueBytes });
+    // The root, its folder for new nodes, a directory, 60 nodes, what was lost, the session's end.
+    expect(created).toBeGreaterThan(64);
   });
 
   it("looks for its server again when it lost it, and says what it does not know", async () => {
