@@ -27,7 +27,7 @@ export interface ZkOptions {
   readonly superDigest: string | null;
   /** (enforce.auth.schemes) Without one of them nothing is carried out; empty for no such rule. */
   readonly requiredSchemes: readonly string[];
-  /** (`user_NAME` of the login configuration's Server section) Passwords by name; empty: no SASL. */
+  /** (`user_NAME` of the login configuration's Server section) By name; empty: no SASL. */
   readonly saslUsers: ReadonlyMap<string, string>;
   /** (superUser) One of them, who may do everything; null for nobody. */
   readonly saslSuperUser: string | null;

@@ -55,8 +55,7 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["signs of life not told to the leader", 1],
   ["session's owner not looked at", 1],
   ["move told before it is in the order", 4],
-  ["move forgotten with its leader", 1],
-  ["older connection open while its client comes anew", 1],
+  ["move forgotten with its leader", 29],
   ["multi applied by halves", 6],
   ["refused multi leaves its first half", 1],
 ]);

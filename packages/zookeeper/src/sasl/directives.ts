@@ -2,8 +2,13 @@
 export type Directives = ReadonlyMap<string, string>;
 
 /** `name=value` or `name="value"`, where a backslash stands before what it quotes. */
-const DIRECTIVE =
-  /[\s,]*([!#$%&'*+.^`|~\w-]+)[ \t\r\n]*=[ \t\r\n]*(?:"((?:[^"\\]|\\[^])*)"|([!#$%&'*+.^`|~\w-]+))[ \t\r\n]*(?=,|$)/y;
+const TOKEN = String.raw`[!#$%&'*+.^\x60|~\w-]+`;
+const SPACE = String.raw`[ \t\r\n]*`;
+const QUOTED = String.raw`"((?:[^"\\]|\\[^])*)"`;
+const DIRECTIVE = new RegExp(
+  String.raw`[\s,]*(${TOKEN})${SPACE}=${SPACE}(?:${QUOTED}|(${TOKEN}))${SPACE}(?=,|$)`,
+  "y",
+);
 const REST = /[\s,]*$/y;
 
 /**
