@@ -136,6 +136,21 @@ describe("a node's host", () => {
     expect(firedAt).toBeLessThan(51);
   });
 
+  it("tells how late a timer of before the fault's end may still be (F37, seed 469)", async () => {
+    const scheduler = new Scheduler();
+    const node = host(scheduler);
+    node.boot();
+    let firedAt = 0;
+    node.clock.set({ timerLateMs: 3000 });
+    node.clock.port().setTimer(100, () => (firedAt = scheduler.nowMs));
+    node.clock.set({ timerLateMs: 0 });
+    await scheduler.run(100);
+    expect([firedAt, node.clock.timerLateMs]).toEqual([0, 3000]);
+    await scheduler.run(3200);
+    expect(firedAt).toBeGreaterThan(100);
+    expect(node.clock.timerLateMs).toBe(0);
+  });
+
   it("dies at the chosen call of a port, whose later calls change nothing (F16)", async () => {
     const scheduler = new Scheduler();
     const node = host(scheduler);

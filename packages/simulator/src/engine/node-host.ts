@@ -191,6 +191,9 @@ export class HostClock {
   #baseVirtualMs = 0;
   #baseLocalMs: number;
   #faults: ClockFaults = { rate: 1, wallOffsetMs: 0, timerLateMs: 0 };
+  /** Until then some timer that was set under F37 is due, late by up to `#lateMs`. */
+  #lateUntilMs = Number.NEGATIVE_INFINITY;
+  #lateMs = 0;
 
   constructor(host: NodeHost, random: RandomStream) {
     this.#host = host;
@@ -200,6 +203,13 @@ export class HostClock {
 
   get faults(): Readonly<ClockFaults> {
     return this.#faults;
+  }
+
+  /** By how much a timer may be late that is set: also one of before the fault ended. */
+  get timerLateMs(): number {
+    const { timerLateMs } = this.#faults;
+    const isOver = this.#host.scheduler.nowMs > this.#lateUntilMs;
+    return isOver ? timerLateMs : Math.max(timerLateMs, this.#lateMs);
   }
 
   set(change: Partial<ClockFaults>): void {
@@ -237,6 +247,12 @@ export class HostClock {
     };
   }
 
+  #noteLate(delayMs: number): void {
+    const { nowMs } = this.#host.scheduler;
+    this.#lateMs = this.timerLateMs;
+    this.#lateUntilMs = Math.max(this.#lateUntilMs, nowMs + delayMs);
+  }
+
   #startTimer(ms: number, label: string, incarnation: number, callback: () => void): Timer {
     const deadline = this.localMs() + Math.max(ms, 0);
     let isOver = false;
@@ -253,6 +269,7 @@ export class HostClock {
       // Never early, whatever rounding does.
       const delayMs =
         Math.max(0.001, (deadline - this.localMs()) / this.#faults.rate + 0.001) + late;
+      if (late > 0) this.#noteLate(delayMs);
       event = this.#host.scheduler.after(delayMs, label, () => {
         if (isOver) return;
         // The rate has fallen meanwhile: not yet due.

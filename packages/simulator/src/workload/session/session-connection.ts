@@ -92,7 +92,7 @@ export class SessionConnection {
           onWritten: () => {
             if (this.#session === null) return;
             const isServing = world.node(node).status()?.isReady === true;
-            const { timerLateMs } = host.clock.faults;
+            const { timerLateMs } = host.clock;
             const speaker = { node, isServing, goesOnSinceMs: host.resumedAtMs, timerLateMs };
             world.service.expiry.speaksTo(this.#session, speaker, world.scheduler.nowMs);
           },
