@@ -32,7 +32,10 @@ function setsAt(marks: readonly Mark[], time: number): number {
   return marks.findLast(({ at }) => at <= time)?.sets ?? 0;
 }
 
-/** Whether each server began one after that time, and has ended it. */
+/**
+ * Whether each server is known to have begun one after that time. Quorate's tell of it when they
+ * have ended it, ZooKeeper's when they begin.
+ */
 export function allWroteOne(
   servers: readonly number[],
   windows: readonly Window[],

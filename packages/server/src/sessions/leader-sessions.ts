@@ -43,6 +43,7 @@ type LeaderSeam = Pick<Leader, "answers" | "hearTouches" | "propose" | "proposeO
 const ID_BYTES = 8;
 const MINUTE_MS = 60_000;
 const NOTHING = new Uint8Array(4);
+const NO_PASSWORD = new Uint8Array(SESSION_PASSWORD_BYTES);
 
 /**
  * The sessions of one term of leadership: whose clients come to which node, which have expired, and
@@ -133,8 +134,9 @@ export class LeaderSessions implements SessionKeeper {
     }
     const id = idIn(content);
     const session = this.#deps.state.sessions.get(id);
-    const isRight =
-      session !== undefined && isSamePassword(session.password, content.subarray(ID_BYTES));
+    // Also where there is none, so that the time tells nothing of which ids there are.
+    const known = session?.password ?? NO_PASSWORD;
+    const isRight = isSamePassword(known, content.subarray(ID_BYTES)) && session !== undefined;
     // Now, and not once it is done: what comes behind this request must not have overtaken it.
     if (isRight) this.#tracker.attached(id, { fid, reqId });
     if (!isRight || !this.#isSettledAt(id, fid)) {
