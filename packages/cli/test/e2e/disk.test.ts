@@ -126,12 +126,17 @@ function shimmed(id: number, dataDir: string): NodeJS.ProcessEnv {
   };
 }
 
-/** In a path that was written: a page that is certainly in use. */
+/**
+ * In every copy of a path that was written: SQLite leaves old copies of moved rows in the unused part
+ * of its pages, where a flipped bit is rightly noticed by nobody.
+ */
 function flipIn(ensemble: ProcessEnsemble, id: number): void {
   const file = join(ensemble.dataDir(id), "log.db");
   const bytes = readFileSync(file);
-  const at = bytes.indexOf("/w-0/0-1");
+  let at = bytes.indexOf("/w-0/0-1");
   expect(at).toBeGreaterThan(0);
-  bytes.writeUInt8(bytes.readUInt8(at + 1) ^ 1, at + 1);
+  for (; at !== -1; at = bytes.indexOf("/w-0/0-1", at + 1)) {
+    bytes.writeUInt8(bytes.readUInt8(at + 1) ^ 1, at + 1);
+  }
   writeFileSync(file, bytes);
 }
