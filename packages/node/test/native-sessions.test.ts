@@ -71,8 +71,12 @@ class Asking implements Disposable {
     return decodeOpenedSession(reply.content);
   }
 
-  resume({ id, password }: OpenedSession, seen: Txnid = TXNID_ZERO): Promise<NativeReply> {
-    const content = encodeSessionOpening({ kind: "resume", seen, id, password });
+  resume(
+    { id, password }: OpenedSession,
+    seen: Txnid = TXNID_ZERO,
+    timeoutMs: number | null = null,
+  ): Promise<NativeReply> {
+    const content = encodeSessionOpening({ kind: "resume", seen, id, password, timeoutMs });
     return this.ask({ op: NATIVE_OP_SESSION, content });
   }
 
@@ -106,6 +110,22 @@ describe("sessions on the native port", () => {
     expect(await node.client.exists("/moves")).toBeNull();
     // Whatever follows is not the session's any more, nor anybody's.
     expect(codeOf(await second.ask({ op: ZnodeOp.get, key: "/" }))).toBe("ERR_SESSION_EXPIRED");
+  });
+
+  it("have the timeout that they are taken up with, within its bounds; older clients name none", async () => {
+    using first = await Asking.connect();
+    const session = await first.open();
+    expect(session.timeoutMs).toBe(10_000);
+    for (const [asked, had] of [
+      [12_000, 12_000],
+      [null, 12_000],
+      [1, 4000],
+    ] as const) {
+      using next = await Asking.connect();
+      const reply = await next.resume(session, TXNID_ZERO, asked);
+      if (!reply.ok) throw reply.error;
+      expect(decodeOpenedSession(reply.content)).toEqual({ ...session, timeoutMs: had });
+    }
   });
 
   it("are not to be had by a wrong password, and nothing goes on without one", async () => {

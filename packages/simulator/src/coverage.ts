@@ -63,6 +63,7 @@ export const EVENT_KINDS = [
 export const SERVICE_EVENTS = [
   "session opened",
   "session moved",
+  "session's timeout changed",
   "session closed",
   "session expired",
   "session found expired",

@@ -23,7 +23,7 @@ import { setMs, viewOf } from "./stat.js";
  * path as its key, and only a leader asks for it.
  *   createSession  u64 id | i32 timeout ms | 16 bytes password
  *   closeSession   u64 id
- *   resumeSession  u64 id | 16 bytes password
+ *   resumeSession  u64 id | i32 timeout ms, 0: as it is | 16 bytes password
  *   deleteExpired  i32 0
  */
 
@@ -37,7 +37,7 @@ export const MULTI_HEADER_BYTES = 4;
 export const MULTI_OPERATION_HEADER_BYTES = 7;
 export const CREATE_SESSION_BYTES = 12 + SESSION_PASSWORD_BYTES;
 export const CLOSE_SESSION_BYTES = 8;
-export const RESUME_SESSION_BYTES = 8 + SESSION_PASSWORD_BYTES;
+export const RESUME_SESSION_BYTES = CREATE_SESSION_BYTES;
 
 const NO_CONTENT = new Uint8Array(0);
 const encoder = new TextEncoder();
@@ -197,19 +197,23 @@ export function encodeCloseSession(id: bigint): Uint8Array {
   return content;
 }
 
-export function encodeResumeSession(id: bigint, password: Uint8Array): Uint8Array {
-  const content = new Uint8Array(RESUME_SESSION_BYTES);
-  viewOf(content).setBigUint64(0, id);
-  content.set(password, 8);
-  return content;
+/** `timeoutMs` is the one that it has from then on; 0 leaves it as it is. */
+export interface ResumeRequest {
+  readonly id: bigint;
+  readonly timeoutMs: number;
+  readonly password: Uint8Array;
+}
+
+export function encodeResumeSession(request: ResumeRequest): Uint8Array {
+  return encodeCreateSession(request);
 }
 
 /** Null when it cannot be read. The password is a view. */
-export function decodeResumeSession(
-  content: Uint8Array,
-): { readonly id: bigint; readonly password: Uint8Array } | null {
+export function decodeResumeSession(content: Uint8Array): ResumeRequest | null {
   if (content.length !== RESUME_SESSION_BYTES) return null;
-  return { id: viewOf(content).getBigUint64(0), password: content.subarray(8) };
+  const view = viewOf(content);
+  const [id, timeoutMs] = [view.getBigUint64(0), view.getInt32(8)];
+  return { id, timeoutMs, password: content.subarray(12) };
 }
 
 export function encodeDeleteExpired(): Uint8Array {

@@ -75,7 +75,7 @@ export class ZkFrontEnd {
     this.#detach = deps.service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#nodeChanged(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
-      onSessionMoved: (id, owner) => this.#sessionMoved(id, owner),
+      onSessionMoved: ({ id, owner }) => this.#sessionMoved(id, owner),
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionClosed(),
       onStateReplaced: () => this.#dropAll("the state was replaced"),
       onServing: (isServing) => {

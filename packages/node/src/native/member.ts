@@ -127,8 +127,11 @@ export class Member implements DeskMember {
     if (opening.kind === "new") {
       createSession({ service, random }, negotiateTimeout(opening.timeoutMs, options), settled);
     } else {
-      this.#desk.sessionAsked(opening.id, opening.password);
-      resumeSession(service, opening.id, opening.password, settled);
+      const { id, password } = opening;
+      const timeoutMs =
+        opening.timeoutMs === null ? 0 : negotiateTimeout(opening.timeoutMs, options);
+      this.#desk.sessionAsked(id, password);
+      resumeSession(service, { id, timeoutMs, password }, settled);
     }
   }
 

@@ -76,7 +76,7 @@ export class ServiceDesk {
     this.#detach = service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#changed(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
-      onSessionMoved: (id, owner) => {
+      onSessionMoved: ({ id, owner }) => {
         if (owner !== service.nodeId) this.#bySession.get(id)?.reset("moved");
       },
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionGone(),

@@ -39,8 +39,8 @@ export interface StateListener {
     mayRead?: (identities: readonly AuthIdentity[]) => boolean,
   ): void;
   onSessionCreated(session: SessionInfo): void;
-  /** Its client is connected to this node from now on. Also when it was before. */
-  onSessionMoved?(id: bigint, owner: SessionOwner): void;
+  /** Its client is connected to its owner from now on, as it may have been before. */
+  onSessionMoved?(session: SessionInfo): void;
   /** Closed or expired; its ephemerals are gone already. */
   onSessionClosed(id: bigint): void;
 }
