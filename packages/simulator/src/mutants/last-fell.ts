@@ -56,6 +56,7 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["session's owner not looked at", 11],
   ["move told before it is in the order", 4],
   ["move forgotten with its leader", 29],
+  ["older connection open while its client comes anew", 1],
   ["multi applied by halves", 10],
   ["refused multi leaves its first half", 1],
 ]);
