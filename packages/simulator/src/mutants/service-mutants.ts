@@ -183,6 +183,17 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
+    // F48: there, elsewhere, and back.
+    name: "older connection open while its client comes anew",
+    edits: [
+      {
+        file: "packages/zookeeper/src/front-end.ts",
+        find: `older?.drop("its client comes anew");`,
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "multi applied by halves",
     edits: [
       {
