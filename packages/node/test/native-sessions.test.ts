@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -85,6 +87,26 @@ class Asking implements Disposable {
   }
 }
 
+/** A connection of ZooKeeper's protocol that asks for this session, and what it is answered. */
+async function connectZk(asked: OpenedSession): Promise<{ socket: Socket; opened: OpenedSession }> {
+  const socket = createConnection(node.requestAddress.port, "127.0.0.1");
+  const request = new DataView(new ArrayBuffer(48));
+  // Length, version, zxid seen, timeout, id, password.
+  request.setInt32(0, 44);
+  request.setInt32(16, asked.timeoutMs);
+  request.setBigUint64(20, asked.id);
+  request.setInt32(28, asked.password.length);
+  new Uint8Array(request.buffer).set(asked.password, 32);
+  socket.write(new Uint8Array(request.buffer));
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  const opened = {
+    timeoutMs: answer.readInt32BE(8),
+    id: answer.readBigUInt64BE(12),
+    password: Uint8Array.from(answer.subarray(24, 40)),
+  };
+  return { socket, opened };
+}
+
 const codeOf = (reply: NativeReply): string => (reply.ok ? "ok" : reply.error.code);
 
 describe("sessions on the native port", () => {
@@ -126,6 +148,25 @@ describe("sessions on the native port", () => {
       if (!reply.ok) throw reply.error;
       expect(decodeOpenedSession(reply.content)).toEqual({ ...session, timeoutMs: had });
     }
+  });
+
+  it("move between the two protocols of a node, and the older connection is closed", async () => {
+    const none = { id: 0n, timeoutMs: 9000, password: new Uint8Array(16) };
+    const { socket, opened } = await connectZk(none);
+    const closed = once(socket, "close");
+    using native = await Asking.connect();
+    // By who does not have its password, nothing is closed.
+    using thief = await Asking.connect();
+    expect(codeOf(await thief.resume({ ...opened, password: none.password }))).toBe(
+      "ERR_SESSION_EXPIRED",
+    );
+    expect(socket.destroyed).toBe(false);
+    expect(codeOf(await native.resume(opened))).toBe("ok");
+    await closed;
+    const back = await connectZk(opened);
+    expect(back.opened).toEqual(opened);
+    await until(() => native.raw.closeCode !== null);
+    back.socket.destroy();
   });
 
   it("are not to be had by a wrong password, and nothing goes on without one", async () => {

@@ -130,7 +130,7 @@ export class Member implements DeskMember {
       const { id, password } = opening;
       const timeoutMs =
         opening.timeoutMs === null ? 0 : negotiateTimeout(opening.timeoutMs, options);
-      this.#desk.sessionAsked(id, password);
+      service.takeOver(id, password);
       resumeSession(service, { id, timeoutMs, password }, settled);
     }
   }
@@ -224,7 +224,7 @@ export class Member implements DeskMember {
   #established(session: Established): OpenedSession {
     this.#session = session;
     this.#identities.useSession(session.session);
-    this.#desk.sessionOpened(session.session, this);
+    this.#desk.sessionOpened(session, this);
     return { id: session.session, timeoutMs: session.timeoutMs, password: session.password };
   }
 

@@ -1,4 +1,5 @@
 import {
+  isSamePassword,
   makeTxnid,
   OpCode,
   QuorateError,
@@ -106,6 +107,11 @@ export class FakeService implements Service {
 
   get sessionCount(): number {
     return this.machine.sessions.count;
+  }
+
+  takeOver(session: bigint, password: Uint8Array | null): void {
+    if (!isSamePassword(this.session(session)?.password ?? new Uint8Array(0), password)) return;
+    for (const listener of this.#listeners) listener.onSessionTaken?.(session);
   }
 
   touch(session: bigint): void {
