@@ -188,8 +188,8 @@ export const serviceMutants: readonly Mutant[] = [
     edits: [
       {
         file: "packages/zookeeper/src/front-end.ts",
-        find: `older?.drop("its client comes anew");`,
-        replace: "",
+        find: `onSessionTaken: (id) => this.#bySession.get(id)?.drop("its client comes anew"),`,
+        replace: "onSessionTaken: () => undefined,",
       },
     ],
   },
