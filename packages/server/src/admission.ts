@@ -1,13 +1,13 @@
-import { BACKLOG_MS, BACKLOG_REQUESTS_MIN } from "@quorate/protocol";
+import { BACKLOG_MS_MAX, BACKLOG_REQUESTS_MIN, BACKLOG_WINDOW_MS } from "@quorate/protocol";
 
 /**
  * Whether one more request should wait, or is better refused at once (ADR 0025).
  *
  * What waits is answered in its order, so that a request waits for as long as it takes to answer
- * those before it: by their number and by how many were answered lately, within one to two times
- * BACKLOG_MS. More than that may come at once and is taken in; when it stands for BACKLOG_MS, more
- * is asked than can be answered, and then there is room for one whenever one is answered. That ends
- * when half of the room is free.
+ * those before it. As many as were answered within the last one to two windows are room enough.
+ * More may come at once and is taken in; when it stands for BACKLOG_MS_MAX, more is asked than can
+ * be answered, and from then on there is room for one whenever one is answered. That ends when half
+ * of the room is free.
  */
 export class Admission {
   #windowSince = 0;
@@ -34,14 +34,14 @@ export class Admission {
       return true;
     }
     this.#longSince ??= now;
-    return now - this.#longSince < BACKLOG_MS;
+    return now - this.#longSince < BACKLOG_MS_MAX;
   }
 
   #roll(now: number): void {
-    const windows = Math.floor((now - this.#windowSince) / BACKLOG_MS);
+    const windows = Math.floor((now - this.#windowSince) / BACKLOG_WINDOW_MS);
     if (windows <= 0) return;
     this.#answeredBefore = windows === 1 ? this.#answered : 0;
     this.#answered = 0;
-    this.#windowSince += windows * BACKLOG_MS;
+    this.#windowSince += windows * BACKLOG_WINDOW_MS;
   }
 }

@@ -1,4 +1,4 @@
-import { BACKLOG_MS, BACKLOG_REQUESTS_MIN } from "@quorate/protocol";
+import { BACKLOG_MS_MAX, BACKLOG_REQUESTS_MIN, BACKLOG_WINDOW_MS } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { Admission } from "../src/admission.js";
 
@@ -44,12 +44,12 @@ describe("whether a request is let in", () => {
     expect(line.refused).toBe(0);
   });
 
-  test("refuses what cannot be answered, and keeps no more than two intervals' work", () => {
+  test("refuses what cannot be answered, and keeps no more than two windows' work", () => {
     const line = new Line().run(2_000, overload);
     line.waitingMost = 0;
     line.refused = 0;
     line.run(5_000, overload);
-    expect(line.waitingMost).toBeLessThanOrEqual((RATE * 2 * BACKLOG_MS) / 1000);
+    expect(line.waitingMost).toBeLessThanOrEqual((RATE * 2 * BACKLOG_WINDOW_MS) / 1000);
     // What is answered is let in, no less: nothing idles for it.
     expect(line.waiting).toBeGreaterThanOrEqual(BACKLOG_REQUESTS_MIN / 2);
     expect(line.refused).toBeGreaterThan(RATE * 2 * 4.9);
@@ -59,9 +59,9 @@ describe("whether a request is let in", () => {
   test("lets in what comes at once, however much, when it does not last", () => {
     const line = new Line();
     for (let i = 0; i < BACKLOG_REQUESTS_MIN * 10; i += 1) line.ask();
-    line.run(BACKLOG_MS - 1, { asked: 1000, answered: RATE });
+    line.run(BACKLOG_MS_MAX - 1, { asked: 1000, answered: RATE });
     expect(line.refused).toBe(0);
-    line.run(BACKLOG_MS, { asked: 1000, answered: RATE });
+    line.run(BACKLOG_MS_MAX, { asked: 1000, answered: RATE });
     expect(line.refused).toBeGreaterThan(0);
   });
 
@@ -78,7 +78,7 @@ describe("whether a request is let in", () => {
     for (let i = 0; i < BACKLOG_REQUESTS_MIN; i += 1) line.ask();
     line.run(10_000, { asked: 0, answered: 0 });
     expect(line.ask()).toBe(true);
-    line.now += BACKLOG_MS;
+    line.now += BACKLOG_MS_MAX;
     expect(line.ask()).toBe(false);
     line.run(1, { asked: 0, answered: 1000 });
     expect([line.waiting, line.ask()]).toEqual([BACKLOG_REQUESTS_MIN, false]);
