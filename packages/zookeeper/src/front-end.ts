@@ -1,6 +1,5 @@
 import {
   ChurnMap,
-  isSamePassword,
   type AuthIdentity,
   type Clock,
   type Logger,
@@ -14,6 +13,7 @@ import {
 import { WatcherNumbers, WatchTable } from "@quorate/znode";
 import type { ByteChannel } from "./byte-channel.js";
 import type { ConnectionHost } from "./connection/connection-host.js";
+import type { Established } from "./connection/handshake.js";
 import { Pace } from "./connection/pace.js";
 import { ZkConnection } from "./connection/zk-connection.js";
 import { JuteWriter } from "./jute/writer.js";
@@ -75,7 +75,8 @@ export class ZkFrontEnd {
     this.#detach = deps.service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#nodeChanged(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
-      onSessionMoved: (id, owner) => this.#sessionMoved(id, owner),
+      onSessionMoved: ({ id, owner }) => this.#sessionMoved(id, owner),
+      onSessionTaken: (id) => this.#bySession.get(id)?.drop("its client comes anew"),
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionClosed(),
       onStateReplaced: () => this.#dropAll("the state was replaced"),
       onServing: (isServing) => {
@@ -175,8 +176,7 @@ export class ZkFrontEnd {
         this.#outstanding += by;
       },
       defer: (connection) => this.#defer(connection),
-      sessionAsked: (session, password) => this.#sessionAsked(session, password),
-      sessionOpened: (session, connection) => this.#sessionOpened(session, connection),
+      sessionOpened: (established, connection) => this.#sessionOpened(established, connection),
       watcherOf: (connection) => this.#watcherOf(connection),
       connectionClosed: (connection) => this.#connectionClosed(connection),
       answerWord: (word) => words.answer(word),
@@ -244,20 +244,13 @@ export class ZkFrontEnd {
     if (this.#watchers.takeDown(REMOVED_WATCHES_PER_TURN)) this.#scheduleTurn();
   }
 
-  /** A wrong password costs nobody a connection. */
-  #sessionAsked(session: bigint, password: Uint8Array | null): void {
-    const older = this.#bySession.get(session);
-    const known = older === undefined ? undefined : this.#deps.service.session(session);
-    if (known === undefined || !isSamePassword(known.password, password)) return;
-    older?.drop("its client comes anew");
-  }
-
   #sessionMoved(session: bigint, owner: SessionOwner): void {
     if (owner === this.#deps.service.nodeId) return;
     this.#bySession.get(session)?.drop("its session has moved to another server");
   }
 
-  #sessionOpened(session: bigint, connection: ZkConnection): void {
+  #sessionOpened({ session, password }: Established, connection: ZkConnection): void {
+    this.#deps.service.takeOver(session, password);
     const older = this.#bySession.get(session);
     this.#bySession.set(session, connection);
     older?.drop("its session has moved to a newer connection");

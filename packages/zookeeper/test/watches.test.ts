@@ -199,6 +199,20 @@ describe("watches", () => {
 describe("setWatches", () => {
   const none = { existWatches: [], childWatches: [], dataWatches: [] };
 
+  test("Invariant 9: tells nothing while the state is loaded, and ends the connection", () => {
+    const harness = new Harness({ isReadOnlyEnabled: true });
+    harness.client().call(ZkOp.create, create("/a"));
+    harness.service.serve(false);
+    const reader = harness.accept().connect({ readOnly: true });
+    reader.received();
+    harness.service.isLoading = true;
+    const lists = { ...none, dataWatches: ["/a"], existWatches: ["/b"] };
+    reader.post(ZkOp.setWatches, { relativeZxid: 0n, ...lists }, -8);
+    expect(reader.settled()).toEqual([]);
+    expect(reader.channel.isClosed).toBe(true);
+    expect(harness.frontEnd.watches.size).toBe(0);
+  });
+
   test("tells what was missed since the zxid, and arms the rest", () => {
     const { client, other } = two();
     other.call(ZkOp.create, create("/old"));

@@ -305,7 +305,7 @@ export class ZkConnection implements PipelineLink {
     this.#state = "open";
     this.#proofs.identities.useSession(established.session);
     if (packet.request.lastZxidSeen > 0n) this.#lastZxid = packet.request.lastZxidSeen;
-    this.#host.sessionOpened(established.session, this);
+    this.#host.sessionOpened(established, this);
     this.#timer.arm();
     this.wake();
   }
