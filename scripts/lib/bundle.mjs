@@ -87,8 +87,8 @@ function writeOutputs(folder, outputFiles) {
 }
 
 /**
- * A process keeps the text of its modules: at one byte a character, or at two all of a file that has
- * one character beyond Latin-1. Those of strings are escaped, those of libraries' comments are not.
+ * A process keeps the text of its modules: at one byte a character, or at two all of a file with
+ * one character beyond Latin-1. Those of strings are escaped, those of comments of libraries not.
  *
  * @param {string} text
  */
