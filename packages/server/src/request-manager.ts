@@ -42,6 +42,10 @@ export class RequestManager implements RequestMgr {
   readonly #pending = new ChurnMap<bigint, Pending>();
   #pendingBytes = 0;
   readonly #admission = new Admission();
+  /** One for all, of whom there may be tens of thousands a second: each would record its stack. */
+  readonly #busy = new QuorateError("ERR_SERVER_BUSY", "too many requests wait", {
+    retryable: true,
+  });
   /** Not handed on yet, in arrival order. */
   #waiting: Pending[] = [];
   #receiver: ((request: RequestMsg) => void) | null = null;
@@ -74,12 +78,7 @@ export class RequestManager implements RequestMgr {
     const reqId = this.#nextId;
     this.#nextId += 1n;
     const request: RequestMsg = { kind: "request", reqId, op, key, content };
-    if (!this.addPendingRequest({ request, complete })) {
-      const busy = new QuorateError("ERR_SERVER_BUSY", "too many requests wait", {
-        retryable: true,
-      });
-      complete({ ok: false, error: busy });
-    }
+    if (!this.addPendingRequest({ request, complete })) complete({ ok: false, error: this.#busy });
   }
 
   onRequest(receiver: ((request: RequestMsg) => void) | null): void {
