@@ -114,6 +114,9 @@ export const CRASH_PAIRS = [
   "currentEpoch > append",
 ] as const;
 
+/** What a fault may aim at: whatever is aimed at must also be hit. */
+export type CrashPair = (typeof CRASH_PAIRS)[number];
+
 /** Counts by name; of one run, or of many added up. */
 export class Coverage {
   readonly counts = new Map<string, number>();

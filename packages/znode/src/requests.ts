@@ -2,6 +2,7 @@ import { MULTI_OPERATIONS_MAX, QuorateError, SESSION_PASSWORD_BYTES } from "@quo
 import { encodeAcl, type AclEntry } from "./acl.js";
 import { CreateMode } from "./create-mode.js";
 import { ZnodeOp } from "./op.js";
+import { Slab } from "./slab.js";
 import { setMs, viewOf } from "./stat.js";
 
 /**
@@ -40,6 +41,8 @@ export const CLOSE_SESSION_BYTES = 8;
 export const RESUME_SESSION_BYTES = CREATE_SESSION_BYTES;
 
 const NO_CONTENT = new Uint8Array(0);
+/** Requests live until they are answered: the pieces of one slab become free at about one time. */
+const slab = new Slab();
 const encoder = new TextEncoder();
 
 export interface CreateRequest {
@@ -56,7 +59,7 @@ export interface CreateRequest {
 export function encodeCreate(request: CreateRequest): Uint8Array {
   const { data, mode = CreateMode.persistent, ttlMs = 0, acl } = request;
   const entries = acl === undefined ? NO_CONTENT : encodeAcl(acl);
-  const content = new Uint8Array(CREATE_HEADER_BYTES + entries.length + data.length);
+  const content = slab.piece(CREATE_HEADER_BYTES + entries.length + data.length);
   const view = viewOf(content);
   view.setUint8(0, mode);
   setMs(view, 1, ttlMs);
@@ -80,10 +83,12 @@ export function encodeSet(request: {
   readonly data: Uint8Array;
   readonly version?: number;
 }): Uint8Array {
-  const content = new Uint8Array(SET_HEADER_BYTES + request.data.length);
-  viewOf(content).setInt32(0, versionOf(request));
-  content.set(request.data, SET_HEADER_BYTES);
-  return content;
+  const version = versionOf(request);
+  const length = SET_HEADER_BYTES + request.data.length;
+  const at = slab.reserve(length);
+  slab.view.setInt32(at, version);
+  slab.bytes.set(request.data, at + SET_HEADER_BYTES);
+  return slab.bytes.subarray(at, at + length);
 }
 
 /** Also of a check. `version` as in {@link encodeSet}. */
@@ -242,7 +247,7 @@ export function hasCaller(op: number): boolean {
 
 /** What a front end hands on: an encoded caller before what its client has sent. */
 export function withCaller(caller: Uint8Array, content: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(caller.length + content.length);
+  const joined = slab.piece(caller.length + content.length);
   joined.set(caller);
   joined.set(content, caller.length);
   return joined;

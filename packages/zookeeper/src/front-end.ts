@@ -17,7 +17,7 @@ import type { Established } from "./connection/handshake.js";
 import { Pace } from "./connection/pace.js";
 import { ZkConnection } from "./connection/zk-connection.js";
 import { JuteWriter } from "./jute/writer.js";
-import { REMOVED_WATCHES_PER_TURN } from "./limits.js";
+import { REMOVED_WATCHES_PER_TURN, SENDS_PER_TURN_MAX } from "./limits.js";
 import { zkOptions, type ZkOptions } from "./options.js";
 import { eventTypeOf, writeEvent } from "./requests/events.js";
 import type { ServerFacts } from "./server-facts.js";
@@ -56,7 +56,7 @@ export class ZkFrontEnd {
   readonly #byAddress = new Map<string, number>();
   readonly #watchers = new WatcherNumbers<ZkConnection>(this.#watches);
   readonly #detach: () => void;
-  #deferred: ZkConnection[] = [];
+  readonly #deferred: ZkConnection[] = [];
   #isTurnDue = false;
   #isServing: boolean;
   #unservedSince: number | null;
@@ -231,8 +231,8 @@ export class ZkFrontEnd {
 
   #turn(): void {
     this.#isTurnDue = false;
-    const due = this.#deferred;
-    this.#deferred = [];
+    const due = this.#deferred.splice(0, SENDS_PER_TURN_MAX);
+    if (this.#deferred.length > 0) this.#scheduleTurn();
     for (const connection of due) {
       connection.isDeferred = false;
       connection.turn();
@@ -285,5 +285,7 @@ export class ZkFrontEnd {
 function eventFrame(txnid: Txnid, kind: NodeChangeKind, path: string): Uint8Array {
   const writer = new JuteWriter(64);
   writeEvent(writer, txnid, eventTypeOf(kind), path);
-  return writer.bytes();
+  // As sockets take it, so that none of them makes a view of its own.
+  const { buffer, byteOffset, byteLength } = writer.bytes();
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -311,6 +311,17 @@ describe("read-only clients", () => {
     expect(wrong.session).toBe(0n);
   });
 
+  test("Invariant 10: are not told that a session is gone that this node does not know", () => {
+    const harness = new Harness({ isReadOnlyEnabled: true });
+    harness.service.serve(false);
+    const session = 0x0200_0000_0000_0001n;
+    const password = new Uint8Array(16).fill(7);
+    const lost = harness.accept().connect({ session, password, readOnly: true });
+    expect(lost.settled()).toEqual([]);
+    expect(lost.channel.isClosed).toBe(true);
+    expect(lost.channel.sent).toEqual([]);
+  });
+
   test("are sent away when there is a quorum again", () => {
     const harness = new Harness({ isReadOnlyEnabled: true });
     harness.service.serve(false);

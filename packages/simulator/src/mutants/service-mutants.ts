@@ -183,6 +183,17 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
+    // F48: there, elsewhere, and back.
+    name: "older connection open while its client comes anew",
+    edits: [
+      {
+        file: "packages/zookeeper/src/front-end.ts",
+        find: `onSessionTaken: (id) => this.#bySession.get(id)?.drop("its client comes anew"),`,
+        replace: "onSessionTaken: () => undefined,",
+      },
+    ],
+  },
+  {
     name: "multi applied by halves",
     edits: [
       {

@@ -145,11 +145,14 @@ function resumed(
 /**
  * A session for a client that is content with reads, while there is no leader who could make one.
  * It is known here alone and ends with the connection; one that the state knows may go on in it.
+ * `null`: the password is wrong. "unknown": nobody here can tell. A node without a quorum may not
+ * have heard yet of a session that is open: to say that it is gone would be a lie (Invariant 10).
+ * Deviation from ZooKeeper, which says so.
  */
 export function establishReadOnly(
   deps: HandshakeDeps,
   { request }: ConnectPacket,
-): Established | null {
+): Established | null | "unknown" {
   const timeoutMs = negotiateTimeout(request.timeOut, deps.options);
   if (request.sessionId === 0n) {
     const session = newSessionId(deps.service.nodeId, deps.random);
@@ -157,7 +160,8 @@ export function establishReadOnly(
   }
   const session = BigInt.asUintN(64, request.sessionId);
   const known = deps.service.session(session);
-  if (known === undefined || !isSamePassword(known.password, request.passwd)) return null;
+  if (known === undefined) return "unknown";
+  if (!isSamePassword(known.password, request.passwd)) return null;
   return { session, password: known.password, timeoutMs, isReadOnly: true };
 }
 

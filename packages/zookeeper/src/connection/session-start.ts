@@ -44,7 +44,7 @@ export class SessionStart {
     } else if (isServing) {
       this.#establish(packet);
     } else if (options.isReadOnlyEnabled && packet.asksReadOnly) {
-      this.#events.settled(packet, establishReadOnly(this.#host, packet));
+      this.#readOnly(packet);
     } else {
       this.#waiting = { packet, since: clock.now() };
     }
@@ -53,6 +53,15 @@ export class SessionStart {
   /** The node serves. */
   goOn(): void {
     if (this.#waiting !== null) this.#establish(this.#waiting.packet);
+  }
+
+  #readOnly(packet: ConnectPacket): void {
+    const established = establishReadOnly(this.#host, packet);
+    if (established === "unknown") {
+      this.#events.refused("without a quorum nobody can tell of this session", {});
+    } else {
+      this.#events.settled(packet, established);
+    }
   }
 
   #establish(packet: ConnectPacket): void {

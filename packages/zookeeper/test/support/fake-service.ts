@@ -33,6 +33,8 @@ export class FakeService implements Service {
   readonly machine = new ZnodeMachine();
   isServing = true;
   lastApplied: Txnid = TXNID_ZERO;
+  /** The state is being loaded: nothing can be read. */
+  isLoading = false;
   /** Applies by itself. A test that holds writes back turns it off. */
   isAutomatic = true;
   /** What catches up waits for the test, beside the order of writes. */
@@ -73,6 +75,7 @@ export class FakeService implements Service {
   }
 
   readNow(op: number, key: string, content: Uint8Array): ReadResult {
+    if (this.isLoading) return { ok: false, code: "ERR_SERVER_NOT_READY", message: "loading" };
     return this.machine.read(op, key, content);
   }
 

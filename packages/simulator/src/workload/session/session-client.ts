@@ -113,10 +113,17 @@ export class SessionClient {
 
   /** The path to its server is cut for so long; it goes elsewhere when it notices. */
   cut(ms: number, lateMsMax?: number): void {
-    const link = this.#connection?.link;
-    if (link === undefined) return;
-    link.setCut(true);
-    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false, lateMsMax));
+    this.#world.scheduler.after(ms, "uncut", this.cutUntil(lateMsMax));
+  }
+
+  /** The same, until what is returned is called; more often does nothing. */
+  cutUntil(lateMsMax?: number): () => void {
+    let link = this.#connection?.link;
+    link?.setCut(true);
+    return () => {
+      link?.setCut(false, lateMsMax);
+      link = undefined;
+    };
   }
 
   /** Leaves its server for another, or for this one, whatever is under way. */
@@ -149,7 +156,8 @@ export class SessionClient {
   #connect(): void {
     if (this.#isOver) return;
     const node = this.#nextServer();
-    if (this.#world.node(node).server === null || this.#isFrozen) {
+    const mustWait = this.#isFrozen || this.#world.pace === "quiet";
+    if (mustWait || this.#world.node(node).server === null) {
       this.#retry();
       return;
     }

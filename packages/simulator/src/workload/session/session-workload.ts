@@ -87,11 +87,16 @@ export class SessionWorkload {
     this.#world.scheduler.after(delayMs, "session client", () => {
       if (this.#isOver) return;
       const dice = this.#random.next();
-      if (dice > 0.12 || !withMisfortunes) this.#ask(client);
-      else if (dice > 0.02) this.#befall(client);
-      else client.ask({ kind: "closeSession" });
+      // A move would be a write, too.
+      if (this.#world.pace !== "quiet") this.#act(client, withMisfortunes ? dice : 1);
       this.#next(client, withMisfortunes);
     });
+  }
+
+  #act(client: SessionClient, dice: number): void {
+    if (dice > 0.12) this.#ask(client);
+    else if (dice > 0.02) this.#befall(client);
+    else client.ask({ kind: "closeSession" });
   }
 
   #ask(client: SessionClient): void {
