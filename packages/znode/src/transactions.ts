@@ -18,12 +18,13 @@ import { int32At, msAt, setMs, viewOf } from "./stat.js";
  *           u16 bytes, path of an ephemeral | with readers 1: u16 bytes, ACL
  *   multi   u8 format (1) | u8 0 | u16 0 | u32 count | count times:
  *           u8 op | u16 bytes, path | u32 bytes, that op's transaction (of a check: nothing)
- * An ACL is as stored, see acl.ts; no bytes are the open one. What a set, a delete or a closeSession
- * changes has the ACL of the node only when not everybody may read it: for those who follow the log
- * (ADR 0024); applying does not ask for it. Readers 0: everybody may read them all; 2: there was no
- * room to say who may read which. An owner of a session is the node
- * that it writes through, or 0 for one that nobody knows. A moveSession of format 1 has no timeout,
- * and leaves it as it is: there was none before the one of a resumed session could change.
+ * An ACL is as stored, see acl.ts; no bytes are the open one. A set, a delete and a closeSession
+ * have the ACL of what they change only when not everybody may read it: for those who follow the
+ * log (ADR 0024); applying does not ask for it. Readers 0: everybody may read them all; 2: there
+ * was no room to say who may read which.
+ * An owner of a session is the node that it writes through, or 0 for one that nobody knows. A
+ * moveSession of format 1 has no timeout, and leaves it as it is: it is from before the timeout of
+ * a resumed session could change.
  */
 
 const FORMAT_WORD = 1 << 24;

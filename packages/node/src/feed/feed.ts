@@ -45,8 +45,8 @@ export interface SubscriptionRequest {
   /** Null: from now on, which needs a node that serves. */
   readonly after: Txnid | null;
   /**
-   * What the subscriber has proved so far: it hears of what those may read (ADR 0024). Without it, it
-   * is the host's own program and hears of everything.
+   * What the subscriber has proved so far: it hears of what those may read (ADR 0024). Without it,
+   * it is the host's own program and hears of everything.
    */
   readonly identities?: () => readonly AuthIdentity[];
   /** Goes on, and may begin, at a node that serves nobody. Default false. */
