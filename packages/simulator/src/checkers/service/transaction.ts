@@ -58,8 +58,10 @@ function single(op: number, path: string, content: Uint8Array): readonly Effect[
       const dataAt = WRITE_HEADER_BYTES + (hasOwner ? 8 : 0) + (word & ACL_BYTES_MASK);
       return [{ kind: "create", path, owner, data: decoder.decode(content.subarray(dataAt)) }];
     }
-    case OpCode.set:
-      return [{ kind: "set", path, data: decoder.decode(content.subarray(WRITE_HEADER_BYTES)) }];
+    case OpCode.set: {
+      const dataAt = WRITE_HEADER_BYTES + (viewOf(content).getUint32(0) & ACL_BYTES_MASK);
+      return [{ kind: "set", path, data: decoder.decode(content.subarray(dataAt)) }];
+    }
     case OpCode.delete:
       return [{ kind: "delete", path }];
     default:
