@@ -3,14 +3,17 @@ import { SessionWitness } from "../../checkers/service/session-witness.js";
 import type { Watch } from "../../checkers/service/watch-oracle.js";
 import type { RandomStream } from "../../engine/random-stream.js";
 import type { World } from "../../world/world.js";
+import { identitiesOf, logsIn } from "./identities.js";
 import { BetweenWrites, judgeReply } from "./judge-reply.js";
 import type { SessionRequest } from "./request.js";
 import { SessionConnection, type Outstanding, type Reply } from "./session-connection.js";
-import { WATCH_LISTS, type Credentials } from "./zk-wire.js";
+import { WATCH_LISTS, type Credentials, type Granted } from "./zk-wire.js";
 
 export interface SessionClientOptions {
   readonly id: number;
   readonly timeoutMs: number;
+  /** Is content with a server that only reads, while there is no other. */
+  readonly asksReadOnly: boolean;
 }
 
 const NO_SESSION = { session: 0n, password: new Uint8Array(16) } as const;
@@ -30,6 +33,7 @@ export class SessionClient {
   readonly betweenWrites = new BetweenWrites();
   readonly #world: World;
   readonly #random: RandomStream;
+  readonly #asksReadOnly: boolean;
   #credentials: Credentials;
   #connection: SessionConnection | null = null;
   #connections = 0;
@@ -44,14 +48,22 @@ export class SessionClient {
   #isOver = false;
   #servers: NodeId[] = [];
 
-  constructor(world: World, { id, timeoutMs }: SessionClientOptions) {
+  constructor(world: World, { id, timeoutMs, asksReadOnly }: SessionClientOptions) {
     this.id = id;
     this.timeoutMs = timeoutMs;
+    this.#asksReadOnly = asksReadOnly;
     this.#world = world;
     this.#random = world.random.split(`session client ${id}`);
     const { model, acknowledged } = world.service;
     const { violations } = world;
-    this.witness = new SessionWitness(`client s${id}`, { model, violations, acknowledged });
+    const identities = identitiesOf(id);
+    this.witness = new SessionWitness(`client s${id}`, {
+      model,
+      violations,
+      acknowledged,
+      identities,
+      onWithheld: () => world.coverage.event("event withheld by an ACL"),
+    });
     this.#credentials = { ...NO_SESSION, timeoutMs };
   }
 
@@ -140,8 +152,8 @@ export class SessionClient {
 
   /** Each in turn, in an order that is drawn again and again. */
   #nextServer(): NodeId {
-    const { nodes } = this.#world.options;
-    if (this.#servers.length === 0) this.#servers = this.#random.shuffle(nodes);
+    const { nodes, watchers } = this.#world.options;
+    if (this.#servers.length === 0) this.#servers = this.#random.shuffle([...nodes, ...watchers]);
     return this.#servers.pop() ?? this.#random.pick(nodes);
   }
 
@@ -162,11 +174,12 @@ export class SessionClient {
         node,
         credentials: this.#credentials,
         lastZxidSeen: this.#lastZxid,
+        asksReadOnly: this.#asksReadOnly,
       },
       {
         random: this.#random.split(`link ${this.#connections}`),
         events: {
-          onConnected: (credentials) => this.#connected(connection, credentials),
+          onConnected: (granted) => this.#connected(connection, granted),
           onEvent: ({ change, ...event }) => {
             this.#world.coverage.event(event.txnid === null ? "missed event told" : "watch event");
             this.witness.told({ ...event, kind: change });
@@ -174,6 +187,7 @@ export class SessionClient {
           onReply: (outstanding, reply) => this.#replied(connection, outstanding, reply),
           onPong: ({ txnid }) => this.witness.answered(txnid),
           onWatchesSet: (sent, relative, reply) => {
+            this.#lastZxid = reply.txnid;
             this.witness.answered(reply.txnid);
             this.witness.watchesSet(sent, relative, reply.txnid);
             this.#world.coverage.event("watches set again");
@@ -192,10 +206,9 @@ export class SessionClient {
     });
   }
 
-  #connected(connection: SessionConnection, credentials: Credentials | null): void {
-    const { coverage, service, scheduler } = this.#world;
-    const hadSession = this.session !== 0n;
-    if (credentials === null) {
+  #connected(connection: SessionConnection, granted: Granted | null): void {
+    const { coverage, service } = this.#world;
+    if (granted === null) {
       coverage.event("session found expired");
       const isOpen = service.model.sessions.get(this.session)?.closedBy === null;
       if (isOpen) this.witness.misbehaved("sessionIsKept", "is told that its open session is gone");
@@ -203,18 +216,29 @@ export class SessionClient {
       this.#leave(connection);
       return;
     }
-    if (hadSession && credentials.session !== this.session) {
+    if (this.session !== 0n && granted.session !== this.session) {
       this.witness.misbehaved("sessionIsKept", "is given another session than its own");
     }
-    this.#credentials = credentials;
-    service.writeOrder.connected(this.id, connection, scheduler.nowMs);
-    coverage.event(hadSession ? "session moved" : "session opened");
+    if (granted.isReadOnly) this.witness.readsOnly(this.#lastZxid);
+    else this.#attached(connection, granted);
+    if (logsIn(this.id)) connection.logIn();
     if (this.#watches.length === 0) return;
     const sent = [...this.#watches].sort(
       (a, b) => WATCH_LISTS.indexOf(a.list) - WATCH_LISTS.indexOf(b.list),
     );
     this.witness.setsWatches();
     connection.setWatches(sent, this.#lastZxid);
+  }
+
+  /** Its session is at this server now. One that only reads knows it, or makes up another. */
+  #attached(connection: SessionConnection, granted: Granted): void {
+    const { coverage, service, scheduler } = this.#world;
+    coverage.event(this.session === 0n ? "session opened" : "session moved");
+    if (this.#world.options.watchers.includes(connection.node)) {
+      coverage.event("session at a watcher");
+    }
+    this.#credentials = granted;
+    service.writeOrder.connected(this.id, connection, scheduler.nowMs);
   }
 
   #replied(connection: SessionConnection, outstanding: Outstanding, reply: Reply): void {
@@ -225,7 +249,12 @@ export class SessionClient {
       if (isNumbered && !isEphemeral) this.numbered.push(path);
     };
     const { betweenWrites } = this;
-    judgeReply({ witness, coverage, session, betweenWrites, onCreated }, outstanding, reply);
+    const { isReadOnly } = connection;
+    judgeReply(
+      { witness, coverage, session, isReadOnly, betweenWrites, onCreated },
+      outstanding,
+      reply,
+    );
     if (outstanding.asked.kind !== "closeSession" || reply.err !== 0) return;
     coverage.event("session closed");
     this.#forgetSession();
