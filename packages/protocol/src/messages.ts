@@ -4,7 +4,7 @@ import type { Identity, NodeId, Standing } from "./ids.js";
 import type { Epoch, Txnid } from "./txnid.js";
 
 /** The version of the peer protocol. Every frame and datagram carries it. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 export type PeerStatus = "electing" | "leading" | "following" | "watching";
 export type PeerRole = "leader" | "follower" | "watcher";

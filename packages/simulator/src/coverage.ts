@@ -64,6 +64,7 @@ export const SERVICE_EVENTS = [
   "session opened",
   "session moved",
   "session at a watcher",
+  "session's timeout changed",
   "session closed",
   "session expired",
   "session found expired",

@@ -82,6 +82,20 @@ describe("a session on a newer connection", () => {
     expect(client.call(ZkOp.exists, read("/e")).err).toBe(0);
   });
 
+  test("has the timeout that was negotiated there", () => {
+    const harness = new Harness();
+    const { session, password } = harness.client();
+    for (const [timeOut, timeoutMs] of [
+      [20_000, 20_000],
+      [1, 4000],
+    ] as const) {
+      const client = harness.accept().connect({ session, password, timeOut });
+      client.received();
+      expect(client.timeoutMs).toBe(timeoutMs);
+      expect(harness.service.session(session)?.timeoutMs).toBe(timeoutMs);
+    }
+  });
+
   test.each<[string, Uint8Array | null]>([
     ["a wrong password", new Uint8Array(16).fill(1)],
     ["a short password", new Uint8Array(5)],

@@ -67,7 +67,7 @@ export class SessionStart {
   #establish(packet: ConnectPacket): void {
     this.#waiting = null;
     const { sessionId, passwd } = packet.request;
-    if (sessionId !== 0n) this.#host.sessionAsked(BigInt.asUintN(64, sessionId), passwd);
+    if (sessionId !== 0n) this.#host.service.takeOver(BigInt.asUintN(64, sessionId), passwd);
     establish(this.#host, packet, (result) => {
       if (result instanceof QuorateError) {
         this.#events.refused("no session could be had", { code: result.code });

@@ -1,4 +1,5 @@
 import {
+  isSamePassword,
   makeTxnid,
   OpCode,
   QuorateError,
@@ -14,7 +15,7 @@ import {
   type SessionInfo,
   type Txnid,
 } from "@quorate/protocol";
-import { decodeResumeSession, ZnodeMachine } from "@quorate/znode";
+import { ZnodeMachine } from "@quorate/znode";
 
 interface Submitted {
   readonly op: number;
@@ -111,6 +112,11 @@ export class FakeService implements Service {
     return this.machine.sessions.count;
   }
 
+  takeOver(session: bigint, password: Uint8Array | null): void {
+    if (!isSamePassword(this.session(session)?.password ?? new Uint8Array(0), password)) return;
+    for (const listener of this.#listeners) listener.onSessionTaken?.(session);
+  }
+
   touch(session: bigint): void {
     this.touched.push(session);
   }
@@ -169,7 +175,6 @@ export class FakeService implements Service {
   ): () => void {
     const failure = this.failures.shift();
     if (failure !== undefined) return () => complete({ ok: false, error: failure });
-    if (op === OpCode.resumeSession) return () => complete(this.#resume(content));
     const txnid = makeTxnid(1, this.#counter + 1);
     const wallTimeMs = this.#clock.wallTime();
     const prepared = this.machine.prepare(op, key, content, { txnid, wallTimeMs });
@@ -185,21 +190,5 @@ export class FakeService implements Service {
       complete({ ok: true, txnid, content: answer });
       this.lastApplied = txnid;
     };
-  }
-
-  #resume(content: Uint8Array): RequestOutcome {
-    const asked = decodeResumeSession(content);
-    const known = asked === null ? undefined : this.machine.sessions.get(asked.id);
-    const refuse = (code: ErrorCode): RequestOutcome => ({
-      ok: false,
-      error: new QuorateError(code, "no such session"),
-    });
-    if (asked === null || known === undefined) return refuse("ERR_SESSION_EXPIRED");
-    if (!Buffer.from(asked.password).equals(known.password)) {
-      return refuse("ERR_SESSION_AUTH_FAILED");
-    }
-    const answer = new Uint8Array(4);
-    new DataView(answer.buffer).setInt32(0, known.timeoutMs);
-    return { ok: true, txnid: this.lastApplied, content: answer };
   }
 }

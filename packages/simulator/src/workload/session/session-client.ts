@@ -14,6 +14,8 @@ export interface SessionClientOptions {
   readonly timeoutMs: number;
   /** Is content with a server that only reads, while there is no other. */
   readonly asksReadOnly: boolean;
+  /** Those that it may ask for when it comes anew; none: it keeps its own. */
+  readonly otherTimeoutsMs: readonly number[];
 }
 
 const NO_SESSION = { session: 0n, password: new Uint8Array(16) } as const;
@@ -26,7 +28,8 @@ const RETRY_MS = [5, 150] as const;
  */
 export class SessionClient {
   readonly id: number;
-  readonly timeoutMs: number;
+  /** What it was granted last. */
+  timeoutMs: number;
   readonly witness: SessionWitness;
   /** Persistent nodes with numbered names that it has made, to be deleted again. */
   readonly numbered: string[] = [];
@@ -34,6 +37,8 @@ export class SessionClient {
   readonly #world: World;
   readonly #random: RandomStream;
   readonly #asksReadOnly: boolean;
+  readonly #otherTimeoutsMs: readonly number[];
+  readonly #timeoutRandom: RandomStream;
   #credentials: Credentials;
   #connection: SessionConnection | null = null;
   #connections = 0;
@@ -48,10 +53,16 @@ export class SessionClient {
   #isOver = false;
   #servers: NodeId[] = [];
 
-  constructor(world: World, { id, timeoutMs, asksReadOnly }: SessionClientOptions) {
+  constructor(
+    world: World,
+    { id, timeoutMs, asksReadOnly, otherTimeoutsMs }: SessionClientOptions,
+  ) {
     this.id = id;
     this.timeoutMs = timeoutMs;
     this.#asksReadOnly = asksReadOnly;
+    this.#otherTimeoutsMs = otherTimeoutsMs;
+    // A stream of its own: what else the client does is as without it.
+    this.#timeoutRandom = world.random.split(`timeouts of session client ${id}`);
     this.#world = world;
     this.#random = world.random.split(`session client ${id}`);
     const { model, acknowledged } = world.service;
@@ -166,20 +177,21 @@ export class SessionClient {
       return;
     }
     this.#connections += 1;
+    const credentials = { ...this.#credentials, timeoutMs: this.#nextTimeoutMs() };
     const connection: SessionConnection = new SessionConnection(
       this.#world,
       {
         client: this.id,
         number: this.#connections,
         node,
-        credentials: this.#credentials,
+        credentials,
         lastZxidSeen: this.#lastZxid,
         asksReadOnly: this.#asksReadOnly,
       },
       {
         random: this.#random.split(`link ${this.#connections}`),
         events: {
-          onConnected: (granted) => this.#connected(connection, granted),
+          onConnected: (granted) => this.#connected(connection, granted, credentials.timeoutMs),
           onEvent: ({ change, ...event }) => {
             this.#world.coverage.event(event.txnid === null ? "missed event told" : "watch event");
             this.witness.told({ ...event, kind: change });
@@ -200,13 +212,19 @@ export class SessionClient {
     this.#connection = connection;
   }
 
+  #nextTimeoutMs(): number {
+    const others = this.#otherTimeoutsMs;
+    if (this.session === 0n || others.length === 0) return this.timeoutMs;
+    return this.#timeoutRandom.chance(0.4) ? this.#timeoutRandom.pick(others) : this.timeoutMs;
+  }
+
   #retry(): void {
     this.#world.scheduler.after(this.#random.between(...RETRY_MS), "connect", () => {
       if (this.#connection === null) this.#connect();
     });
   }
 
-  #connected(connection: SessionConnection, granted: Granted | null): void {
+  #connected(connection: SessionConnection, granted: Granted | null, askedMs: number): void {
     const { coverage, service } = this.#world;
     if (granted === null) {
       coverage.event("session found expired");
@@ -220,7 +238,7 @@ export class SessionClient {
       this.witness.misbehaved("sessionIsKept", "is given another session than its own");
     }
     if (granted.isReadOnly) this.witness.readsOnly(this.#lastZxid);
-    else this.#attached(connection, granted);
+    else this.#attached(connection, granted, askedMs);
     if (logsIn(this.id)) connection.logIn();
     if (this.#watches.length === 0) return;
     const sent = [...this.#watches].sort(
@@ -231,8 +249,17 @@ export class SessionClient {
   }
 
   /** Its session is at this server now. One that only reads knows it, or makes up another. */
-  #attached(connection: SessionConnection, granted: Granted): void {
+  #attached(connection: SessionConnection, granted: Granted, askedMs: number): void {
     const { coverage, service, scheduler } = this.#world;
+    const { timeoutMs } = granted;
+    if (timeoutMs !== askedMs) {
+      this.witness.misbehaved(
+        "sessionIsKept",
+        `asks for ${askedMs} ms and is granted ${timeoutMs}`,
+      );
+    }
+    if (timeoutMs !== this.timeoutMs) coverage.event("session's timeout changed");
+    this.timeoutMs = timeoutMs;
     coverage.event(this.session === 0n ? "session opened" : "session moved");
     if (this.#world.options.watchers.includes(connection.node)) {
       coverage.event("session at a watcher");

@@ -16,6 +16,8 @@ export interface SessionWorkloadOptions {
 const TIMEOUTS_MS = [400, 1000, 2000, 4000, 4000, 10_000] as const;
 /** Clients that are content with reads where there is no quorum. */
 const READ_ONLY: ReadonlySet<number> = new Set([2, 6]);
+/** In this share of runs clients that come anew ask for another of these, some of the time. */
+const CHANGED_TIMEOUTS_SHARE = 0.15;
 /** Bursts of one client in a run. */
 const BURSTS = 45;
 const OUTSTANDING_MAX = 12;
@@ -35,10 +37,13 @@ export class SessionWorkload {
     this.#world = world;
     this.#options = options;
     this.#random = world.random.split("session workload");
+    const isChanging = world.random.split("changed timeouts").chance(CHANGED_TIMEOUTS_SHARE);
+    const otherTimeoutsMs = isChanging ? TIMEOUTS_MS : [];
     this.clients = Array.from({ length: options.clients }, (_, index) => {
       const timeoutMs = TIMEOUTS_MS[index] ?? this.#random.pick(TIMEOUTS_MS);
-      const asksReadOnly = READ_ONLY.has(index + 1);
-      return new SessionClient(world, { id: index + 1, timeoutMs, asksReadOnly });
+      const id = index + 1;
+      const asksReadOnly = READ_ONLY.has(id);
+      return new SessionClient(world, { id, timeoutMs, asksReadOnly, otherTimeoutsMs });
     });
     world.service.clients = this.clients;
   }
