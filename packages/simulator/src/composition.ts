@@ -78,7 +78,7 @@ function frontEndOf({ service }: Server, { clock, random, logger }: ServerPorts)
     logger,
     meter: silentMeter,
     facts,
-    options: { sessionMsMin: SESSION_MS_MIN },
+    options: { sessionMsMin: SESSION_MS_MIN, isReadOnlyEnabled: true },
   });
 }
 

@@ -63,6 +63,7 @@ export const EVENT_KINDS = [
 export const SERVICE_EVENTS = [
   "session opened",
   "session moved",
+  "session at a watcher",
   "session's timeout changed",
   "session closed",
   "session expired",
@@ -81,6 +82,14 @@ export const SERVICE_EVENTS = [
   "persistent watch",
   "watches set again",
   "missed event told",
+  "event withheld by an ACL",
+  "read refused by an ACL",
+  "write refused by an ACL",
+  "multiRead",
+  "container removed",
+  "node removed at its time",
+  "read without a quorum",
+  "write refused without a quorum",
 ] as const;
 
 /** Operations of a multi that is refused, at each of which the refusal must have been. */

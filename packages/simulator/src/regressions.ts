@@ -84,4 +84,20 @@ export const regressions: readonly Regression[] = [
     holds: "a move has its place in the order of writes, behind all that came before it",
     mutant: "move told before it is in the order",
   },
+  {
+    seed: 1,
+    broke:
+      "a node without a quorum had not heard of a session yet, and told its read-only client " +
+      "that it was gone",
+    holds: "such a node says nothing of a session that it does not know, and closes the connection",
+    mutant: "session unknown without a quorum called gone",
+  },
+  {
+    seed: 19,
+    broke:
+      "a read-only client set its watches at a node that loaded its state after a full disk, and " +
+      "was told of nodes deleted that were there",
+    holds: "while the state is loaded nothing is told of it, and the connection closes",
+    mutant: "watches set while the state is loaded",
+  },
 ];

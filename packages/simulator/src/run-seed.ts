@@ -46,7 +46,13 @@ const INSIST_MS = 5000;
 export async function runSeed(options: RunOptions): Promise<RunResult> {
   const swarm = { ...drawSwarm(new RandomStream(options.seed, "swarm")), ...options.swarm };
   const nodes = Array.from({ length: swarm.nodeCount }, (_, index) => toNodeId(index + 1));
-  const world = new World({ seed: options.seed, nodes, ...swarm }, options.composition);
+  const isWatched = swarm.watcher !== "none" && options.composition.hasSessions;
+  const watchers = isWatched ? [toNodeId(nodes.length + 1)] : [];
+  const upstreams = swarm.watcher === "of a voter" ? nodes.slice(0, 1) : [];
+  const world = new World(
+    { seed: options.seed, nodes, watchers, upstreams, ...swarm },
+    options.composition,
+  );
   if (options.onLine !== undefined) world.scheduler.trace.watch(options.onLine);
   world.scheduler.trace.showEvents = options.withEvents === true;
   world.line(0, "swarm", describeSwarm(swarm));
@@ -100,7 +106,7 @@ class Run {
     const { scheduler } = this.#world;
     let isFinished = false;
     scheduler.after(0, "script", () => {
-      for (const node of this.#world.nodes) node.start();
+      for (const node of this.#world.servers) node.start();
       this.#world.watchLeases();
       this.#script().then(
         () => {
@@ -174,7 +180,7 @@ class Run {
       operations: 0,
       deadlineMs: 0,
     });
-    for (const { id } of this.#world.nodes) {
+    for (const { id } of this.#world.servers) {
       await this.#insist(id, () =>
         client.ask(id, "/k0", { type: "set", value: client.value(), version: -1 }),
       );

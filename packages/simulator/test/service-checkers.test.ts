@@ -92,6 +92,7 @@ class History {
     model: this.model,
     violations: this.violations,
     acknowledged: { newest: 0n },
+    identities: new Set(["ip:10.0.0.1"]),
   });
   #counter = 0;
 

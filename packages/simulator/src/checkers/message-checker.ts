@@ -30,16 +30,27 @@ export class MessageChecker {
   readonly #disks: DiskChecker;
   readonly #commits: CommitChecker;
   readonly #violations: Violations;
+  readonly #watchers: readonly NodeId[];
   readonly #pipes = new Map<number, PipeState>();
 
-  constructor(disks: DiskChecker, commits: CommitChecker, violations: Violations) {
+  constructor(
+    disks: DiskChecker,
+    commits: CommitChecker,
+    violations: Violations,
+    watchers: readonly NodeId[] = [],
+  ) {
     this.#disks = disks;
     this.#commits = commits;
     this.#violations = violations;
+    this.#watchers = watchers;
   }
 
   /** `pipeId` is that of the sender's end. */
   sent(from: NodeId, to: NodeId, pipeId: number, message: PeerMsg): void {
+    if (this.#watchers.includes(from) || this.#watchers.includes(to)) {
+      this.#toWatcher(from, message);
+      return;
+    }
     switch (message.kind) {
       case "followerInfo":
         this.#pipe(pipeId).standing = message.standing;
@@ -70,6 +81,20 @@ export class MessageChecker {
         if (epochOf(message.batch.first) === this.#disks.image(from)?.currentEpoch) {
           this.#commits.established(from, epochOf(message.batch.first));
         }
+        return;
+      default:
+    }
+  }
+
+  /** A watcher promises nothing, and hears of nothing but what is committed. */
+  #toWatcher(from: NodeId, message: PeerMsg): void {
+    switch (message.kind) {
+      case "inform":
+      case "history":
+        this.#mark(from, message.batch.last);
+        return;
+      case "commit":
+        this.#mark(from, message.txnid);
         return;
       default:
     }
@@ -183,6 +208,10 @@ export class MessageChecker {
 
   /** To name a mark is to say that it is committed, established or not. */
   #history(from: NodeId, committed: Txnid): void {
+    this.#mark(from, committed);
+  }
+
+  #mark(from: NodeId, committed: Txnid): void {
     const image = this.#disks.image(from);
     if (image !== null) this.#commits.commit(from, image.currentEpoch, committed);
   }

@@ -3,7 +3,7 @@ import type { RandomStream } from "./random-stream.js";
 import type { ScheduledEvent, Scheduler } from "./scheduler.js";
 
 /** Real time at virtual zero: 2023-11-14, in ms since 1970. */
-const WALL_START_MS = 1_700_000_000_000;
+export const WALL_START_MS = 1_700_000_000_000;
 const DATAGRAM_BACKLOG_MAX = 200;
 
 /** Why an incarnation ended. */

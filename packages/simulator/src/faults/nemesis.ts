@@ -13,6 +13,7 @@ import { networkActions } from "./network-actions.js";
 import { processActions } from "./process-actions.js";
 import { sessionActions } from "./session-actions.js";
 import type { SwarmOptions } from "./swarm.js";
+import { watcherActions } from "./watcher-actions.js";
 
 /** One thing that the nemesis can do. */
 export interface FaultAction {
@@ -52,6 +53,7 @@ export class Nemesis {
       ...directedDiskActions,
       ...sessionActions,
       lateAdmission,
+      ...(world.options.watchers.length > 0 ? watcherActions : []),
     ];
     this.#actions = all.filter(({ kind }) => kind === "planned restart" || swarm.enabled.has(kind));
   }
@@ -72,7 +74,7 @@ export class Nemesis {
     this.#isActive = false;
     for (const undo of [...this.#undo]) undo();
     this.world.links.heal();
-    for (const node of this.world.nodes) node.heal();
+    for (const node of this.world.servers) node.heal();
     this.isPartitioned = false;
     this.line("all faults end");
   }

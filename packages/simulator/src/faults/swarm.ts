@@ -18,9 +18,13 @@ export interface SwarmOptions {
   readonly retainedTailBytes: number;
   readonly pipeQueueBytesMax: number;
   readonly valueBytesMax: number;
+  /** A server more, without a vote, and whom it follows. */
+  readonly watcher: "none" | "of the leader" | "of a voter";
 }
 
 const KIB = 1024;
+/** One more node costs a fifth of a run. */
+const WATCHERS = ["none", "none", "none", "none", "none", "of the leader", "of a voter"] as const;
 
 /**
  * Each seed turns on another part of the faults: a bug that needs three of them shows sooner when
@@ -48,5 +52,6 @@ export function drawSwarm(random: RandomStream): SwarmOptions {
     // Never below the window of a history: four chunks of 256 KiB.
     pipeQueueBytesMax: random.pick([1280, 2048, 4096]) * KIB,
     valueBytesMax: random.pick([16, 200, 2000]),
+    watcher: random.pick(WATCHERS),
   };
 }

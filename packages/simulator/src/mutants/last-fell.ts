@@ -60,6 +60,17 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["older connection open while its client comes anew", 1],
   ["multi applied by halves", 10],
   ["refused multi leaves its first half", 1],
+  ["node removed before its time", 3],
+  ["container removed with a child", 1],
+  ["multiRead of two states", 8],
+  ["ACL not looked at by a delete", 1],
+  ["ACL not looked at by reads", 2],
+  ["event told to who may not read", 7],
+  ["login of no effect", 1],
+  ["write answered without a quorum", 1],
+  ["session unknown without a quorum called gone", 1],
+  ["watches set while the state is loaded", 19],
+  ["signs of life at a watcher not told", 5],
 ]);
 
 export function rangeOf({ name }: Mutant): { readonly from: number; readonly to: number } {

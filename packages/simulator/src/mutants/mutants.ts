@@ -1,6 +1,7 @@
 import { leaderMutants } from "./leader-mutants.js";
 import { followerMutants } from "./follower-mutants.js";
 import { nodeMutants } from "./node-mutants.js";
+import { contractMutants } from "./contract-mutants.js";
 import { serviceMutants } from "./service-mutants.js";
 import type { Mutant } from "./mutant.js";
 
@@ -10,4 +11,5 @@ export const mutants: readonly Mutant[] = [
   ...leaderMutants,
   ...nodeMutants,
   ...serviceMutants,
+  ...contractMutants,
 ];

@@ -1,5 +1,6 @@
 import { entriesOf, type LogEntryMsg, type NodeId, type PeerMsg } from "@quorate/protocol";
 import { ExpiryChecker } from "../checkers/service/expiry-checker.js";
+import { PurgeChecker } from "../checkers/service/purge-checker.js";
 import { ServiceModel, type ModelEvents } from "../checkers/service/service-model.js";
 import type { Acknowledged } from "../checkers/service/session-witness.js";
 import { closesOf } from "../checkers/service/transaction.js";
@@ -16,6 +17,7 @@ export class ServiceObservers {
   readonly model: ServiceModel;
   readonly expiry: ExpiryChecker;
   readonly writeOrder: WriteOrderChecker;
+  readonly purges: PurgeChecker;
   readonly acknowledged: Acknowledged = { newest: 0n };
   /** Empty where the server under test has no sessions. */
   clients: readonly SessionClient[] = [];
@@ -27,6 +29,9 @@ export class ServiceObservers {
     this.model = new ServiceModel(violations, () => scheduler.nowMs);
     this.expiry = new ExpiryChecker({ violations, quorum }, this.model);
     this.writeOrder = new WriteOrderChecker(violations);
+    this.purges = new PurgeChecker(violations, this.model, (kind) => {
+      coverage.event(kind === "ttl" ? "node removed at its time" : "container removed");
+    });
     const counter: ModelEvents = {
       onApplied: () => undefined,
       onSessionClosed: ({ id }, _txnid, ephemerals) => {
@@ -37,7 +42,8 @@ export class ServiceObservers {
         if (ephemerals >= MANY_EPHEMERALS) coverage.event("thirty ephemerals deleted at once");
       },
     };
-    for (const listener of [this.expiry, this.writeOrder, counter]) this.model.listen(listener);
+    for (const listener of [this.expiry, this.writeOrder, this.purges, counter])
+      this.model.listen(listener);
   }
 
   established(leader: NodeId): void {

@@ -65,6 +65,8 @@ export class SimNode {
       const server = composition.startServer(
         {
           nodeId: this.id,
+          role: options.watchers.includes(this.id) ? "watcher" : "voter",
+          upstreams: options.upstreams,
           voters: options.nodes,
           cluster: "sim",
           timings,
@@ -83,7 +85,7 @@ export class SimNode {
             watchMachine(
               composition.application.createStateMachine(),
               this.id,
-              world.applies,
+              { checker: world.applies, purges: world.service.purges },
               isCurrent,
             ),
           chainHash: composition.chainHash,

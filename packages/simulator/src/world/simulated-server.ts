@@ -57,6 +57,9 @@ export interface SimulatedServer {
 
 export interface ServerOptions {
   readonly nodeId: NodeId;
+  readonly role: "voter" | "watcher";
+  /** Of a watcher: whom to follow in place of the leader. */
+  readonly upstreams: readonly NodeId[];
   readonly voters: readonly NodeId[];
   readonly cluster: string;
   readonly timings: Timings;

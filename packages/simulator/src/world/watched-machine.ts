@@ -1,12 +1,12 @@
-import type { StateMachine } from "@quorate/protocol";
-import type { NodeId } from "@quorate/protocol";
+import { OpCode, type NodeId, type StateMachine } from "@quorate/protocol";
 import type { ApplyChecker } from "../checkers/apply-checker.js";
+import type { PurgeChecker } from "../checkers/service/purge-checker.js";
 
-/** Tells the checker what a state machine applies, from outside of it. */
+/** Tells the checkers what a state machine applies, and removes of itself, from outside of it. */
 export function watchMachine(
   inner: StateMachine,
   node: NodeId,
-  checker: ApplyChecker,
+  { checker, purges }: { readonly checker: ApplyChecker; readonly purges: PurgeChecker },
   isCurrent: () => boolean,
 ): StateMachine {
   checker.reset(node);
@@ -16,7 +16,14 @@ export function watchMachine(
     },
     attach: (listener) => inner.attach?.(listener),
     expiredNodes: (wallTimeMs, max) => inner.expiredNodes?.(wallTimeMs, max) ?? [],
-    prepare: (op, key, content, context) => inner.prepare(op, key, content, context),
+    prepare: (op, key, content, context) => {
+      const prepared = inner.prepare(op, key, content, context);
+      if (op === OpCode.deleteExpired && prepared.ok) {
+        const { txnid, wallTimeMs } = context;
+        purges.prepared(txnid, { leader: node, path: prepared.key, wallTimeMs });
+      }
+      return prepared;
+    },
     discardPrepared: () => inner.discardPrepared(),
     apply: (entry) => {
       const answer = inner.apply(entry);

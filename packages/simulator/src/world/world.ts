@@ -6,6 +6,7 @@ import {
   type NodeId,
   type PeerMsg,
   type QuorumVerifier,
+  type Timings,
 } from "@quorate/protocol";
 import { ApplyChecker } from "../checkers/apply-checker.js";
 import { BoundsChecker } from "../checkers/bounds-checker.js";
@@ -31,7 +32,12 @@ import { textOf } from "./text-of.js";
 
 export interface WorldOptions {
   readonly seed: number;
+  /** Voters. */
   readonly nodes: readonly NodeId[];
+  /** Follow without a vote, and serve. */
+  readonly watchers: readonly NodeId[];
+  /** Whom the watchers follow in place of the leader, if it does not lead itself. */
+  readonly upstreams: readonly NodeId[];
   readonly checkpointBytes: number;
   readonly retainedTailBytes: number;
   readonly pipeQueueBytesMax: number;
@@ -46,6 +52,8 @@ const DATAGRAM_FAULTS = {
   spoof: "F13 spoof",
 } as const satisfies Record<DatagramFault, string>;
 
+/** A run is two minutes long: a leader looks more often than once. */
+const NODE_EXPIRY_MS = 2000;
 /** How often the leases are looked at. */
 const LEASE_LOOK_MS = 20;
 
@@ -53,7 +61,7 @@ const LEASE_LOOK_MS = 20;
 export class World {
   readonly options: WorldOptions;
   readonly composition: Composition;
-  readonly timings = DEFAULT_TIMINGS;
+  readonly timings: Timings = { ...DEFAULT_TIMINGS, nodeExpiryMs: NODE_EXPIRY_MS };
   readonly random: RandomStream;
   readonly scheduler = new Scheduler();
   readonly coverage = new Coverage();
@@ -90,15 +98,16 @@ export class World {
       },
     );
     this.quorum = majorityQuorum(options.nodes);
-    this.disks = new DiskChecker(options.nodes, this.violations);
+    const everybody = [...options.nodes, ...options.watchers];
+    this.disks = new DiskChecker(everybody, this.violations);
     this.commits = new CommitChecker(this.disks, this.quorum, this.violations);
     this.disks.setCommitted((position) => this.commits.includes(position));
-    this.messages = new MessageChecker(this.disks, this.commits, this.violations);
+    this.messages = new MessageChecker(this.disks, this.commits, this.violations, options.watchers);
     this.service = new ServiceObservers(this);
     this.applies = new ApplyChecker(this.disks, this.commits, this.violations);
     this.applies.onNext = (entry) => this.service.model.apply(entry);
     this.bounds = new BoundsChecker(levelLimits(options.nodes.length), this.violations);
-    this.links = new LinkMap(options.nodes);
+    this.links = new LinkMap(everybody);
     this.leases = new LeaseChecker(this.links, this.quorum, this.timings, this.violations);
     const { codec } = composition;
     const network = { scheduler, links: this.links, codec };
@@ -118,11 +127,21 @@ export class World {
       this.service.established(node);
       this.line(node, "established", `leader of epoch ${epoch}`);
     });
-    for (const id of options.nodes) this.#addNode(id);
+    for (const id of everybody) this.#addNode(id);
   }
 
+  /** Voters. */
   get nodes(): readonly SimNode[] {
     return this.options.nodes.map((id) => this.node(id));
+  }
+
+  get watchers(): readonly SimNode[] {
+    return this.options.watchers.map((id) => this.node(id));
+  }
+
+  /** All that serve clients. */
+  get servers(): readonly SimNode[] {
+    return [...this.nodes, ...this.watchers];
   }
 
   node(id: NodeId): SimNode {
@@ -162,7 +181,7 @@ export class World {
     const leader = this.leader();
     if (leader === null) return "no leader";
     const want = leader.status();
-    for (const node of this.nodes) {
+    for (const node of this.servers) {
       const have = node.status();
       if (have === null || want === null) return `n${node.id} is down`;
       if (have.role === "electing" || !have.isReady) return `n${node.id} does not serve`;
@@ -206,7 +225,8 @@ export class World {
         this.service.received(pipe, messages);
         for (const message of messages) {
           this.messages.received(pipe.host.id, pipe.peer, pipe.pipeId, message);
-          if (message.kind === "newLeaderAck") this.leases.acknowledged(pipe.host);
+          const isVoter = this.quorum.voterIds.includes(pipe.peer);
+          if (message.kind === "newLeaderAck" && isVoter) this.leases.acknowledged(pipe.host);
         }
       },
       onOverflow: () => this.coverage.event("pipe overflow"),

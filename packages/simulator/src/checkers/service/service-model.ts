@@ -1,6 +1,8 @@
 import { formatTxnid, type LogEntryMsg, type NodeChangeKind, type Txnid } from "@quorate/protocol";
 import type { Violations } from "../violations.js";
-import { effectsOf, type Effect } from "./transaction.js";
+import type { Acl } from "./acl-rules.js";
+import { isPurgeable } from "./purge-checker.js";
+import { effectsOf, type Effect, type Life } from "./transaction.js";
 
 /** A znode as of some transaction; never changed, only replaced. */
 export interface ModelNode {
@@ -10,6 +12,12 @@ export interface ModelNode {
   readonly version: number;
   /** The session that it lives with; 0 for none. */
   readonly owner: bigint;
+  readonly life: Life;
+  readonly acl: Acl;
+  /** When its data were set last, by the clock of the leader of then. */
+  readonly mtime: number;
+  /** A child was made in it, which may be gone. */
+  readonly hadChild: boolean;
   readonly data: string;
   /** Names, in no order. */
   readonly children: readonly string[];
@@ -19,6 +27,8 @@ export interface Change {
   readonly kind: NodeChangeKind;
   readonly path: string;
   readonly txnid: bigint;
+  /** Of the node then; of one that went, as it was. Whoever may not read it is not told. */
+  readonly acl: Acl;
 }
 
 export interface ModelSession {
@@ -78,6 +88,26 @@ export class ServiceModel {
     let count = 0;
     for (const paths of this.#owned.values()) count += paths.size;
     return count;
+  }
+
+  /** Nodes that a leader whose clock shows this must remove sooner or later. */
+  purgeable(wallTimeMs: number): readonly string[] {
+    const due: string[] = [];
+    for (const [path, versions] of this.#versions) {
+      const node = versions.at(-1)?.node ?? null;
+      if (node !== null && isPurgeable(node, wallTimeMs)) due.push(path);
+    }
+    return due;
+  }
+
+  /**
+   * The states of a node from the one that this transaction left to the one that `upTo` left;
+   * null where there was none.
+   */
+  statesOf(path: string, from: bigint, upTo: bigint): readonly (ModelNode | null)[] {
+    const versions = this.#versions.get(path) ?? [];
+    const later = versions.filter(({ txnid }) => txnid > from && txnid <= upTo);
+    return [this.nodeAt(path, from), ...later.map(({ node }) => node)];
   }
 
   ephemeralsOf(session: bigint): ReadonlySet<string> {
@@ -154,7 +184,7 @@ export class ServiceModel {
     const before = this.nodeAt(path, txnid);
     switch (effect.kind) {
       case "create": {
-        const { owner, data } = effect;
+        const { owner, life, acl, timeMs, data } = effect;
         this.#expect(before === null, "totalOrder", `${path} is created and exists`);
         const isOpen = owner === 0n || this.sessions.get(owner)?.closedBy === null;
         this.#expect(
@@ -168,45 +198,53 @@ export class ServiceModel {
           pzxid: txnid,
           version: 0,
           owner,
+          life,
+          acl,
+          mtime: timeMs,
+          hadChild: false,
           data,
           children: [],
         });
         if (owner !== 0n) this.#ownedBy(owner).add(path);
         this.#wrote(data, txnid);
-        this.#tell("created", path, txnid);
+        this.#tell({ kind: "created", path, txnid, acl });
         return;
       }
       case "set": {
         if (before === null) return this.#missing(path, txnid);
-        const { data } = effect;
-        this.#put(path, txnid, { ...before, mzxid: txnid, version: before.version + 1, data });
+        const { data, timeMs } = effect;
+        const { acl } = before;
+        const version = before.version + 1;
+        this.#put(path, txnid, { ...before, mzxid: txnid, mtime: timeMs, version, data });
         this.#wrote(data, txnid);
-        this.changes.push({ kind: "dataChanged", path, txnid });
+        this.changes.push({ kind: "dataChanged", path, txnid, acl });
         return;
       }
       case "delete":
         if (before === null) return this.#missing(path, txnid);
         this.#put(path, txnid, null);
         if (before.owner !== 0n) this.#ownedBy(before.owner).delete(path);
-        this.#tell("deleted", path, txnid);
+        this.#tell({ kind: "deleted", path, txnid, acl: before.acl });
     }
   }
 
   /** Of a node that came or went: its parent changes with it. */
-  #tell(kind: "created" | "deleted", path: string, txnid: Txnid): void {
+  #tell(change: Change & { readonly txnid: Txnid }): void {
+    const { kind, path, txnid } = change;
     const at = path.lastIndexOf("/");
     const parentPath = path.slice(0, at);
     const childName = path.slice(at + 1);
-    this.changes.push({ kind, path, txnid });
+    this.changes.push(change);
     if (parentPath === "") return;
     const parent = this.nodeAt(parentPath, txnid);
     if (parent === null) return this.#missing(parentPath, txnid);
-    const children =
-      kind === "created"
-        ? [...parent.children, childName]
-        : parent.children.filter((one) => one !== childName);
-    this.#put(parentPath, txnid, { ...parent, pzxid: txnid, children });
-    this.changes.push({ kind: "childrenChanged", path: parentPath, txnid });
+    const hasCome = kind === "created";
+    const children = hasCome
+      ? [...parent.children, childName]
+      : parent.children.filter((one) => one !== childName);
+    const hadChild = parent.hadChild || hasCome;
+    this.#put(parentPath, txnid, { ...parent, pzxid: txnid, hadChild, children });
+    this.changes.push({ kind: "childrenChanged", path: parentPath, txnid, acl: parent.acl });
   }
 
   #move(id: bigint, timeoutMs: number): void {

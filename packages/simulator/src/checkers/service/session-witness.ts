@@ -1,10 +1,11 @@
 import { formatTxnid, type NodeChangeKind, type Txnid } from "@quorate/protocol";
 import type { Violations } from "../violations.js";
+import { may, Perm, type Identities } from "./acl-rules.js";
 import type { ModelNode, ServiceModel } from "./service-model.js";
 import { WatchOracle, type Watch } from "./watch-oracle.js";
 
 /** What a read showed; null for no such node. */
-export type Seen = Partial<ModelNode> | null;
+export type Seen = Partial<ModelNode> | null | "refused by its ACL";
 
 export interface ToldEvent {
   /** Null when it tells of what was missed, and of no transaction. */
@@ -41,6 +42,7 @@ export class SessionWitness {
   readonly #model: ServiceModel;
   readonly #violations: Violations;
   readonly #acknowledged: Acknowledged;
+  readonly #identities: Identities;
   #newest = 0n;
   /** Of the newest state that a read showed. */
   #newestRead = 0n;
@@ -53,13 +55,22 @@ export class SessionWitness {
       readonly model: ServiceModel;
       readonly violations: Violations;
       readonly acknowledged: Acknowledged;
+      /** What it proves on each of its connections. */
+      readonly identities: Identities;
+      /** An event was not told, for an ACL's sake. */
+      readonly onWithheld?: () => void;
     },
   ) {
     this.#who = who;
     this.#model = deps.model;
     this.#violations = deps.violations;
     this.#acknowledged = deps.acknowledged;
-    this.oracle = new WatchOracle(deps.model);
+    this.#identities = deps.identities;
+    this.oracle = new WatchOracle(
+      deps.model,
+      deps.identities,
+      deps.onWithheld ?? (() => undefined),
+    );
   }
 
   /** The answer to setWatches is awaited. */
@@ -78,6 +89,15 @@ export class SessionWitness {
     this.disconnected();
     this.#newest = 0n;
     this.#newestRead = 0n;
+  }
+
+  /**
+   * It reads at a server without a quorum, which promises no more than not to be behind what the
+   * client says that it has seen: and that is the newest answer, not the newest event or ping.
+   */
+  readsOnly(seen: bigint): void {
+    this.#newest = seen;
+    this.oracle.rewind(seen);
   }
 
   setsWatches(): void {
@@ -103,7 +123,12 @@ export class SessionWitness {
   /** A read, and the watch that it set. */
   read(path: string, txnid: bigint, seen: Seen, watch: Watch | null): void {
     const node = this.#model.nodeAt(path, txnid);
-    this.#expect(isSame(seen, node), "readIsTheState", () => {
+    const mayRead = node === null || may(node.acl, Perm.read, this.#identities);
+    this.#expect(mayRead === (seen !== REFUSED), "aclIsObeyed", () => {
+      const allowed = mayRead ? "may" : "may not";
+      return `reads ${path} as of ${text(txnid)} as ${describe(seen)}, and ${allowed} read it`;
+    });
+    this.#expect(seen === REFUSED || isSame(seen, node), "readIsTheState", () => {
       return `reads ${path} as of ${text(txnid)} as ${describe(seen)}, which was ` + describe(node);
     });
     if (watch !== null) this.oracle.add(watch, txnid);
@@ -164,12 +189,50 @@ export class SessionWitness {
       const at = text(writtenAt ?? txnid);
       return `read as of ${text(this.#newestRead)} in front of its write at ${at}`;
     });
+    // A delete alone writes no value; most are answered as of their own transaction.
+    const [first] = deeds;
+    const isKnown = first !== undefined && this.#wasDone(first, writtenAt ?? txnid);
+    if (isKnown) this.#mayHave(deeds, writtenAt ?? txnid);
     if (writtenAt === undefined) return;
     for (const deed of deeds) {
       this.#expect(this.#wasDone(deed, writtenAt), "writeIsWhole", () => {
         return `is told of a ${deed.kind} of ${deed.path} that was not done at ${text(writtenAt)}`;
       });
     }
+  }
+
+  /**
+   * The ACL let it do all that was done: of the nodes as they were before, but for those that an
+   * earlier part of the same multi had changed.
+   */
+  #mayHave(deeds: readonly Deed[], txnid: bigint): void {
+    const touched = new Set<string>();
+    for (const deed of deeds) {
+      const { path, perm } = judgedBy(deed);
+      const node = touched.has(path) ? null : this.#model.nodeAt(path, txnid - 1n);
+      this.#expect(node === null || may(node.acl, perm, this.#identities), "aclIsObeyed", () => {
+        return `did a ${deed.kind} of ${deed.path} at ${text(txnid)}, which it may not`;
+      });
+      touched.add(deed.path);
+    }
+  }
+
+  /**
+   * The first deed that was not done was refused for an ACL's sake: in some state between what
+   * everybody knew when it was asked for and the answer, there was one that forbids it.
+   */
+  refusedByAcl(deed: Deed, from: bigint, upTo: bigint): void {
+    const { path, perm } = judgedBy(deed);
+    const states = this.#model.statesOf(path, from, upTo);
+    const isForbidden = states.some(
+      (node) => node !== null && !may(node.acl, perm, this.#identities),
+    );
+    this.#expect(isForbidden, "aclIsObeyed", () => {
+      return (
+        `may not do a ${deed.kind} of ${deed.path}, asked for at ${text(from)} and answered at ` +
+        `${text(upTo)}, where no ACL forbids it`
+      );
+    });
   }
 
   /** A write was refused: none of it is ever done. */
@@ -211,9 +274,19 @@ export class SessionWitness {
   }
 }
 
+const REFUSED = "refused by its ACL";
+
+/** Whose ACL decides, and by what. */
+function judgedBy({ kind, path }: Deed): { readonly path: string; readonly perm: number } {
+  if (kind === "set") return { path, perm: Perm.write };
+  const parent = path.slice(0, path.lastIndexOf("/"));
+  return { path: parent, perm: kind === "create" ? Perm.create : Perm.delete };
+}
+
 const DONE = { create: "created", set: "dataChanged", delete: "deleted" } as const;
 
 function isSame(seen: Seen, node: ModelNode | null): boolean {
+  if (seen === REFUSED) return false;
   if (seen === null || node === null) return seen === null && node === null;
   const { children, ...rest } = seen;
   const isEqual = Object.entries(rest).every(
@@ -225,9 +298,14 @@ function isSame(seen: Seen, node: ModelNode | null): boolean {
 
 function describe(node: Seen): string {
   if (node === null) return "nothing";
+  if (node === REFUSED) return node;
   return Object.entries(node)
-    .map(([field, value]) => `${field}=${typeof value === "bigint" ? text(value) : String(value)}`)
+    .map(([field, value]) => `${field}=${fieldText(value)}`)
     .join(" ");
+}
+
+function fieldText(value: unknown): string {
+  return typeof value === "bigint" ? text(value) : JSON.stringify(value);
 }
 
 function text(txnid: bigint): string {

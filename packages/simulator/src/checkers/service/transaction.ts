@@ -1,4 +1,11 @@
 import { OpCode, type LogEntryMsg, type Txnid } from "@quorate/protocol";
+import { aclIn, type Acl } from "./acl-rules.js";
+
+/** How long a node stays without anybody's wish; an ephemeral's session is its owner. */
+export type Life =
+  | { readonly kind: "endless" }
+  | { readonly kind: "container" }
+  | { readonly kind: "ttl"; readonly ms: number };
 
 /**
  * What a committed entry does, read from its bytes by other code than what applies it: the model
@@ -8,10 +15,19 @@ export type Effect =
   | {
       readonly kind: "create";
       readonly path: string;
+      /** Of an ephemeral: its session; else 0. */
       readonly owner: bigint;
+      readonly life: Life;
+      readonly acl: Acl;
+      readonly timeMs: number;
       readonly data: string;
     }
-  | { readonly kind: "set"; readonly path: string; readonly data: string }
+  | {
+      readonly kind: "set";
+      readonly path: string;
+      readonly timeMs: number;
+      readonly data: string;
+    }
   | { readonly kind: "delete"; readonly path: string }
   | { readonly kind: "openSession"; readonly id: bigint; readonly timeoutMs: number }
   /** A timeout of 0 leaves it as it is. */
@@ -23,7 +39,13 @@ const decoder = new TextDecoder();
 const HEADER_BYTES = 4;
 const HAS_OWNER = 0x1_0000;
 const ACL_BYTES_MASK = 0xffff;
+const TIME_AT = 8;
 const WRITE_HEADER_BYTES = 16;
+const OWNER_BYTES = 8;
+const CONTAINER = 1n << 63n;
+/** In the highest byte; the time to live in the lowest five. */
+const TTL = 0xffn;
+const TTL_BITS = 40;
 
 /** In the order in which they happen; all of them at once. */
 export function effectsOf(entry: Pick<LogEntryMsg, "op" | "key" | "content">): readonly Effect[] {
@@ -50,23 +72,44 @@ export function effectsOf(entry: Pick<LogEntryMsg, "op" | "key" | "content">): r
 
 function single(op: number, path: string, content: Uint8Array): readonly Effect[] {
   switch (op) {
-    case OpCode.add: {
-      const view = viewOf(content);
-      const word = view.getUint32(0);
-      const hasOwner = (word & HAS_OWNER) !== 0;
-      const owner = hasOwner ? view.getBigUint64(WRITE_HEADER_BYTES) : 0n;
-      const dataAt = WRITE_HEADER_BYTES + (hasOwner ? 8 : 0) + (word & ACL_BYTES_MASK);
-      return [{ kind: "create", path, owner, data: decoder.decode(content.subarray(dataAt)) }];
-    }
+    case OpCode.add:
+      return [create(path, content)];
     case OpCode.set: {
-      const dataAt = WRITE_HEADER_BYTES + (viewOf(content).getUint32(0) & ACL_BYTES_MASK);
-      return [{ kind: "set", path, data: decoder.decode(content.subarray(dataAt)) }];
+      const view = viewOf(content);
+      const dataAt = WRITE_HEADER_BYTES + (view.getUint32(0) & ACL_BYTES_MASK);
+      const timeMs = Number(view.getBigUint64(TIME_AT));
+      return [{ kind: "set", path, timeMs, data: decoder.decode(content.subarray(dataAt)) }];
     }
     case OpCode.delete:
       return [{ kind: "delete", path }];
     default:
       return [];
   }
+}
+
+function create(path: string, content: Uint8Array): Effect {
+  const view = viewOf(content);
+  const word = view.getUint32(0);
+  const hasOwner = (word & HAS_OWNER) !== 0;
+  const marked = hasOwner ? view.getBigUint64(WRITE_HEADER_BYTES) : 0n;
+  const life = lifeOf(marked);
+  const aclAt = WRITE_HEADER_BYTES + (hasOwner ? OWNER_BYTES : 0);
+  const dataAt = aclAt + (word & ACL_BYTES_MASK);
+  return {
+    kind: "create",
+    path,
+    owner: life.kind === "endless" ? marked : 0n,
+    life,
+    acl: aclIn(content.subarray(aclAt, dataAt)),
+    timeMs: Number(view.getBigUint64(TIME_AT)),
+    data: decoder.decode(content.subarray(dataAt)),
+  };
+}
+
+function lifeOf(marked: bigint): Life {
+  if (marked === CONTAINER) return { kind: "container" };
+  if (marked >> 56n !== TTL) return { kind: "endless" };
+  return { kind: "ttl", ms: Number(BigInt.asUintN(TTL_BITS, marked)) };
 }
 
 function closeSession(content: Uint8Array): readonly Effect[] {

@@ -1,3 +1,4 @@
+import { may, Perm, type Identities } from "./acl-rules.js";
 import type { Change, ServiceModel } from "./service-model.js";
 
 /** How a client has registered a watch, as its setWatches will name it. */
@@ -11,7 +12,7 @@ export interface Watch {
 /** A change that a client must be told of, as it must look. */
 export type DueEvent = Change;
 
-/** What a client hears of a watch that it sets again. */
+/** What a client hears of a watch that it sets again, whoever may read the node: as there. */
 export interface MissedEvent {
   readonly kind: Change["kind"];
   readonly path: string;
@@ -23,13 +24,18 @@ export interface MissedEvent {
  */
 export class WatchOracle {
   readonly #model: ServiceModel;
+  readonly #who: Identities;
+  readonly #onWithheld: () => void;
   readonly #watches = new Map<string, Watch>();
   /** Changes up to this transaction are accounted for. */
   #upTo = 0n;
   #due: DueEvent[] = [];
 
-  constructor(model: ServiceModel) {
+  /** `onWithheld`: something happened to a node that the client watches and may not read. */
+  constructor(model: ServiceModel, who: Identities, onWithheld: () => void) {
     this.#model = model;
+    this.#who = who;
+    this.#onWithheld = onWithheld;
   }
 
   /** As the client holds them; the ones that are due are gone already. */
@@ -77,6 +83,11 @@ export class WatchOracle {
     return missed;
   }
 
+  /** What follows may be older, but not older than this. No watch is set, nor anything due. */
+  rewind(txnid: bigint): void {
+    this.#upTo = txnid;
+  }
+
   /** The connection is gone, and with it what was on its way. */
   forget(): void {
     this.#watches.clear();
@@ -101,8 +112,8 @@ export class WatchOracle {
     }
   }
 
-  /** Whether the client is told; its one-shot watches that fire are gone. */
-  #fires({ kind, path }: Change): boolean {
+  /** Whether the client is told; its one-shot watches that fire are gone, told or not. */
+  #fires({ kind, path, acl }: Change): boolean {
     let isTold = this.#watches.has(`persistent ${path}`);
     const once = (list: WatchList): void => {
       if (this.#watches.delete(`${list} ${path}`)) isTold = true;
@@ -115,6 +126,8 @@ export class WatchOracle {
       }
     }
     if (kind === "childrenChanged" || kind === "deleted") once("child");
-    return isTold;
+    if (!isTold || may(acl, Perm.read, this.#who)) return isTold;
+    this.#onWithheld();
+    return false;
   }
 }

@@ -1,11 +1,18 @@
-import { CreateMode } from "@quorate/znode";
+import { CreateMode, isTtl } from "@quorate/znode";
 import { SESSION_PREFIX } from "../../checkers/service/service-model.js";
 import { MULTI_PARTS_MAX } from "../../coverage.js";
 import type { RandomStream } from "../../engine/random-stream.js";
-import type { Part, SessionRequest } from "./request.js";
+import type { Part, ReadPart, SessionRequest } from "./request.js";
 
 /** So few that clients meet. */
-const PARENTS = [0, 1, 2].map((at) => `${SESSION_PREFIX}${at}`);
+const PARENTS = [0, 1, 2, 3, 4].map((at) => `${SESSION_PREFIX}${at}`);
+/** Made for some, or for all. */
+const GUARDED = `${SESSION_PREFIX}3`;
+/** Made to go when its children have. */
+const PASSING = `${SESSION_PREFIX}4`;
+/** Shorter and longer than between two writes of a node, and between two looks of a leader. */
+const TTLS_MS = [300, 1500, 6000] as const;
+const READS_MAX = 4;
 const CHILDREN = ["a", "b", "c"] as const;
 /** More than these, and the client deletes before it makes others. */
 const NUMBERED_MAX = 4;
@@ -42,9 +49,10 @@ function drawAround({ random, value }: Drawer): readonly SessionRequest[] {
 function drawRequest(drawer: Drawer): SessionRequest {
   const { random } = drawer;
   const dice = random.next();
-  if (dice < 0.44) return drawWrite(drawer);
-  if (dice < 0.58) return drawMulti(drawer);
-  if (dice < 0.64) return { kind: "sync" };
+  if (dice < 0.42) return drawWrite(drawer);
+  if (dice < 0.55) return drawMulti(drawer);
+  if (dice < 0.6) return { kind: "sync" };
+  if (dice < 0.64) return drawMultiRead(drawer);
   if (dice < 0.66) {
     const isRecursive = random.chance(0.5);
     return { kind: "addWatch", path: isRecursive ? parent(random) : anyPath(random), isRecursive };
@@ -59,16 +67,9 @@ function drawWrite(drawer: Drawer): Exclude<Part, { kind: "check" }> {
   const old = numbered.length > NUMBERED_MAX ? numbered.shift() : undefined;
   if (old !== undefined) return { kind: "delete", path: old, version: ANY_VERSION };
   const dice = random.next();
-  if (dice < 0.15) return create(drawer, parent(random), CreateMode.persistent);
-  if (dice < 0.4) {
-    const mode = random.chance(0.6) ? CreateMode.ephemeral : CreateMode.persistent;
-    return create(drawer, child(random), mode);
-  }
-  if (dice < 0.5) {
-    const { ephemeralSequential, persistentSequential } = CreateMode;
-    const mode = random.chance(0.5) ? ephemeralSequential : persistentSequential;
-    return create(drawer, `${parent(random)}/n-`, mode);
-  }
+  if (dice < 0.15) return drawParent(drawer);
+  if (dice < 0.4) return create(drawer, child(random), random.pick(CHILD_MODES));
+  if (dice < 0.5) return create(drawer, `${parent(random)}/n-`, random.pick(NUMBERED_MODES));
   if (dice < 0.75) {
     const version = random.chance(0.15) ? WRONG_VERSION : ANY_VERSION;
     return { kind: "set", path: anyPath(random), value: drawer.value(), version };
@@ -94,8 +95,46 @@ function drawMulti(drawer: Drawer): SessionRequest {
   return { kind: "multi", parts };
 }
 
+const { persistent, persistentSequential, ephemeral, ephemeralSequential } = CreateMode;
+const CHILD_MODES = [ephemeral, ephemeral, ephemeral, persistent, CreateMode.ttl] as const;
+const NUMBERED_MODES = [
+  ephemeralSequential,
+  ephemeralSequential,
+  persistentSequential,
+  persistentSequential,
+  CreateMode.ttlSequential,
+] as const;
+
+function drawParent(drawer: Drawer): Part & { kind: "create" } {
+  const { random } = drawer;
+  const path = parent(random);
+  if (path !== PASSING) return create(drawer, path, persistent);
+  return create(drawer, path, random.chance(0.7) ? CreateMode.container : CreateMode.ttl);
+}
+
 function create(drawer: Drawer, path: string, mode: CreateMode): Part & { kind: "create" } {
-  return { kind: "create", path, value: drawer.value(), mode };
+  const { random } = drawer;
+  const isGuarded = random.chance(path === GUARDED ? 0.8 : PARENTS.includes(path) ? 0 : 0.15);
+  const acl = isGuarded ? random.pick(["shown", "hidden", "named"] as const) : "open";
+  return {
+    kind: "create",
+    path,
+    value: drawer.value(),
+    mode,
+    acl,
+    ...(isTtl(mode) ? { ttlMs: random.pick(TTLS_MS) } : {}),
+  };
+}
+
+/** Of parents and what is in them, which change together. */
+function drawMultiRead({ random }: Drawer): SessionRequest {
+  const of = parent(random);
+  const count = 1 + random.below(READS_MAX);
+  const parts = Array.from({ length: count }, (): ReadPart => {
+    if (random.chance(0.4)) return { kind: "children", path: of };
+    return { kind: "get", path: random.chance(0.3) ? of : `${of}/${random.pick(CHILDREN)}` };
+  });
+  return { kind: "multiRead", parts };
 }
 
 function parent(random: RandomStream): string {

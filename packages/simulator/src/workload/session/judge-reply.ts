@@ -1,15 +1,18 @@
-import { isEphemeral, isSequential } from "@quorate/znode";
+import { isEphemeral, isSequential, type Stat } from "@quorate/znode";
 import { ZkError, ZkOp, type MultiResult } from "@quorate/zookeeper";
 import type { Deed, Seen, SessionWitness } from "../../checkers/service/session-witness.js";
+import type { ModelNode } from "../../checkers/service/service-model.js";
 import type { Watch } from "../../checkers/service/watch-oracle.js";
 import type { Coverage } from "../../coverage.js";
 import type { Outstanding, Reply } from "./session-connection.js";
-import type { Part, SessionRequest } from "./request.js";
-import { decodeAnswer, type AnswerBody } from "./zk-wire.js";
+import type { Part, ReadPart, SessionRequest } from "./request.js";
+import { bodyOf, decodeAnswer, type AnswerBody, type Fields } from "./zk-wire.js";
 
 /** Answers that say: nothing was done, and never will be. */
 const REFUSALS: ReadonlySet<number> = new Set<number>([
   ZkError.noNode,
+  ZkError.noAuth,
+  ZkError.notReadOnly,
   ZkError.badVersion,
   ZkError.nodeExists,
   ZkError.notEmpty,
@@ -37,6 +40,8 @@ export interface JudgeDeps {
   readonly witness: SessionWitness;
   readonly coverage: Coverage;
   readonly session: bigint;
+  /** The server has no quorum, and has said so. */
+  readonly isReadOnly: boolean;
   /** A node was made under this path. */
   onCreated(path: string, isNumbered: boolean, isEphemeral: boolean): void;
 }
@@ -49,9 +54,15 @@ export function judgeReply(
 ): void {
   const { witness, coverage } = deps;
   const { txnid, err } = reply;
-  const body = err === ZkError.ok ? decodeAnswer(asked, reply.reader) : null;
   witness.answered(txnid);
-  const isRead = "watch" in asked;
+  if (deps.isReadOnly && isRefusedReadOnly(asked)) {
+    coverage.event("write refused without a quorum");
+    const isRefused = err === ZkError.notReadOnly;
+    if (!isRefused) witness.misbehaved("readOnlyIsObeyed", `is answered a ${asked.kind}: ${err}`);
+  }
+  const body = err === ZkError.ok ? decodeAnswer(asked, reply.reader) : null;
+  const isRead = "watch" in asked || asked.kind === "multiRead";
+  if (deps.isReadOnly && isRead) coverage.event("read without a quorum");
   const otherwise = isRead ? "read" : REFUSALS.has(err) ? "refused" : "other";
   if (deps.betweenWrites.next(isDone(asked, body) ? "done" : otherwise)) {
     coverage.event("read between a refused write and the next");
@@ -60,7 +71,7 @@ export function judgeReply(
     case "get":
     case "exists":
     case "children":
-      judgeRead(witness, asked, reply, body);
+      judgeRead(deps, asked, reply, body);
       return;
     case "addWatch":
       if (body === null) return;
@@ -78,11 +89,20 @@ export function judgeReply(
     case "closeSession":
       return;
     case "multi":
-      judgeMulti(deps, asked.parts, reply, body?.results ?? null);
+      judgeMulti(deps, { asked, acknowledged }, reply, body?.results ?? null);
+      return;
+    case "multiRead":
+      if (body !== null) judgeMultiRead(deps, asked.parts, reply, body.results ?? []);
       return;
     default:
-      judgeWrite(deps, asked, reply, body);
+      judgeWrite(deps, { asked, acknowledged }, reply, body);
   }
+}
+
+function isRefusedReadOnly({ kind }: SessionRequest): boolean {
+  return (
+    kind === "create" || kind === "set" || kind === "delete" || kind === "multi" || kind === "sync"
+  );
 }
 
 /** All of it, at the transaction that its answer names. */
@@ -95,26 +115,56 @@ function isDone({ kind }: SessionRequest, body: AnswerBody | null): boolean {
 }
 
 function judgeRead(
-  witness: SessionWitness,
+  { witness, coverage }: JudgeDeps,
   asked: Extract<SessionRequest, { watch: boolean }>,
   { txnid, err }: Reply,
   body: AnswerBody | null,
 ): void {
-  if (body === null && err !== ZkError.noNode) return;
-  witness.read(asked.path, txnid, seenOf(body), watchOf(asked, body !== null));
+  const seen = seenOf(err, body);
+  if (seen === undefined) return;
+  if (err === ZkError.noAuth) coverage.event("read refused by an ACL");
+  const watch = err === ZkError.noAuth ? null : watchOf(asked, body !== null);
+  witness.read(asked.path, txnid, seen, watch);
 }
 
-function seenOf(body: AnswerBody | null): Seen {
-  if (body?.stat === undefined) return null;
+/** All of it as of one transaction. */
+function judgeMultiRead(
+  { witness, coverage }: JudgeDeps,
+  parts: readonly ReadPart[],
+  { txnid }: Reply,
+  results: readonly MultiResult[],
+): void {
+  coverage.event("multiRead");
+  const isWhole = results.length === parts.length;
+  if (!isWhole) witness.misbehaved("readIsTheState", `reads ${results.length} of ${parts.length}`);
+  for (const [index, { type, err, value }] of results.entries()) {
+    const isError = type === ZkOp.error;
+    const seen = seenOf(err, isError ? null : bodyOf(value as Fields));
+    const path = parts[index]?.path;
+    if (path !== undefined && seen !== undefined) witness.read(path, txnid, seen, null);
+  }
+}
+
+/** Undefined: the answer says nothing of the node. */
+function seenOf(err: number, body: AnswerBody | null): Seen | undefined {
+  if (err === ZkError.noAuth) return "refused by its ACL";
+  if (body === null) return err === ZkError.noNode ? null : undefined;
   const { stat, data, children } = body;
+  return {
+    ...(stat === undefined ? {} : statSeen(stat)),
+    ...(data === undefined ? {} : { data }),
+    ...(children === undefined ? {} : { children }),
+  };
+}
+
+function statSeen(stat: Stat): Partial<ModelNode> {
   return {
     czxid: stat.czxid,
     mzxid: stat.mzxid,
     pzxid: stat.pzxid,
+    mtime: stat.mtime,
     version: stat.version,
     owner: BigInt.asUintN(64, stat.ephemeralOwner),
-    ...(data === undefined ? {} : { data }),
-    ...(children === undefined ? {} : { children }),
   };
 }
 
@@ -140,15 +190,36 @@ function deedsOf(parts: readonly Part[], session: bigint): readonly Deed[] {
   });
 }
 
+/** The last of these parts was refused for an ACL's sake, and those before it were not. */
+function refusedByAcl(
+  { witness, coverage, session }: JudgeDeps,
+  parts: readonly Part[],
+  acknowledged: bigint,
+  txnid: bigint,
+): void {
+  coverage.event("write refused by an ACL");
+  const deeds = deedsOf(parts.slice(-1), session);
+  const touched = new Set(parts.slice(0, -1).map(({ path }) => path));
+  for (const deed of deeds) {
+    // What an earlier part of the same multi made or changed is in no state.
+    const parent = deed.path.slice(0, deed.path.lastIndexOf("/"));
+    if (touched.has(deed.path) || touched.has(parent)) continue;
+    witness.refusedByAcl(deed, acknowledged, txnid);
+  }
+}
+
+type Asked<T> = { readonly asked: Extract<SessionRequest, T> } & Pick<Outstanding, "acknowledged">;
+
 function judgeWrite(
   deps: JudgeDeps,
-  asked: Extract<SessionRequest, { kind: "create" | "set" | "delete" }>,
+  { asked, acknowledged }: Asked<{ kind: "create" | "set" | "delete" }>,
   { txnid, err }: Reply,
   body: AnswerBody | null,
 ): void {
   const { witness, session } = deps;
   if (body === null) {
     if (REFUSALS.has(err)) witness.refused(deedsOf([asked], session));
+    if (err === ZkError.noAuth) refusedByAcl(deps, [asked], acknowledged, txnid);
     return;
   }
   const path = body.path ?? asked.path;
@@ -168,11 +239,12 @@ function created(deps: JudgeDeps, asked: Extract<Part, { kind: "create" }>, path
 
 function judgeMulti(
   deps: JudgeDeps,
-  parts: readonly Part[],
+  { asked, acknowledged }: Asked<{ kind: "multi" }>,
   { txnid, err }: Reply,
   results: readonly MultiResult[] | null,
 ): void {
   const { witness, coverage, session } = deps;
+  const { parts } = asked;
   if (results === null) {
     if (REFUSALS.has(err)) witness.refused(deedsOf(parts, session));
     return;
@@ -200,5 +272,8 @@ function judgeMulti(
     witness.misbehaved("multiIsWhole", `is told of its parts ${told}`);
   }
   coverage.multiRefusedAt(failedAt);
+  if (results[failedAt]?.err === ZkError.noAuth) {
+    refusedByAcl(deps, parts.slice(0, failedAt + 1), acknowledged, txnid);
+  }
   witness.refused(deedsOf(parts, session));
 }

@@ -1,4 +1,5 @@
 import type { CreateMode } from "@quorate/znode";
+import type { AclName } from "./identities.js";
 
 export type Part =
   | {
@@ -6,6 +7,10 @@ export type Part =
       readonly path: string;
       readonly value: string;
       readonly mode: CreateMode;
+      /** Default: everybody may do everything. */
+      readonly acl?: AclName;
+      /** Of a mode with a time to live. */
+      readonly ttlMs?: number;
     }
   | {
       readonly kind: "set";
@@ -16,10 +21,16 @@ export type Part =
   | { readonly kind: "delete"; readonly path: string; readonly version: number }
   | { readonly kind: "check"; readonly path: string; readonly version: number };
 
+export interface ReadPart {
+  readonly kind: "get" | "children";
+  readonly path: string;
+}
+
 /** What a session client asks for. */
 export type SessionRequest =
   | Exclude<Part, { kind: "check" }>
   | { readonly kind: "multi"; readonly parts: readonly Part[] }
+  | { readonly kind: "multiRead"; readonly parts: readonly ReadPart[] }
   | {
       readonly kind: "get" | "exists" | "children";
       readonly path: string;

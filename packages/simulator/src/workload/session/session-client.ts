@@ -3,14 +3,17 @@ import { SessionWitness } from "../../checkers/service/session-witness.js";
 import type { Watch } from "../../checkers/service/watch-oracle.js";
 import type { RandomStream } from "../../engine/random-stream.js";
 import type { World } from "../../world/world.js";
+import { identitiesOf, logsIn } from "./identities.js";
 import { BetweenWrites, judgeReply } from "./judge-reply.js";
 import type { SessionRequest } from "./request.js";
 import { SessionConnection, type Outstanding, type Reply } from "./session-connection.js";
-import { WATCH_LISTS, type Credentials } from "./zk-wire.js";
+import { WATCH_LISTS, type Credentials, type Granted } from "./zk-wire.js";
 
 export interface SessionClientOptions {
   readonly id: number;
   readonly timeoutMs: number;
+  /** Is content with a server that only reads, while there is no other. */
+  readonly asksReadOnly: boolean;
   /** Those that it may ask for when it comes anew; none: it keeps its own. */
   readonly otherTimeoutsMs: readonly number[];
 }
@@ -33,6 +36,7 @@ export class SessionClient {
   readonly betweenWrites = new BetweenWrites();
   readonly #world: World;
   readonly #random: RandomStream;
+  readonly #asksReadOnly: boolean;
   readonly #otherTimeoutsMs: readonly number[];
   readonly #timeoutRandom: RandomStream;
   #credentials: Credentials;
@@ -49,9 +53,13 @@ export class SessionClient {
   #isOver = false;
   #servers: NodeId[] = [];
 
-  constructor(world: World, { id, timeoutMs, otherTimeoutsMs }: SessionClientOptions) {
+  constructor(
+    world: World,
+    { id, timeoutMs, asksReadOnly, otherTimeoutsMs }: SessionClientOptions,
+  ) {
     this.id = id;
     this.timeoutMs = timeoutMs;
+    this.#asksReadOnly = asksReadOnly;
     this.#otherTimeoutsMs = otherTimeoutsMs;
     // A stream of its own: what else the client does is as without it.
     this.#timeoutRandom = world.random.split(`timeouts of session client ${id}`);
@@ -59,7 +67,14 @@ export class SessionClient {
     this.#random = world.random.split(`session client ${id}`);
     const { model, acknowledged } = world.service;
     const { violations } = world;
-    this.witness = new SessionWitness(`client s${id}`, { model, violations, acknowledged });
+    const identities = identitiesOf(id);
+    this.witness = new SessionWitness(`client s${id}`, {
+      model,
+      violations,
+      acknowledged,
+      identities,
+      onWithheld: () => world.coverage.event("event withheld by an ACL"),
+    });
     this.#credentials = { ...NO_SESSION, timeoutMs };
   }
 
@@ -148,8 +163,8 @@ export class SessionClient {
 
   /** Each in turn, in an order that is drawn again and again. */
   #nextServer(): NodeId {
-    const { nodes } = this.#world.options;
-    if (this.#servers.length === 0) this.#servers = this.#random.shuffle(nodes);
+    const { nodes, watchers } = this.#world.options;
+    if (this.#servers.length === 0) this.#servers = this.#random.shuffle([...nodes, ...watchers]);
     return this.#servers.pop() ?? this.#random.pick(nodes);
   }
 
@@ -171,6 +186,7 @@ export class SessionClient {
         node,
         credentials,
         lastZxidSeen: this.#lastZxid,
+        asksReadOnly: this.#asksReadOnly,
       },
       {
         random: this.#random.split(`link ${this.#connections}`),
@@ -183,6 +199,7 @@ export class SessionClient {
           onReply: (outstanding, reply) => this.#replied(connection, outstanding, reply),
           onPong: ({ txnid }) => this.witness.answered(txnid),
           onWatchesSet: (sent, relative, reply) => {
+            this.#lastZxid = reply.txnid;
             this.witness.answered(reply.txnid);
             this.witness.watchesSet(sent, relative, reply.txnid);
             this.#world.coverage.event("watches set again");
@@ -207,14 +224,9 @@ export class SessionClient {
     });
   }
 
-  #connected(
-    connection: SessionConnection,
-    credentials: Credentials | null,
-    askedMs: number,
-  ): void {
-    const { coverage, service, scheduler } = this.#world;
-    const hadSession = this.session !== 0n;
-    if (credentials === null) {
+  #connected(connection: SessionConnection, granted: Granted | null, askedMs: number): void {
+    const { coverage, service } = this.#world;
+    if (granted === null) {
       coverage.event("session found expired");
       const isOpen = service.model.sessions.get(this.session)?.closedBy === null;
       if (isOpen) this.witness.misbehaved("sessionIsKept", "is told that its open session is gone");
@@ -222,10 +234,24 @@ export class SessionClient {
       this.#leave(connection);
       return;
     }
-    if (hadSession && credentials.session !== this.session) {
+    if (this.session !== 0n && granted.session !== this.session) {
       this.witness.misbehaved("sessionIsKept", "is given another session than its own");
     }
-    const { timeoutMs } = credentials;
+    if (granted.isReadOnly) this.witness.readsOnly(this.#lastZxid);
+    else this.#attached(connection, granted, askedMs);
+    if (logsIn(this.id)) connection.logIn();
+    if (this.#watches.length === 0) return;
+    const sent = [...this.#watches].sort(
+      (a, b) => WATCH_LISTS.indexOf(a.list) - WATCH_LISTS.indexOf(b.list),
+    );
+    this.witness.setsWatches();
+    connection.setWatches(sent, this.#lastZxid);
+  }
+
+  /** Its session is at this server now. One that only reads knows it, or makes up another. */
+  #attached(connection: SessionConnection, granted: Granted, askedMs: number): void {
+    const { coverage, service, scheduler } = this.#world;
+    const { timeoutMs } = granted;
     if (timeoutMs !== askedMs) {
       this.witness.misbehaved(
         "sessionIsKept",
@@ -234,15 +260,12 @@ export class SessionClient {
     }
     if (timeoutMs !== this.timeoutMs) coverage.event("session's timeout changed");
     this.timeoutMs = timeoutMs;
-    this.#credentials = credentials;
+    coverage.event(this.session === 0n ? "session opened" : "session moved");
+    if (this.#world.options.watchers.includes(connection.node)) {
+      coverage.event("session at a watcher");
+    }
+    this.#credentials = granted;
     service.writeOrder.connected(this.id, connection, scheduler.nowMs);
-    coverage.event(hadSession ? "session moved" : "session opened");
-    if (this.#watches.length === 0) return;
-    const sent = [...this.#watches].sort(
-      (a, b) => WATCH_LISTS.indexOf(a.list) - WATCH_LISTS.indexOf(b.list),
-    );
-    this.witness.setsWatches();
-    connection.setWatches(sent, this.#lastZxid);
   }
 
   #replied(connection: SessionConnection, outstanding: Outstanding, reply: Reply): void {
@@ -253,7 +276,12 @@ export class SessionClient {
       if (isNumbered && !isEphemeral) this.numbered.push(path);
     };
     const { betweenWrites } = this;
-    judgeReply({ witness, coverage, session, betweenWrites, onCreated }, outstanding, reply);
+    const { isReadOnly } = connection;
+    judgeReply(
+      { witness, coverage, session, isReadOnly, betweenWrites, onCreated },
+      outstanding,
+      reply,
+    );
     if (outstanding.asked.kind !== "closeSession" || reply.err !== 0) return;
     coverage.event("session closed");
     this.#forgetSession();

@@ -1,5 +1,5 @@
 import type { NodeId } from "@quorate/protocol";
-import { FrameDecoder, PACKET_BYTES_MAX, ZkXid } from "@quorate/zookeeper";
+import { FrameDecoder, PACKET_BYTES_MAX, ZkError, ZkXid } from "@quorate/zookeeper";
 import type { Watch } from "../../checkers/service/watch-oracle.js";
 import type { RandomStream } from "../../engine/random-stream.js";
 import { ByteLink } from "../../network/byte-link.js";
@@ -11,8 +11,10 @@ import {
   encodeConnect,
   encodeRequest,
   encodeSetWatches,
+  LOGIN,
   PING,
   type Credentials,
+  type Granted,
   type Packet,
 } from "./zk-wire.js";
 
@@ -28,7 +30,7 @@ export type ToldPacket = Extract<Packet, { kind: "event" }>;
 
 export interface ConnectionEvents {
   /** Null: the session is gone. */
-  onConnected(credentials: Credentials | null): void;
+  onConnected(granted: Granted | null): void;
   onEvent(event: ToldPacket): void;
   onReply(outstanding: Outstanding, reply: Reply): void;
   onPong(reply: Reply): void;
@@ -45,6 +47,7 @@ export interface ConnectionOptions {
   readonly node: NodeId;
   readonly credentials: Credentials;
   readonly lastZxidSeen: bigint;
+  readonly asksReadOnly: boolean;
 }
 
 /** One connection of a session client: packets in order, and what is under way. */
@@ -56,6 +59,7 @@ export class SessionConnection {
   readonly #events: ConnectionEvents;
   readonly #decoder = new FrameDecoder(PACKET_BYTES_MAX);
   readonly #outstanding: Outstanding[] = [];
+  isReadOnly = false;
   #session: bigint | null = null;
   #xid = 0;
   #heardAtMs: number;
@@ -86,11 +90,12 @@ export class SessionConnection {
           onData: (bytes) => this.#received(bytes),
           onClosed: () => deps.events.onLost(),
           onTaken: () => {
-            if (this.#session === null) return;
+            // Of those who only read no leader is told, and they are told nothing of sessions.
+            if (this.#session === null || this.isReadOnly) return;
             world.service.expiry.lives(this.#session, node, world.scheduler.nowMs);
           },
           onWritten: () => {
-            if (this.#session === null) return;
+            if (this.#session === null || this.isReadOnly) return;
             const isServing = world.node(node).status()?.isReady === true;
             const { timerLateMs } = host.clock;
             const speaker = { node, isServing, goesOnSinceMs: host.resumedAtMs, timerLateMs };
@@ -102,7 +107,8 @@ export class SessionConnection {
     host.enter(host.incarnation, () => {
       if (server?.accept?.(this.link) !== true) this.link.destroy();
     });
-    this.#send(encodeConnect(options.credentials, options.lastZxidSeen));
+    const { credentials, lastZxidSeen, asksReadOnly } = options;
+    this.#send(encodeConnect(credentials, lastZxidSeen, asksReadOnly));
   }
 
   get isConnected(): boolean {
@@ -132,6 +138,11 @@ export class SessionConnection {
     this.#send(encodeSetWatches(relative, sent));
   }
 
+  /** Proves who it is; holds for all that is asked behind it. */
+  logIn(): void {
+    this.#send(LOGIN);
+  }
+
   ping(): void {
     this.#pings += 1;
     this.#send(PING);
@@ -151,16 +162,24 @@ export class SessionConnection {
     }
   }
 
-  #connected(credentials: Credentials | null): void {
-    if (credentials !== null) this.#session = credentials.session;
-    this.#events.onConnected(credentials);
+  #connected(granted: Granted | null): void {
+    if (granted !== null) {
+      this.#session = granted.session;
+      this.isReadOnly = granted.isReadOnly;
+    }
+    this.#events.onConnected(granted);
   }
 
   #take(packet: Packet): void {
     if (packet.kind === "event") this.#events.onEvent(packet);
     else if (packet.xid === ZkXid.ping) this.#pong(packet);
+    else if (packet.xid === ZkXid.auth) this.#loggedIn(packet);
     else if (packet.xid === ZkXid.setWatches) this.#watchesSet(packet);
     else this.#replied(packet);
+  }
+
+  #loggedIn({ err }: Reply): void {
+    if (err !== ZkError.ok) this.#events.onMisbehaved(`is refused its login: ${err}`);
   }
 
   #pong(reply: Reply): void {

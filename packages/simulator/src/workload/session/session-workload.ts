@@ -1,5 +1,6 @@
 import { CreateMode } from "@quorate/znode";
 import { SESSION_PREFIX } from "../../checkers/service/service-model.js";
+import { WALL_START_MS } from "../../engine/node-host.js";
 import type { RandomStream } from "../../engine/random-stream.js";
 import type { World } from "../../world/world.js";
 import { drawBurst } from "./draw-request.js";
@@ -13,6 +14,8 @@ export interface SessionWorkloadOptions {
 
 /** One of each for the first clients; the shortest lies within a leader's lease. */
 const TIMEOUTS_MS = [400, 1000, 2000, 4000, 4000, 10_000] as const;
+/** Clients that are content with reads where there is no quorum. */
+const READ_ONLY: ReadonlySet<number> = new Set([2, 6]);
 /** In this share of runs clients that come anew ask for another of these, some of the time. */
 const CHANGED_TIMEOUTS_SHARE = 0.15;
 /** Bursts of one client in a run. */
@@ -38,7 +41,9 @@ export class SessionWorkload {
     const otherTimeoutsMs = isChanging ? TIMEOUTS_MS : [];
     this.clients = Array.from({ length: options.clients }, (_, index) => {
       const timeoutMs = TIMEOUTS_MS[index] ?? this.#random.pick(TIMEOUTS_MS);
-      return new SessionClient(world, { id: index + 1, timeoutMs, otherTimeoutsMs });
+      const id = index + 1;
+      const asksReadOnly = READ_ONLY.has(id);
+      return new SessionClient(world, { id, timeoutMs, asksReadOnly, otherTimeoutsMs });
     });
     world.service.clients = this.clients;
   }
@@ -73,6 +78,11 @@ export class SessionWorkload {
       () => {
         return `${model.openSessions.length} sessions without clients do not end`;
       },
+    );
+    const wallMs = (): number => WALL_START_MS + this.#world.scheduler.nowMs;
+    await this.#until(
+      () => model.purgeable(wallMs()).length === 0,
+      () => `${model.purgeable(wallMs()).join(" ")} is not removed`,
     );
     this.#world.violations.expect(
       model.ephemeralCount === 0,

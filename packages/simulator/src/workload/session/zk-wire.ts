@@ -1,5 +1,5 @@
 import { assertNever, type NodeChangeKind } from "@quorate/protocol";
-import type { Stat } from "@quorate/znode";
+import { CreateMode, isTtl, type Stat } from "@quorate/znode";
 import {
   ConnectRequest,
   ConnectResponse,
@@ -18,13 +18,13 @@ import {
   type MultiResult,
 } from "@quorate/zookeeper";
 import type { Watch, WatchList } from "../../checkers/service/watch-oracle.js";
-import type { Part, SessionRequest } from "./request.js";
+import { ACLS, PASSWORD } from "./identities.js";
+import type { Part, ReadPart, SessionRequest } from "./request.js";
 
 /** ZooKeeper's packets as a client writes and reads them, with the shipped codec. */
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const OPEN_ACL = [{ perms: 31, id: { scheme: "world", id: "anyone" } }];
 
 function packet(write: (writer: JuteWriter) => void): Uint8Array {
   const writer = new JuteWriter();
@@ -40,7 +40,11 @@ export interface Credentials {
   readonly timeoutMs: number;
 }
 
-export function encodeConnect(asked: Credentials, lastZxidSeen: bigint): Uint8Array {
+export function encodeConnect(
+  asked: Credentials,
+  lastZxidSeen: bigint,
+  asksReadOnly: boolean,
+): Uint8Array {
   return packet((writer) => {
     ConnectRequest.write(writer, {
       protocolVersion: 0,
@@ -49,16 +53,23 @@ export function encodeConnect(asked: Credentials, lastZxidSeen: bigint): Uint8Ar
       sessionId: asked.session,
       passwd: asked.password,
     });
-    writer.boolean(false);
+    writer.boolean(asksReadOnly);
   });
 }
 
+export interface Granted extends Credentials {
+  /** By a server without a quorum, which reads and no more. */
+  readonly isReadOnly: boolean;
+}
+
 /** Null: the session is gone. */
-export function decodeConnect(bytes: Uint8Array): Credentials | null {
-  const { timeOut, sessionId, passwd } = ConnectResponse.read(new JuteReader(bytes));
+export function decodeConnect(bytes: Uint8Array): Granted | null {
+  const reader = new JuteReader(bytes);
+  const { timeOut, sessionId, passwd } = ConnectResponse.read(reader);
   if (timeOut <= 0) return null;
   const session = BigInt.asUintN(64, sessionId);
-  return { session, timeoutMs: timeOut, password: passwd?.slice() ?? new Uint8Array(0) };
+  const password = passwd?.slice() ?? new Uint8Array(0);
+  return { session, timeoutMs: timeOut, password, isReadOnly: reader.boolean() };
 }
 
 function request(xid: number, op: number, body: unknown): Uint8Array {
@@ -70,10 +81,19 @@ function request(xid: number, op: number, body: unknown): Uint8Array {
 
 export const PING = request(ZkXid.ping, ZkOp.ping, null);
 
+/** ZooKeeper's addauth. */
+export const LOGIN = request(ZkXid.auth, ZkOp.auth, {
+  type: 0,
+  scheme: "digest",
+  auth: encoder.encode(PASSWORD),
+});
+
 export function encodeRequest(xid: number, asked: SessionRequest): Uint8Array {
   switch (asked.kind) {
     case "multi":
       return request(xid, ZkOp.multi, asked.parts.map(partOf));
+    case "multiRead":
+      return request(xid, ZkOp.multiRead, asked.parts.map(readPartOf));
     case "addWatch": {
       const { persistent, persistentRecursive } = ZkAddWatchMode;
       const mode = asked.isRecursive ? persistentRecursive : persistent;
@@ -132,6 +152,8 @@ function opOf(asked: SessionRequest): number {
       return ZkOp.delete;
     case "multi":
       return ZkOp.multi;
+    case "multiRead":
+      return ZkOp.multiRead;
     case "addWatch":
       return ZkOp.addWatch;
     case "sync":
@@ -147,9 +169,13 @@ function partOf(part: Part): MultiOp {
   const { path } = part;
   switch (part.kind) {
     case "create": {
-      const { mode: flags, value } = part;
-      const data = encoder.encode(value);
-      return { type: ZkOp.create2, request: { path, data, acl: OPEN_ACL, flags } };
+      const { mode: flags, value, ttlMs = 0 } = part;
+      const request = { path, data: encoder.encode(value), acl: ACLS[part.acl ?? "open"], flags };
+      if (isTtl(flags)) {
+        return { type: ZkOp.createTtl, request: { ...request, ttl: BigInt(ttlMs) } };
+      }
+      const type = flags === CreateMode.container ? ZkOp.createContainer : ZkOp.create2;
+      return { type, request };
     }
     case "set": {
       const { version, value } = part;
@@ -162,6 +188,11 @@ function partOf(part: Part): MultiOp {
     default:
       return assertNever(part, "part");
   }
+}
+
+function readPartOf({ kind, path }: ReadPart): MultiOp {
+  const type = kind === "get" ? ZkOp.getData : ZkOp.getChildren;
+  return { type, request: { path, watch: false } };
 }
 
 export type Packet =
@@ -206,7 +237,7 @@ export interface AnswerBody {
 }
 
 /** As the records name them; nothing is there that the operation does not answer. */
-interface Fields {
+export interface Fields {
   readonly stat?: Stat;
   readonly data?: Uint8Array | null;
   readonly children?: readonly (string | null)[] | null;
@@ -215,8 +246,14 @@ interface Fields {
 
 export function decodeAnswer(asked: SessionRequest, reader: JuteReader): AnswerBody {
   const body: unknown = responseRecords.get(opOf(asked))?.read(reader) ?? {};
-  if (asked.kind === "multi") return { results: body as readonly MultiResult[] };
-  const { stat, data, children, path } = body as Fields;
+  if (asked.kind === "multi" || asked.kind === "multiRead") {
+    return { results: body as readonly MultiResult[] };
+  }
+  return bodyOf(body as Fields);
+}
+
+/** Of one operation alone, or of one in a multiRead. */
+export function bodyOf({ stat, data, children, path }: Fields): AnswerBody {
   return {
     ...(stat === undefined ? {} : { stat }),
     ...(data === undefined ? {} : { data: decoder.decode(data ?? undefined) }),
