@@ -16,7 +16,7 @@ import {
   decodeMultiTransaction,
   decodeSetTransaction,
 } from "./transactions.js";
-import { HEADER_BYTES, HEADER_MTIME, HEADER_VERSION } from "./znode.js";
+import { HEADER_BYTES, HEADER_MTIME, HEADER_VERSION } from "./node-header.js";
 
 /**
  * What a committed entry did, for those who follow the log. Data are views into the entry.
