@@ -134,6 +134,7 @@ function memoryService(server: MemoryServer, tree: () => ZnodeMachine): Service 
     },
     catchUp: (done) => void setImmediate(done, null),
     session: (id) => tree().sessions.get(id),
+    takeOver: () => undefined,
     touch: () => undefined,
   };
 }

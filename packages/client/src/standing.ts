@@ -124,7 +124,13 @@ export class Standing {
     return encodeSessionOpening(
       session === null
         ? { kind: "new", seen: this.#seen, timeoutMs }
-        : { kind: "resume", seen: this.#seen, id: session.id, password: session.password },
+        : {
+            kind: "resume",
+            seen: this.#seen,
+            id: session.id,
+            password: session.password,
+            timeoutMs,
+          },
     );
   }
 }

@@ -35,11 +35,13 @@ function codeOf(run: () => unknown): string | undefined {
   return undefined;
 }
 
+const resumed = { kind: "resume", seen: toTxnid(6n), id: (3n << 56n) | 9n, password } as const;
+
 /** What a client of this subprotocol has always said, and heard. A change here is a new one. */
 const samples: Readonly<Record<string, () => Uint8Array>> = {
   newSession: () => encodeSessionOpening({ kind: "new", seen: toTxnid(5n), timeoutMs: 10_000 }),
-  resumedSession: () =>
-    encodeSessionOpening({ kind: "resume", seen: toTxnid(6n), id: (3n << 56n) | 9n, password }),
+  resumedSession: () => encodeSessionOpening({ ...resumed, timeoutMs: null }),
+  timedResumedSession: () => encodeSessionOpening({ ...resumed, timeoutMs: 4000 }),
   openedSession: () => encodeOpenedSession({ id: (3n << 56n) | 9n, timeoutMs: 4000, password }),
   watch: () => Buffer.concat(NATIVE_WATCH_KINDS.map(encodeWatch)),
   watched: () => Buffer.concat([encodeWatched(false), encodeWatched(true)]),
@@ -93,7 +95,8 @@ describe("sessions and watches on the wire", () => {
       fc.property(txnids, ids, passwords, int32, (seen, id, secret, timeoutMs) => {
         for (const opening of [
           { kind: "new", seen, timeoutMs } as const,
-          { kind: "resume", seen, id, password: secret } as const,
+          { kind: "resume", seen, id, password: secret, timeoutMs } as const,
+          { kind: "resume", seen, id, password: secret, timeoutMs: null } as const,
         ]) {
           expect(decodeSessionOpening(encodeSessionOpening(opening))).toEqual(opening);
         }

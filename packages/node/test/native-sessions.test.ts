@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -71,14 +73,38 @@ class Asking implements Disposable {
     return decodeOpenedSession(reply.content);
   }
 
-  resume({ id, password }: OpenedSession, seen: Txnid = TXNID_ZERO): Promise<NativeReply> {
-    const content = encodeSessionOpening({ kind: "resume", seen, id, password });
+  resume(
+    { id, password }: OpenedSession,
+    seen: Txnid = TXNID_ZERO,
+    timeoutMs: number | null = null,
+  ): Promise<NativeReply> {
+    const content = encodeSessionOpening({ kind: "resume", seen, id, password, timeoutMs });
     return this.ask({ op: NATIVE_OP_SESSION, content });
   }
 
   [Symbol.dispose](): void {
     this.raw[Symbol.dispose]();
   }
+}
+
+/** A connection of ZooKeeper's protocol that asks for this session, and what it is answered. */
+async function connectZk(asked: OpenedSession): Promise<{ socket: Socket; opened: OpenedSession }> {
+  const socket = createConnection(node.requestAddress.port, "127.0.0.1");
+  const request = new DataView(new ArrayBuffer(48));
+  // Length, version, zxid seen, timeout, id, password.
+  request.setInt32(0, 44);
+  request.setInt32(16, asked.timeoutMs);
+  request.setBigUint64(20, asked.id);
+  request.setInt32(28, asked.password.length);
+  new Uint8Array(request.buffer).set(asked.password, 32);
+  socket.write(new Uint8Array(request.buffer));
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  const opened = {
+    timeoutMs: answer.readInt32BE(8),
+    id: answer.readBigUInt64BE(12),
+    password: Uint8Array.from(answer.subarray(24, 40)),
+  };
+  return { socket, opened };
 }
 
 const codeOf = (reply: NativeReply): string => (reply.ok ? "ok" : reply.error.code);
@@ -106,6 +132,41 @@ describe("sessions on the native port", () => {
     expect(await node.client.exists("/moves")).toBeNull();
     // Whatever follows is not the session's any more, nor anybody's.
     expect(codeOf(await second.ask({ op: ZnodeOp.get, key: "/" }))).toBe("ERR_SESSION_EXPIRED");
+  });
+
+  it("have the timeout that they are taken up with, within its bounds; older clients name none", async () => {
+    using first = await Asking.connect();
+    const session = await first.open();
+    expect(session.timeoutMs).toBe(10_000);
+    for (const [asked, had] of [
+      [12_000, 12_000],
+      [null, 12_000],
+      [1, 4000],
+    ] as const) {
+      using next = await Asking.connect();
+      const reply = await next.resume(session, TXNID_ZERO, asked);
+      if (!reply.ok) throw reply.error;
+      expect(decodeOpenedSession(reply.content)).toEqual({ ...session, timeoutMs: had });
+    }
+  });
+
+  it("move between the two protocols of a node, and the older connection is closed", async () => {
+    const none = { id: 0n, timeoutMs: 9000, password: new Uint8Array(16) };
+    const { socket, opened } = await connectZk(none);
+    const closed = once(socket, "close");
+    using native = await Asking.connect();
+    // By who does not have its password, nothing is closed.
+    using thief = await Asking.connect();
+    expect(codeOf(await thief.resume({ ...opened, password: none.password }))).toBe(
+      "ERR_SESSION_EXPIRED",
+    );
+    expect(socket.destroyed).toBe(false);
+    expect(codeOf(await native.resume(opened))).toBe("ok");
+    await closed;
+    const back = await connectZk(opened);
+    expect(back.opened).toEqual(opened);
+    await until(() => native.raw.closeCode !== null);
+    back.socket.destroy();
   });
 
   it("are not to be had by a wrong password, and nothing goes on without one", async () => {

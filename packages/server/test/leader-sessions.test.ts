@@ -62,8 +62,8 @@ function asked(reqId: bigint, op: number, content: Uint8Array): RequestMsg {
   return { kind: "request", reqId, op, key: "", content };
 }
 
-const resume = (reqId: bigint, password = PASSWORD): RequestMsg =>
-  asked(reqId, OpCode.resumeSession, resumeContent(ID, password));
+const resume = (reqId: bigint, password = PASSWORD, timeoutMs = 0): RequestMsg =>
+  asked(reqId, OpCode.resumeSession, resumeContent(ID, password, timeoutMs));
 const write = (reqId: bigint): RequestMsg =>
   asked(reqId, OpCode.set, encodeCaller({ session: ID, identities: [] }));
 
@@ -81,6 +81,16 @@ describe("a client that comes anew", () => {
     sessions.resume("8", resume(5n));
     sessions.resume("9", resume(6n, new Uint8Array(16)));
     expect(said).toEqual(["propose 8/5", "propose 9/6"]);
+  });
+
+  test("with another timeout is proposed, also while one is on its way", () => {
+    const { sessions, said, apply, prove } = sessionsOf();
+    sessions.resume("9", resume(5n, PASSWORD, 4000));
+    sessions.resume("9", resume(6n, PASSWORD, 5000));
+    expect(said).toEqual(["propose 9/6"]);
+    apply(OpCode.resumeSession, resumeContent(ID, PASSWORD, 5000));
+    prove();
+    expect(said).toEqual(["propose 9/6", "propose 9/5"]);
   });
 
   test("while its session moves away is proposed, behind that", () => {

@@ -10,7 +10,7 @@ import { CreateMode, encodeCreate, withCaller } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { REQUEST_WAIT_MS } from "../src/request-manager.js";
 import { PlainHost } from "./plain-host.js";
-import { createContent, readContent, ServiceEnsemble } from "./service-support.js";
+import { createContent, PASSWORD, readContent, ServiceEnsemble } from "./service-support.js";
 
 const ID = (2n << 56n) | 5n;
 
@@ -50,6 +50,24 @@ describe("a node's service", () => {
     detach();
     await ensemble.create(2, "/more", null);
     expect(told).toHaveLength(6);
+  });
+
+  test("tells all its listeners whose session is taken up here, to who has its password", async () => {
+    const ensemble = await ServiceEnsemble.of(1);
+    await ensemble.open(1, ID, 5000);
+    const taken: string[] = [];
+    for (const name of ["one", "other"]) {
+      ensemble.service(1).attach({
+        ...listening().listener,
+        onSessionTaken: (id) => void taken.push(`${name} ${String(id)}`),
+      });
+    }
+    ensemble.service(1).takeOver(ID, new Uint8Array(16));
+    ensemble.service(1).takeOver(ID, null);
+    ensemble.service(1).takeOver(ID + 1n, PASSWORD);
+    expect(taken).toEqual([]);
+    ensemble.service(1).takeOver(ID, PASSWORD);
+    expect(taken).toEqual([`one ${String(ID)}`, `other ${String(ID)}`]);
   });
 
   test("answers reads at once from the newest state, and says which that is", async () => {

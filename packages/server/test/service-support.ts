@@ -47,8 +47,10 @@ export function openContent(id: bigint, timeoutMs: number): Uint8Array {
 }
 
 /** As `encodeResumeSession`, with a password of any length. */
-export function resumeContent(id: bigint, password: Uint8Array): Uint8Array {
-  return Uint8Array.from([...encodeCloseSession(id), ...password]);
+export function resumeContent(id: bigint, password: Uint8Array, timeoutMs = 0): Uint8Array {
+  const timeout = new Uint8Array(4);
+  new DataView(timeout.buffer).setInt32(0, timeoutMs);
+  return Uint8Array.from([...encodeCloseSession(id), ...timeout, ...password]);
 }
 
 /** Nodes over the tree, with clients that ask as front ends do. */

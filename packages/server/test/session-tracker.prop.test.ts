@@ -9,6 +9,7 @@ const STEP_MS_MAX = 500;
 type Command =
   | { readonly kind: "create"; readonly id: number; readonly timeoutMs: number }
   | { readonly kind: "close"; readonly id: number }
+  | { readonly kind: "move"; readonly id: number; readonly timeoutMs: number }
   | { readonly kind: "touch"; readonly ids: readonly number[] }
   | { readonly kind: "tick"; readonly ms: number }
   | { readonly kind: "round" }
@@ -23,6 +24,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     timeoutMs: fc.integer({ min: 1, max: 900 }),
   }),
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("close" as const), id }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("move" as const),
+      id,
+      timeoutMs: fc.integer({ min: 1, max: 900 }),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -116,6 +125,13 @@ class Run {
       case "close":
         this.close(sessionOf(one.id));
         return;
+      case "move": {
+        const session = sessionOf(one.id);
+        if (model.timeouts.has(session)) model.timeouts.set(session, one.timeoutMs);
+        model.heard(session);
+        this.take(tracker.step({ kind: "moved", id: session, timeoutMs: one.timeoutMs }));
+        return;
+      }
       case "touch":
         for (const n of one.ids) model.heard(sessionOf(n));
         this.take(tracker.step({ kind: "touched", ids: one.ids.map(sessionOf) }));

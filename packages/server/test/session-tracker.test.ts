@@ -159,7 +159,7 @@ describe("a session whose client comes anew", () => {
     const isLeftBehind = (fid: string, reqId: bigint): boolean =>
       tracker.isLeftBehind(1n, { fid, reqId });
     expect(isLeftBehind("2", 1n)).toBe(false);
-    tracker.attached(1n, { fid: "2", reqId: 100n });
+    tracker.attached(1n, { fid: "2", reqId: 100n, timeoutMs: 0 });
     expect([99n, 100n, 101n].map((reqId) => isLeftBehind("2", reqId))).toEqual([
       true,
       false,
@@ -168,13 +168,13 @@ describe("a session whose client comes anew", () => {
     expect(isLeftBehind("2", 2n ** 60n)).toBe(true);
     // Whether it may write through another node is the state's to judge.
     expect(isLeftBehind("3", 99n)).toBe(false);
-    tracker.attached(1n, { fid: "3", reqId: 7n });
+    tracker.attached(1n, { fid: "3", reqId: 7n, timeoutMs: 0 });
     expect([isLeftBehind("3", 6n), isLeftBehind("2", 99n)]).toEqual([true, false]);
   });
 
   test("is the state's to judge when it is not tracked", () => {
     const { tracker } = trackerOf();
-    tracker.attached(9n, { fid: "2", reqId: 5n });
+    tracker.attached(9n, { fid: "2", reqId: 5n, timeoutMs: 0 });
     expect(tracker.isLeftBehind(9n, { fid: "2", reqId: 1n })).toBe(false);
   });
 
@@ -182,10 +182,74 @@ describe("a session whose client comes anew", () => {
     const { tracker, create, until } = trackerOf();
     create(1n, 1000);
     until(14);
-    tracker.attached(1n, { fid: "2", reqId: 1n });
+    tracker.attached(1n, { fid: "2", reqId: 1n, timeoutMs: 0 });
     expect(until(14)).toEqual([]);
-    tracker.touched(1n);
+    tracker.step({ kind: "moved", id: 1n, timeoutMs: 1000 });
     expect(until(14)).toEqual([]);
+    expect(until(1)).toEqual([ROUND]);
+  });
+});
+
+describe("a session that is taken up with another timeout", () => {
+  const moved = (id: bigint, timeoutMs: number) => ({ kind: "moved", id, timeoutMs }) as const;
+
+  test("has that from then on: a longer one, and a shorter one at once", () => {
+    const { tracker, create, touch, until } = trackerOf();
+    create(1n, 1000);
+    tracker.step(moved(1n, 3000));
+    expect(until(34)).toEqual([]);
+    touch(1n);
+    expect(until(34)).toEqual([]);
+    expect(until(1)).toEqual([ROUND]);
+    const later = trackerOf();
+    later.create(1n, 40_000);
+    later.tracker.step(moved(1n, 1000));
+    expect(later.until(14)).toEqual([]);
+    expect(later.until(1)).toEqual([ROUND]);
+    later.round();
+    expect(later.tick()).toEqual([close(1n)]);
+    later.closed(1n);
+    // Nothing of it is left in the place of its first deadline.
+    expect(later.until(500)).toEqual([]);
+  });
+
+  test("is looked at once, however often its timeout changes", () => {
+    const { tracker, create, touch, tick, until, round } = trackerOf();
+    create(1n, 4000);
+    for (let i = 0; i < 50; i += 1) {
+      tracker.step(moved(1n, 1000));
+      tick();
+      tracker.step(moved(1n, 4000));
+      tick();
+      touch(1n);
+    }
+    expect(until(60)).toEqual([ROUND]);
+    expect(until(10)).toEqual([]);
+    round();
+    expect(tick()).toEqual([close(1n)]);
+    // No second round for what lies in places that do not count.
+    expect(until(EXPIRY_RETRY_MS / 100 - 1)).toEqual([]);
+  });
+
+  test("and back is looked at once where its two deadlines are one", () => {
+    const { tracker, create, until, round, tick } = trackerOf();
+    create(1n, 4000);
+    tracker.step(moved(1n, 1000));
+    tracker.step(moved(1n, 4000));
+    expect(until(44)).toEqual([]);
+    expect(tick()).toEqual([ROUND]);
+    round();
+    expect(tick()).toEqual([close(1n)]);
+  });
+
+  test("Invariant 10: lives for the longer one already while that is on its way", () => {
+    const { tracker, create, touch, until } = trackerOf();
+    create(1n, 1000);
+    tracker.attached(1n, { fid: "2", reqId: 1n, timeoutMs: 3000 });
+    // What was asked for before it, and a sign of life, take nothing away.
+    tracker.step(moved(1n, 500));
+    touch(1n);
+    expect(until(34)).toEqual([]);
     expect(until(1)).toEqual([ROUND]);
   });
 });

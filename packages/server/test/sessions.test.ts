@@ -188,6 +188,27 @@ describe("a session that moves", () => {
     expect(ensemble.service(1).session(ID)).toBeDefined();
   });
 
+  test("has the timeout that it is taken up with, on every node, and expires by it", async () => {
+    const ensemble = await ServiceEnsemble.of(3);
+    await ensemble.open(1, ID, TIMEOUT_MS);
+    const resume = async (node: number, timeoutMs: number): Promise<number> => {
+      const content = resumeContent(ID, PASSWORD, timeoutMs);
+      const outcome = await ensemble.outcome(node, OpCode.resumeSession, "", content);
+      if (!outcome.ok) throw outcome.error;
+      const { buffer, byteOffset } = outcome.content;
+      return new DataView(buffer, byteOffset).getInt32(0);
+    };
+    // Where it is, and elsewhere.
+    expect(await resume(1, 3 * TIMEOUT_MS)).toBe(3 * TIMEOUT_MS);
+    await ensemble.clock.pass(2 * TIMEOUT_MS);
+    for (const node of [1, 2, 3]) {
+      expect(ensemble.service(node).session(ID)?.timeoutMs).toBe(3 * TIMEOUT_MS);
+    }
+    expect(await resume(2, TIMEOUT_MS)).toBe(TIMEOUT_MS);
+    await ensemble.clock.pass(EXPIRY_MS + 500);
+    expect(ensemble.service(1).session(ID)).toBeUndefined();
+  });
+
   test("needs its password, whatever its length, and an id that there is", async () => {
     const ensemble = await ServiceEnsemble.of(3);
     await ensemble.open(1, ID, TIMEOUT_MS);

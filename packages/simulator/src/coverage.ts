@@ -63,6 +63,7 @@ export const EVENT_KINDS = [
 export const SERVICE_EVENTS = [
   "session opened",
   "session moved",
+  "session's timeout changed",
   "session closed",
   "session expired",
   "session found expired",
@@ -112,6 +113,9 @@ export const CRASH_PAIRS = [
   "append > append",
   "currentEpoch > append",
 ] as const;
+
+/** What a fault may aim at: whatever is aimed at must also be hit. */
+export type CrashPair = (typeof CRASH_PAIRS)[number];
 
 /** Counts by name; of one run, or of many added up. */
 export class Coverage {

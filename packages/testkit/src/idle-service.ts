@@ -11,5 +11,6 @@ export const idleService: Service = {
   submit: () => undefined,
   catchUp: () => undefined,
   session: () => undefined,
+  takeOver: () => undefined,
   touch: () => undefined,
 };

@@ -117,12 +117,11 @@ export class Applier {
     return NO_DATA;
   }
 
-  /** The answer is its timeout: that of a client that comes anew is none of the request. */
+  /** The answer is its timeout from now on. */
   #moveSession(content: Uint8Array): Uint8Array {
-    const { id, owner } = decodeMoveTransaction(content);
-    const { timeoutMs } = this.#sessions.move(id, owner);
-    this.#events.sessionMoved(id, owner);
-    return this.#answers.number(timeoutMs);
+    const session = this.#sessions.move(decodeMoveTransaction(content));
+    this.#events.sessionMoved(session);
+    return this.#answers.number(session.timeoutMs);
   }
 
   #closeSession(content: Uint8Array, txnid: Txnid): Uint8Array {

@@ -1,10 +1,4 @@
-import type {
-  NodeChangeKind,
-  SessionInfo,
-  SessionOwner,
-  StateListener,
-  Txnid,
-} from "@quorate/protocol";
+import type { NodeChangeKind, SessionInfo, StateListener, Txnid } from "@quorate/protocol";
 import type { AppliedAcl, MayRead } from "./acl-table.js";
 
 type Event =
@@ -14,7 +8,7 @@ type Event =
       readonly mayRead: MayRead | undefined;
     }
   | { readonly kind: "sessionCreated"; readonly session: SessionInfo }
-  | { readonly kind: "sessionMoved"; readonly id: bigint; readonly owner: SessionOwner }
+  | { readonly kind: "sessionMoved"; readonly session: SessionInfo }
   | { readonly kind: "sessionClosed"; readonly id: bigint };
 
 /** A node that something happened to, with its ACL as of then. */
@@ -56,8 +50,8 @@ export class Events {
     if (this.#listener !== null) this.#waiting.push({ kind: "sessionCreated", session });
   }
 
-  sessionMoved(id: bigint, owner: SessionOwner): void {
-    if (this.#listener !== null) this.#waiting.push({ kind: "sessionMoved", id, owner });
+  sessionMoved(session: SessionInfo): void {
+    if (this.#listener !== null) this.#waiting.push({ kind: "sessionMoved", session });
   }
 
   sessionClosed(id: bigint): void {
@@ -73,7 +67,7 @@ export class Events {
       const listener = this.#listener;
       if (listener === null) return;
       if (event.kind === "sessionCreated") listener.onSessionCreated(event.session);
-      else if (event.kind === "sessionMoved") listener.onSessionMoved?.(event.id, event.owner);
+      else if (event.kind === "sessionMoved") listener.onSessionMoved?.(event.session);
       else if (event.kind === "sessionClosed") listener.onSessionClosed(event.id);
       else listener.onNodeChange(event.kind, event.path, txnid, event.mayRead);
     }

@@ -51,7 +51,8 @@ export function prepareCreateSession(
 }
 
 /**
- * Its client has come to the node that asks. The password goes no further than here. Also where the
+ * Its client has come to the node that asks, and wants this timeout. The password goes no further
+ * than here. Also where the
  * session is at that node already: a change of it may be on its way.
  */
 export function prepareResumeSession(
@@ -61,7 +62,8 @@ export function prepareResumeSession(
 ): Prepared {
   const asked = decodeResumeSession(content);
   if (asked === null) return unreadable();
-  const { id, password } = asked;
+  const { id, timeoutMs, password } = asked;
+  if (timeoutMs < 0) return refuse("ERR_ZNODE_BAD_ARGUMENTS", "a timeout is not below 0");
   // Also where there is none, so that the time tells nothing of which ids there are.
   const known = judge.sessions.get(id)?.password ?? NO_PASSWORD;
   const isRight = isSamePassword(known, password);
@@ -70,7 +72,7 @@ export function prepareResumeSession(
   const owner = origin ?? 0;
   const ephemeralBytes = judge.ephemeralBytes(id);
   judge.overlay.putSession({ id, isOpen: true, owner, ephemeralBytes, txnid });
-  const packed = encodeMoveTransaction(judge.slab, { id, owner });
+  const packed = encodeMoveTransaction(judge.slab, { id, owner, timeoutMs });
   return { ok: true, op: ZnodeOp.moveSession, key: "", content: packed };
 }
 

@@ -2,6 +2,7 @@ import { MULTI_OPERATIONS_MAX, QuorateError, SESSION_PASSWORD_BYTES } from "@quo
 import { encodeAcl, type AclEntry } from "./acl.js";
 import { CreateMode } from "./create-mode.js";
 import { ZnodeOp } from "./op.js";
+import { Slab } from "./slab.js";
 import { setMs, viewOf } from "./stat.js";
 
 /**
@@ -23,7 +24,7 @@ import { setMs, viewOf } from "./stat.js";
  * path as its key, and only a leader asks for it.
  *   createSession  u64 id | i32 timeout ms | 16 bytes password
  *   closeSession   u64 id
- *   resumeSession  u64 id | 16 bytes password
+ *   resumeSession  u64 id | i32 timeout ms, 0: as it is | 16 bytes password
  *   deleteExpired  i32 0
  */
 
@@ -37,9 +38,11 @@ export const MULTI_HEADER_BYTES = 4;
 export const MULTI_OPERATION_HEADER_BYTES = 7;
 export const CREATE_SESSION_BYTES = 12 + SESSION_PASSWORD_BYTES;
 export const CLOSE_SESSION_BYTES = 8;
-export const RESUME_SESSION_BYTES = 8 + SESSION_PASSWORD_BYTES;
+export const RESUME_SESSION_BYTES = CREATE_SESSION_BYTES;
 
 const NO_CONTENT = new Uint8Array(0);
+/** Requests live until they are answered: the pieces of one slab become free at about one time. */
+const slab = new Slab();
 const encoder = new TextEncoder();
 
 export interface CreateRequest {
@@ -56,7 +59,7 @@ export interface CreateRequest {
 export function encodeCreate(request: CreateRequest): Uint8Array {
   const { data, mode = CreateMode.persistent, ttlMs = 0, acl } = request;
   const entries = acl === undefined ? NO_CONTENT : encodeAcl(acl);
-  const content = new Uint8Array(CREATE_HEADER_BYTES + entries.length + data.length);
+  const content = slab.piece(CREATE_HEADER_BYTES + entries.length + data.length);
   const view = viewOf(content);
   view.setUint8(0, mode);
   setMs(view, 1, ttlMs);
@@ -80,10 +83,12 @@ export function encodeSet(request: {
   readonly data: Uint8Array;
   readonly version?: number;
 }): Uint8Array {
-  const content = new Uint8Array(SET_HEADER_BYTES + request.data.length);
-  viewOf(content).setInt32(0, versionOf(request));
-  content.set(request.data, SET_HEADER_BYTES);
-  return content;
+  const version = versionOf(request);
+  const length = SET_HEADER_BYTES + request.data.length;
+  const at = slab.reserve(length);
+  slab.view.setInt32(at, version);
+  slab.bytes.set(request.data, at + SET_HEADER_BYTES);
+  return slab.bytes.subarray(at, at + length);
 }
 
 /** Also of a check. `version` as in {@link encodeSet}. */
@@ -197,19 +202,23 @@ export function encodeCloseSession(id: bigint): Uint8Array {
   return content;
 }
 
-export function encodeResumeSession(id: bigint, password: Uint8Array): Uint8Array {
-  const content = new Uint8Array(RESUME_SESSION_BYTES);
-  viewOf(content).setBigUint64(0, id);
-  content.set(password, 8);
-  return content;
+/** `timeoutMs` is the one that it has from then on; 0 leaves it as it is. */
+export interface ResumeRequest {
+  readonly id: bigint;
+  readonly timeoutMs: number;
+  readonly password: Uint8Array;
+}
+
+export function encodeResumeSession(request: ResumeRequest): Uint8Array {
+  return encodeCreateSession(request);
 }
 
 /** Null when it cannot be read. The password is a view. */
-export function decodeResumeSession(
-  content: Uint8Array,
-): { readonly id: bigint; readonly password: Uint8Array } | null {
+export function decodeResumeSession(content: Uint8Array): ResumeRequest | null {
   if (content.length !== RESUME_SESSION_BYTES) return null;
-  return { id: viewOf(content).getBigUint64(0), password: content.subarray(8) };
+  const view = viewOf(content);
+  const [id, timeoutMs] = [view.getBigUint64(0), view.getInt32(8)];
+  return { id, timeoutMs, password: content.subarray(12) };
 }
 
 export function encodeDeleteExpired(): Uint8Array {
@@ -238,7 +247,7 @@ export function hasCaller(op: number): boolean {
 
 /** What a front end hands on: an encoded caller before what its client has sent. */
 export function withCaller(caller: Uint8Array, content: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(caller.length + content.length);
+  const joined = slab.piece(caller.length + content.length);
   joined.set(caller);
   joined.set(content, caller.length);
   return joined;

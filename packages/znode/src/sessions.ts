@@ -13,7 +13,7 @@ import type { TreeDigest } from "./digest.js";
 import { damaged } from "./row.js";
 import { toSessionOwner } from "./session-owner.js";
 import { viewOf } from "./stat.js";
-import type { SessionTransaction } from "./transactions.js";
+import type { MoveTransaction, SessionTransaction } from "./transactions.js";
 
 /**
  * A checkpoint's row of a session. Key: u8 1 | u64 id; no path begins so. Value, big-endian:
@@ -99,12 +99,16 @@ export class Sessions {
     return session;
   }
 
-  /** From now on it writes through this node. @throws InvariantError when there is none. */
-  move(id: bigint, owner: SessionOwner): Session {
+  /**
+   * From now on it writes through this node, and has this timeout, if there is one.
+   * @throws InvariantError when there is no such session.
+   */
+  move({ id, owner, timeoutMs }: MoveTransaction): Session {
     const session = this.require(id);
     this.#changes.beforeChange(session);
     this.#digest.subtract(session);
     session.owner = owner;
+    if (timeoutMs > 0) session.timeoutMs = timeoutMs;
     this.#hash(session);
     return session;
   }

@@ -33,4 +33,10 @@ export class Slab {
     this.#used = length;
     return 0;
   }
+
+  /** Zeroed memory for a piece of exactly `length` bytes. */
+  piece(length: number): Uint8Array {
+    const at = this.reserve(length);
+    return this.#bytes.subarray(at, at + length);
+  }
 }

@@ -13,16 +13,18 @@ import { int32At, msAt, setMs, viewOf } from "./stat.js";
  *   setAcl  u8 format (1) | u8 0 | u16 ACL bytes | i32 aversion | ACL
  *   delete  u8 format (1) | u8 0 | u16 0
  *   createSession  u8 format (1) | u8 owner | u16 0 | u64 id | i32 timeout ms | 16 bytes password
- *   moveSession    u8 format (1) | u8 owner | u16 0 | u64 id
+ *   moveSession    u8 format (2) | u8 owner | u16 0 | u64 id | i32 timeout ms, 0: as it is
  *   closeSession   u8 format (1) | u8 0 | u16 0 | u64 id | u32 count | count times:
  *           u16 bytes, path of an ephemeral
  *   multi   u8 format (1) | u8 0 | u16 0 | u32 count | count times:
  *           u8 op | u16 bytes, path | u32 bytes, that op's transaction (of a check: nothing)
  * An ACL is as stored, see acl.ts; no bytes are the open one. An owner of a session is the node
- * that it writes through, or 0 for one that nobody knows.
+ * that it writes through, or 0 for one that nobody knows. A moveSession of format 1 has no timeout,
+ * and leaves it as it is: there was none before the one of a resumed session could change.
  */
 
 const FORMAT_WORD = 1 << 24;
+const MOVE_FORMAT_WORD = 2 << 24;
 const HAS_OWNER = 1 << 16;
 const ACL_BYTES_MASK = 0xffff;
 const WRITE_HEADER_BYTES = 16;
@@ -30,7 +32,8 @@ const OWNER_BYTES = 8;
 const ACL_HEADER_BYTES = 8;
 const WORD_BYTES = 4;
 const SESSION_BYTES = 32;
-const MOVE_BYTES = 12;
+const MOVE_BYTES_WITHOUT_TIMEOUT = 12;
+const MOVE_BYTES = MOVE_BYTES_WITHOUT_TIMEOUT + 4;
 const SESSION_OWNER_SHIFT = 16;
 const SESSION_OWNER_MASK = 0xff << SESSION_OWNER_SHIFT;
 const CLOSE_HEADER_BYTES = 16;
@@ -74,6 +77,8 @@ export interface SessionTransaction {
 export interface MoveTransaction {
   readonly id: bigint;
   readonly owner: SessionOwner;
+  /** 0: as it is. */
+  readonly timeoutMs: number;
 }
 
 export interface CloseTransaction {
@@ -198,22 +203,34 @@ export function encodeSessionTransaction(
   return slab.bytes.subarray(at, at + SESSION_BYTES);
 }
 
-export function encodeMoveTransaction(slab: Slab, { id, owner }: MoveTransaction): Uint8Array {
+export function encodeMoveTransaction(
+  slab: Slab,
+  { id, owner, timeoutMs }: MoveTransaction,
+): Uint8Array {
   const at = slab.reserve(MOVE_BYTES);
-  slab.view.setUint32(at, FORMAT_WORD | (owner << SESSION_OWNER_SHIFT));
+  slab.view.setUint32(at, MOVE_FORMAT_WORD | (owner << SESSION_OWNER_SHIFT));
   slab.view.setBigUint64(at + WORD_BYTES, id);
+  slab.view.setInt32(at + MOVE_BYTES_WITHOUT_TIMEOUT, timeoutMs);
   return slab.bytes.subarray(at, at + MOVE_BYTES);
 }
 
 /** @throws InvariantError as {@link decodeSetTransaction}. */
 export function decodeMoveTransaction(content: Uint8Array): MoveTransaction {
-  assert(content.length === MOVE_BYTES, "a moveSession transaction has its length");
-  return { id: viewOf(content).getBigUint64(WORD_BYTES), owner: sessionOwnerIn(content) };
+  const hasTimeout = content.length === MOVE_BYTES;
+  assert(
+    hasTimeout || content.length === MOVE_BYTES_WITHOUT_TIMEOUT,
+    "a moveSession transaction has its length",
+  );
+  return {
+    id: viewOf(content).getBigUint64(WORD_BYTES),
+    owner: sessionOwnerIn(content, hasTimeout ? MOVE_FORMAT_WORD : FORMAT_WORD),
+    timeoutMs: hasTimeout ? int32At(content, MOVE_BYTES_WITHOUT_TIMEOUT) : 0,
+  };
 }
 
-function sessionOwnerIn(content: Uint8Array): SessionOwner {
+function sessionOwnerIn(content: Uint8Array, formatWord: number): SessionOwner {
   const word = int32At(content, 0);
-  const isKnown = (word & ~SESSION_OWNER_MASK) === FORMAT_WORD;
+  const isKnown = (word & ~SESSION_OWNER_MASK) === formatWord;
   assert(isKnown, "the format of a session's transaction is known");
   return toSessionOwner((word & SESSION_OWNER_MASK) >> SESSION_OWNER_SHIFT);
 }
@@ -223,7 +240,7 @@ export function decodeSessionTransaction(content: Uint8Array): SessionTransactio
   assert(content.length === SESSION_BYTES, "a createSession transaction has its length");
   const view = viewOf(content);
   return {
-    owner: sessionOwnerIn(content),
+    owner: sessionOwnerIn(content, FORMAT_WORD),
     id: view.getBigUint64(4),
     timeoutMs: view.getInt32(12),
     password: content.subarray(16),

@@ -238,8 +238,11 @@ function sessionTable(sessions: Sessions, judge: Judge): SessionTable {
     },
     get: (id) => sessions.get(id),
     values: () => sessions.values(),
-    isSettledAt: (id, node) =>
-      judge.overlay.session(id) === undefined && sessions.get(id)?.owner === node,
+    isSettledAt: (id, node, timeoutMs) => {
+      const session = sessions.get(id);
+      if (session?.owner !== node || judge.overlay.session(id) !== undefined) return false;
+      return timeoutMs === 0 || timeoutMs === session.timeoutMs;
+    },
   };
 }
 

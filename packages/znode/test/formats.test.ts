@@ -91,7 +91,7 @@ describe("golden values", () => {
       ]),
       encodeCreateSession({ id: ONE, timeoutMs: 4000, password: new Uint8Array(16).fill(7) }),
       encodeCloseSession(ONE),
-      encodeResumeSession(ONE, new Uint8Array(16).fill(7)),
+      encodeResumeSession({ id: ONE, timeoutMs: 5000, password: new Uint8Array(16).fill(7) }),
       encodeDeleteExpired(),
       withCaller(encodeCaller({ session: ONE, identities: [] }), encodeDelete()),
     ];
@@ -104,7 +104,7 @@ describe("golden values", () => {
         "000000020200022f6100000006ffffffff68690f00022f620000000400000001",
         "010000000000000100000fa007070707070707070707070707070707",
         "0100000000000001",
-        "010000000000000107070707070707070707070707070707",
+        "01000000000000010000138807070707070707070707070707070707",
         "00000000",
         "01010000000000000100ffffffff",
       ]
@@ -175,13 +175,20 @@ describe("golden values", () => {
       { kind: "set", path: "/t", data: NOTHING },
     );
     const digest = asking.machine.digest().toString(16);
+    asking.run(
+      ZnodeOp.resumeSession,
+      "",
+      encodeResumeSession({ id: ONE, timeoutMs: 5000, password: new Uint8Array(16).fill(7) }),
+    );
+    const moved = hex(asking.applied.at(-1)?.content ?? null);
     asking.close(ONE);
     const closed = hex(asking.applied.at(-1)?.content ?? null);
-    const last = { multi: typeof multi === "string" ? multi : hex(multi), digest, closed };
+    const last = { multi: typeof multi === "string" ? multi : hex(multi), digest, moved, closed };
     expect(last).toMatchInlineSnapshot(`
       {
         "closed": "0100000001000000000000010000000100022f65",
         "digest": "ef0d2c6af66ba605",
+        "moved": "02010000010000000000000100001388",
         "multi": "000000020f000000000200000044000000010000000300000001000000070000018bcfe568020000018bcfe56806000000010000000000000002ff0000000000000500000000000000000000000100000003",
       }
     `);

@@ -1,4 +1,4 @@
-import { toNodeId, type SessionInfo, type StateListener } from "@quorate/protocol";
+import { makeTxnid, toNodeId, type SessionInfo, type StateListener } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import {
   CONTAINER_OWNER,
@@ -18,7 +18,8 @@ import { bytes, rowsOf } from "./harness.js";
 
 const ephemeral = { mode: CreateMode.ephemeral };
 const PASSWORD = new Uint8Array(16).fill(7);
-const resume = (id: bigint, password = PASSWORD): Uint8Array => encodeResumeSession(id, password);
+const resume = (id: bigint, password = PASSWORD, timeoutMs = 0): Uint8Array =>
+  encodeResumeSession({ id, timeoutMs, password });
 
 /** What a listener is told, a line each. */
 function told(asking: Asking): string[] {
@@ -26,7 +27,8 @@ function told(asking: Asking): string[] {
   const listener: StateListener = {
     onNodeChange: (kind, path, txnid) => lines.push(`${kind} ${path} ${txnid & 0xffn}`),
     onSessionCreated: ({ id }: SessionInfo) => lines.push(`opened ${id & 0xffn}`),
-    onSessionMoved: (id, owner) => lines.push(`moved ${id & 0xffn} to ${owner}`),
+    onSessionMoved: ({ id, owner, timeoutMs }) =>
+      lines.push(`moved ${id & 0xffn} to ${owner}, ${timeoutMs} ms`),
     onSessionClosed: (id) => lines.push(`closed ${id & 0xffn}`),
   };
   asking.machine.attach(listener);
@@ -60,9 +62,9 @@ describe("a session", () => {
     asking.as(ONE).create("/e", ephemeral);
     const { sessions } = asking.machine;
     const at = toNodeId(1);
-    expect(sessions.isSettledAt(ONE, at)).toBe(true);
+    expect(sessions.isSettledAt(ONE, at, 0)).toBe(true);
     expect(asking.prepare(ZnodeOp.closeSession, "", encodeCloseSession(ONE)).ok).toBe(true);
-    expect(sessions.isSettledAt(ONE, at)).toBe(false);
+    expect(sessions.isSettledAt(ONE, at, 0)).toBe(false);
     const refused = { code: "ERR_SESSION_EXPIRED" };
     const create = encodeCreate({ data: bytes("") });
     expect(asking.prepare(ZnodeOp.create, "/x", create)).toMatchObject(refused);
@@ -72,7 +74,7 @@ describe("a session", () => {
     // It is still there to be read, with what it owns.
     expect(asking.machine.ephemeralsOf(ONE)).toEqual(["/e"]);
     asking.applyAll();
-    expect([sessions.isSettledAt(ONE, at), sessions.count]).toEqual([false, 0]);
+    expect([sessions.isSettledAt(ONE, at, 0), sessions.count]).toEqual([false, 0]);
     expect(asking.set("/")).toBe("ERR_SESSION_EXPIRED");
     expect(asking.remove("/x")).toBe("ERR_SESSION_EXPIRED");
     expect(asking.setAcl("/", [])).toBe("ERR_SESSION_EXPIRED");
@@ -138,9 +140,9 @@ describe("a session", () => {
   });
 
   test("is resumed by a request that the node reads by itself", () => {
-    const password = new Uint8Array(16).fill(9);
-    expect(decodeResumeSession(encodeResumeSession(TWO, password))).toEqual({ id: TWO, password });
-    expect(decodeResumeSession(new Uint8Array(23))).toBeNull();
+    const request = { id: TWO, timeoutMs: 5000, password: new Uint8Array(16).fill(9) };
+    expect(decodeResumeSession(encodeResumeSession(request))).toEqual(request);
+    expect(decodeResumeSession(new Uint8Array(27))).toBeNull();
   });
 });
 
@@ -309,7 +311,7 @@ describe("a session that moves", () => {
     asking.from(2);
     expect(asking.create("/c", ephemeral)).not.toBe(moved);
     expect(asking.machine.sessions.get(ONE)).toMatchObject({ owner: 2, ephemeralCount: 1 });
-    expect(lines.filter((line) => line.startsWith("moved"))).toEqual(["moved 1 to 2"]);
+    expect(lines.filter((line) => line.startsWith("moved"))).toEqual(["moved 1 to 2, 4000 ms"]);
     // What changes its ephemerals changes not where it is.
     asking.prepare(ZnodeOp.create, "/d", encodeCreate({ data: bytes(""), ...ephemeral }));
     expect(asking.from(1).create("/e")).toBe(moved);
@@ -321,7 +323,7 @@ describe("a session that moves", () => {
     asking.open(ONE);
     const { sessions } = asking.machine;
     const settledAt = (): number[] =>
-      [1, 2].filter((node) => sessions.isSettledAt(ONE, toNodeId(node)));
+      [1, 2].filter((node) => sessions.isSettledAt(ONE, toNodeId(node), 0));
     expect(settledAt()).toEqual([1]);
     asking.from(2).prepare(ZnodeOp.resumeSession, "", resume(ONE));
     asking.from(1).prepare(ZnodeOp.resumeSession, "", resume(ONE));
@@ -350,6 +352,56 @@ describe("a session that moves", () => {
     expect(asking.from(1).run(ZnodeOp.moveSession, "", resume(ONE))).toBe(
       "ERR_ZNODE_UNIMPLEMENTED",
     );
+  });
+
+  test("has the timeout that it is taken up with, in the digest and in checkpoints, too", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    const lines = told(asking);
+    const before = asking.machine.digest();
+    const { sessions } = asking.machine;
+    const settled = (timeoutMs: number): boolean =>
+      sessions.isSettledAt(ONE, toNodeId(1), timeoutMs);
+    expect([settled(0), settled(4000), settled(9000)]).toEqual([true, true, false]);
+    const answer = asking.from(1).run(ZnodeOp.resumeSession, "", resume(ONE, PASSWORD, 9000));
+    expect(answer).toEqual(new Uint8Array([0, 0, 9000 >> 8, 9000 & 0xff]));
+    expect(sessions.get(ONE)).toMatchObject({ timeoutMs: 9000, owner: 1 });
+    expect([settled(0), settled(4000), settled(9000)]).toEqual([true, false, true]);
+    expect(lines).toEqual(["moved 1 to 1, 9000 ms"]);
+    const after = asking.machine.digest();
+    expect(after).not.toBe(before);
+    const copy = new ZnodeMachine();
+    copy.restore(rowsOf(asking.machine.beginChanges({ full: true })));
+    expect([copy.digest(), copy.sessions.get(ONE)?.timeoutMs]).toEqual([after, 9000]);
+    expect(asking.run(ZnodeOp.resumeSession, "", resume(ONE, PASSWORD, -1))).toBe(
+      "ERR_ZNODE_BAD_ARGUMENTS",
+    );
+    asking.run(ZnodeOp.resumeSession, "", resume(ONE, PASSWORD, 4000));
+    expect(asking.machine.digest()).toBe(before);
+  });
+
+  test("of two timeouts that are on their way has the later, and none changes nothing", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    for (const timeoutMs of [9000, 0, 5000, 0]) {
+      asking.from(2).prepare(ZnodeOp.resumeSession, "", resume(ONE, PASSWORD, timeoutMs));
+    }
+    const seen: unknown[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      asking.applyNext();
+      seen.push(asking.machine.sessions.get(ONE)?.timeoutMs);
+    }
+    expect(seen).toEqual([9000, 9000, 5000, 5000]);
+  });
+
+  test("by a transaction from before there were other timeouts keeps its own", () => {
+    const asking = new Asking();
+    asking.open(ONE, 6000);
+    const content = new Uint8Array([1, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
+    const txnid = makeTxnid(1, 9);
+    const entry = { op: ZnodeOp.moveSession, key: "", content, txnid, fid: "1", reqId: 1n };
+    expect(asking.machine.apply(entry)).toEqual(new Uint8Array([0, 0, 6000 >> 8, 6000 & 0xff]));
+    expect(asking.machine.sessions.get(ONE)).toMatchObject({ owner: 2, timeoutMs: 6000 });
   });
 
   test("has its node in the digest, and in the checkpoints that follow its move", () => {

@@ -6,7 +6,7 @@ export interface ByteChannel {
   readonly bufferedBytes: number;
   /** Called once, before anything arrives. Nothing arrives from within any call of this port. */
   attach(handler: ByteHandler): void;
-  /** The bytes are the channel's from here on. Ignored once it is closed. */
+  /** Nobody changes the bytes from here on, on either side. Ignored once it is closed. */
   write(bytes: Uint8Array): void;
   /** Nothing more is handed on until `resume`; what was read already may still be. */
   pause(): void;

@@ -1,6 +1,5 @@
 import {
   ChurnMap,
-  isSamePassword,
   type AuthIdentity,
   type Clock,
   type Logger,
@@ -14,10 +13,11 @@ import {
 import { WatcherNumbers, WatchTable } from "@quorate/znode";
 import type { ByteChannel } from "./byte-channel.js";
 import type { ConnectionHost } from "./connection/connection-host.js";
+import type { Established } from "./connection/handshake.js";
 import { Pace } from "./connection/pace.js";
 import { ZkConnection } from "./connection/zk-connection.js";
 import { JuteWriter } from "./jute/writer.js";
-import { REMOVED_WATCHES_PER_TURN } from "./limits.js";
+import { REMOVED_WATCHES_PER_TURN, SENDS_PER_TURN_MAX } from "./limits.js";
 import { zkOptions, type ZkOptions } from "./options.js";
 import { eventTypeOf, writeEvent } from "./requests/events.js";
 import type { ServerFacts } from "./server-facts.js";
@@ -56,7 +56,7 @@ export class ZkFrontEnd {
   readonly #byAddress = new Map<string, number>();
   readonly #watchers = new WatcherNumbers<ZkConnection>(this.#watches);
   readonly #detach: () => void;
-  #deferred: ZkConnection[] = [];
+  readonly #deferred: ZkConnection[] = [];
   #isTurnDue = false;
   #isServing: boolean;
   #unservedSince: number | null;
@@ -75,7 +75,8 @@ export class ZkFrontEnd {
     this.#detach = deps.service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#nodeChanged(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
-      onSessionMoved: (id, owner) => this.#sessionMoved(id, owner),
+      onSessionMoved: ({ id, owner }) => this.#sessionMoved(id, owner),
+      onSessionTaken: (id) => this.#bySession.get(id)?.drop("its client comes anew"),
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionClosed(),
       onStateReplaced: () => this.#dropAll("the state was replaced"),
       onServing: (isServing) => {
@@ -175,8 +176,7 @@ export class ZkFrontEnd {
         this.#outstanding += by;
       },
       defer: (connection) => this.#defer(connection),
-      sessionAsked: (session, password) => this.#sessionAsked(session, password),
-      sessionOpened: (session, connection) => this.#sessionOpened(session, connection),
+      sessionOpened: (established, connection) => this.#sessionOpened(established, connection),
       watcherOf: (connection) => this.#watcherOf(connection),
       connectionClosed: (connection) => this.#connectionClosed(connection),
       answerWord: (word) => words.answer(word),
@@ -231,8 +231,8 @@ export class ZkFrontEnd {
 
   #turn(): void {
     this.#isTurnDue = false;
-    const due = this.#deferred;
-    this.#deferred = [];
+    const due = this.#deferred.splice(0, SENDS_PER_TURN_MAX);
+    if (this.#deferred.length > 0) this.#scheduleTurn();
     for (const connection of due) {
       connection.isDeferred = false;
       connection.turn();
@@ -244,20 +244,13 @@ export class ZkFrontEnd {
     if (this.#watchers.takeDown(REMOVED_WATCHES_PER_TURN)) this.#scheduleTurn();
   }
 
-  /** A wrong password costs nobody a connection. */
-  #sessionAsked(session: bigint, password: Uint8Array | null): void {
-    const older = this.#bySession.get(session);
-    const known = older === undefined ? undefined : this.#deps.service.session(session);
-    if (known === undefined || !isSamePassword(known.password, password)) return;
-    older?.drop("its client comes anew");
-  }
-
   #sessionMoved(session: bigint, owner: SessionOwner): void {
     if (owner === this.#deps.service.nodeId) return;
     this.#bySession.get(session)?.drop("its session has moved to another server");
   }
 
-  #sessionOpened(session: bigint, connection: ZkConnection): void {
+  #sessionOpened({ session, password }: Established, connection: ZkConnection): void {
+    this.#deps.service.takeOver(session, password);
     const older = this.#bySession.get(session);
     this.#bySession.set(session, connection);
     older?.drop("its session has moved to a newer connection");
@@ -292,5 +285,7 @@ export class ZkFrontEnd {
 function eventFrame(txnid: Txnid, kind: NodeChangeKind, path: string): Uint8Array {
   const writer = new JuteWriter(64);
   writeEvent(writer, txnid, eventTypeOf(kind), path);
-  return writer.bytes();
+  // As sockets take it, so that none of them makes a view of its own.
+  const { buffer, byteOffset, byteLength } = writer.bytes();
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

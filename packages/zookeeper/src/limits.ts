@@ -26,6 +26,13 @@ export const ARRIVALS_PER_TURN_MAX = 250;
  */
 export const ARRIVAL_BYTES_PER_TURN_MAX = 512 * KIB;
 
+/**
+ * Connections that are sent to within one turn of the event loop, at the end of it. The others
+ * follow in the next turns: a write to a socket takes some 7 us, thousands may watch one node, and
+ * the peers that are to hear of the change are written to in between.
+ */
+export const SENDS_PER_TURN_MAX = 64;
+
 /** Requests of one connection that are not answered. At the bound its socket is not read. */
 export const OUTSTANDING_PER_CONNECTION_MAX = 1_000;
 /** Bytes of requests of one connection that wait behind others; effect as above. */

@@ -82,6 +82,20 @@ describe("a session on a newer connection", () => {
     expect(client.call(ZkOp.exists, read("/e")).err).toBe(0);
   });
 
+  test("has the timeout that was negotiated there", () => {
+    const harness = new Harness();
+    const { session, password } = harness.client();
+    for (const [timeOut, timeoutMs] of [
+      [20_000, 20_000],
+      [1, 4000],
+    ] as const) {
+      const client = harness.accept().connect({ session, password, timeOut });
+      client.received();
+      expect(client.timeoutMs).toBe(timeoutMs);
+      expect(harness.service.session(session)?.timeoutMs).toBe(timeoutMs);
+    }
+  });
+
   test.each<[string, Uint8Array | null]>([
     ["a wrong password", new Uint8Array(16).fill(1)],
     ["a short password", new Uint8Array(5)],
@@ -295,6 +309,17 @@ describe("read-only clients", () => {
     const wrong = harness.accept().connect({ session, readOnly: true });
     wrong.received();
     expect(wrong.session).toBe(0n);
+  });
+
+  test("Invariant 10: are not told that a session is gone that this node does not know", () => {
+    const harness = new Harness({ isReadOnlyEnabled: true });
+    harness.service.serve(false);
+    const session = 0x0200_0000_0000_0001n;
+    const password = new Uint8Array(16).fill(7);
+    const lost = harness.accept().connect({ session, password, readOnly: true });
+    expect(lost.settled()).toEqual([]);
+    expect(lost.channel.isClosed).toBe(true);
+    expect(lost.channel.sent).toEqual([]);
   });
 
   test("are sent away when there is a quorum again", () => {

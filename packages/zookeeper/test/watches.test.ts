@@ -1,7 +1,7 @@
 import { KEY_BYTES_MAX } from "@quorate/protocol";
 import { describe, expect, test } from "vitest";
 import { ZkOp } from "../src/jute/op-codes.js";
-import { SET_WATCHES_PATHS_PER_TURN } from "../src/limits.js";
+import { SENDS_PER_TURN_MAX, SET_WATCHES_PATHS_PER_TURN } from "../src/limits.js";
 import { bytes, create, Harness, type RawClient, type Received } from "./support/harness.js";
 
 const watched = (path: string): unknown => ({ path, watch: true });
@@ -37,6 +37,27 @@ describe("watches", () => {
     ]);
     other.call(ZkOp.setData, set("/a"));
     expect(client.settled()).toEqual([]);
+  });
+
+  test("of one node by many: each hears once, so many of them in a turn", () => {
+    const harness = new Harness({ connectionsPerAddressMax: 0 });
+    const writer = harness.client();
+    writer.call(ZkOp.create, create("/a"));
+    const count = SENDS_PER_TURN_MAX * 2 + 1;
+    const clients = Array.from({ length: count }, () => harness.client());
+    for (const client of clients) client.call(ZkOp.getData, watched("/a"));
+    const before = clients.map(({ channel }) => channel.writes);
+    const told = (): number =>
+      clients.filter(({ channel }, i) => channel.writes > (before[i] ?? 0)).length;
+    harness.service.isAutomatic = false;
+    writer.post(ZkOp.setData, set("/a"));
+    harness.service.applyAll();
+    const counts = [told()];
+    while (told() < count && harness.clock.turn()) counts.push(told());
+    expect(counts).toEqual([0, SENDS_PER_TURN_MAX, SENDS_PER_TURN_MAX * 2, count]);
+    for (const client of clients) {
+      expect(client.settled()).toMatchObject([{ kind: "event", type: 3, path: "/a" }]);
+    }
   });
 
   test("a read that fails sets none, but that of existence", () => {
@@ -177,6 +198,20 @@ describe("watches", () => {
 
 describe("setWatches", () => {
   const none = { existWatches: [], childWatches: [], dataWatches: [] };
+
+  test("Invariant 9: tells nothing while the state is loaded, and ends the connection", () => {
+    const harness = new Harness({ isReadOnlyEnabled: true });
+    harness.client().call(ZkOp.create, create("/a"));
+    harness.service.serve(false);
+    const reader = harness.accept().connect({ readOnly: true });
+    reader.received();
+    harness.service.isLoading = true;
+    const lists = { ...none, dataWatches: ["/a"], existWatches: ["/b"] };
+    reader.post(ZkOp.setWatches, { relativeZxid: 0n, ...lists }, -8);
+    expect(reader.settled()).toEqual([]);
+    expect(reader.channel.isClosed).toBe(true);
+    expect(harness.frontEnd.watches.size).toBe(0);
+  });
 
   test("tells what was missed since the zxid, and arms the rest", () => {
     const { client, other } = two();

@@ -17,8 +17,6 @@ type Acl = readonly AclEntry[];
  */
 export class Access {
   readonly watches = new Watches();
-  /** What the right side granted each session when it began. */
-  readonly #beganWith = new Map<unknown, unknown>();
   /** Connections that only the left side ended. */
   readonly #endedLeft = new Set<number>();
   readonly #acls = new Map<string, Acl>();
@@ -29,7 +27,6 @@ export class Access {
   /** Takes in a step, before what differs in it is looked at. */
   note(step: Step, left: readonly NormalItem[], right: readonly NormalItem[]): void {
     this.watches.note(step, left, right);
-    this.#noteSession(step, right);
     this.#before = new Map();
     const isDone = left.some(
       ({ kind, connection, fields }) =>
@@ -49,24 +46,12 @@ export class Access {
     );
   }
 
-  /** The timeout that the right side granted the session when it began. */
-  beganWith(session: unknown): unknown {
-    return this.#beganWith.get(session);
-  }
-
   noteEndedLeft(connection: number): void {
     this.#endedLeft.add(connection);
   }
 
   isEndedLeft(connection: number): boolean {
     return this.#endedLeft.has(connection);
-  }
-
-  #noteSession(step: Step, items: readonly NormalItem[]): void {
-    if (step.do !== "open" || step.session.kind !== "new") return;
-    for (const { kind, fields } of items) {
-      if (kind === "connect") this.#beganWith.set(fields.session, fields.timeOut);
-    }
   }
 
   #noteAuth({ connection, value }: RequestStep): void {

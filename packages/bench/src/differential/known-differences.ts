@@ -2,7 +2,7 @@ import { ZkOp, type AclEntry, type MultiOp } from "@quorate/zookeeper";
 import type { Access } from "./access.js";
 import type { Difference } from "./compare.js";
 import type { NormalItem } from "./normalise.js";
-import { requestIn, sessionMs } from "./steps.js";
+import { requestIn } from "./steps.js";
 
 /** A difference that has a reason; `explains` must fit it and nothing else. */
 export interface KnownDifference {
@@ -96,20 +96,6 @@ export const knownDifferences: readonly KnownDifference[] = [
       if (request?.type !== ZkOp.multi) return false;
       const hasFlags = (request.value as readonly MultiOp[]).some(hasImpossibleFlags);
       return hasFlags && isRefusedAtAPlace(left) && right?.fields.err === MARSHALLING;
-    },
-  },
-  {
-    name: "timeout of a resumed session",
-    what: "the one that is asked for now; here the one that the session began with",
-    reason: "a session's timeout is replicated when it is created, and not changed after that",
-    explains({ step, left, right }, access) {
-      if (step.do !== "open" || step.session.kind !== "resume") return false;
-      if (left?.kind !== "connect" || right?.kind !== "connect") return false;
-      const asked = Math.min(Math.max(step.timeoutMs, sessionMs.min), sessionMs.max);
-      if (left.fields.timeOut !== asked || !isEqualBut(left.fields, right.fields, ["timeOut"])) {
-        return false;
-      }
-      return right.fields.timeOut === access.beganWith(right.fields.session);
     },
   },
   {

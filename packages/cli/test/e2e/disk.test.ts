@@ -127,8 +127,8 @@ function shimmed(id: number, dataDir: string): NodeJS.ProcessEnv {
 }
 
 /**
- * In every copy of a path that was written: SQLite leaves old copies of moved rows in the unused part
- * of its pages, where a flipped bit is rightly noticed by nobody.
+ * In every copy of a path that was written: SQLite leaves old copies of moved rows in the unused
+ * part of its pages, where a flipped bit is rightly noticed by nobody.
  */
 function flipIn(ensemble: ProcessEnsemble, id: number): void {
   const file = join(ensemble.dataDir(id), "log.db");

@@ -11,7 +11,8 @@ import { NATIVE_REWATCH_PATHS_MAX } from "./limits.js";
  * Sessions, identities and watches of a connection on the native port. Contents are big-endian.
  *
  *   31 session   u8 0 | u64 seen | i32 timeout ms                        a new one
- *                u8 1 | u64 seen | u64 id | 16 bytes password            taken up again
+ *                u8 1 | u64 seen | u64 id | 16 bytes password            taken up again, as it is
+ *                u8 2 | the same | i32 timeout ms                        with this timeout
  *                answered by u64 id | i32 timeout ms | 16 bytes password
  *   32 end       nothing: the session is closed, its ephemerals go
  *   33 auth      key: the scheme; what proves it
@@ -70,6 +71,8 @@ export type SessionOpening =
       readonly seen: Txnid;
       readonly id: bigint;
       readonly password: Uint8Array;
+      /** That it is to have from then on; null leaves it as it is. */
+      readonly timeoutMs: number | null;
     };
 
 export interface OpenedSession {
@@ -85,21 +88,25 @@ export interface ArmedWatch {
 
 const NEW_BYTES = 13;
 const RESUME_BYTES = 17 + SESSION_PASSWORD_BYTES;
+const TIMED_RESUME_BYTES = RESUME_BYTES + 4;
 const OPENED_BYTES = 12 + SESSION_PASSWORD_BYTES;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
-  const content = new Uint8Array(opening.kind === "new" ? NEW_BYTES : RESUME_BYTES);
+  const { kind, seen, timeoutMs } = opening;
+  const resumeBytes = timeoutMs === null ? RESUME_BYTES : TIMED_RESUME_BYTES;
+  const content = new Uint8Array(kind === "new" ? NEW_BYTES : resumeBytes);
   const view = viewOf(content);
-  view.setBigUint64(1, opening.seen);
+  view.setBigUint64(1, seen);
   if (opening.kind === "new") {
     view.setInt32(9, opening.timeoutMs);
     return content;
   }
-  view.setUint8(0, 1);
+  view.setUint8(0, timeoutMs === null ? 1 : 2);
   view.setBigUint64(9, opening.id);
   content.set(opening.password, 17);
+  if (timeoutMs !== null) view.setInt32(RESUME_BYTES, timeoutMs);
   return content;
 }
 
@@ -110,9 +117,11 @@ export function decodeSessionOpening(content: Uint8Array): SessionOpening {
   if (kind === 0 && content.length === NEW_BYTES) {
     return { kind: "new", seen: toTxnid(view.getBigUint64(1)), timeoutMs: view.getInt32(9) };
   }
-  if (kind !== 1 || content.length !== RESUME_BYTES) throw unreadable("session");
+  const isTimed = kind === 2 && content.length === TIMED_RESUME_BYTES;
+  if (!isTimed && (kind !== 1 || content.length !== RESUME_BYTES)) throw unreadable("session");
   const [seen, id] = [toTxnid(view.getBigUint64(1)), view.getBigUint64(9)];
-  return { kind: "resume", seen, id, password: content.subarray(17) };
+  const timeoutMs = isTimed ? view.getInt32(RESUME_BYTES) : null;
+  return { kind: "resume", seen, id, password: content.subarray(17, RESUME_BYTES), timeoutMs };
 }
 
 export function encodeOpenedSession({ id, timeoutMs, password }: OpenedSession): Uint8Array {

@@ -127,8 +127,11 @@ export class Member implements DeskMember {
     if (opening.kind === "new") {
       createSession({ service, random }, negotiateTimeout(opening.timeoutMs, options), settled);
     } else {
-      this.#desk.sessionAsked(opening.id, opening.password);
-      resumeSession(service, opening.id, opening.password, settled);
+      const { id, password } = opening;
+      const timeoutMs =
+        opening.timeoutMs === null ? 0 : negotiateTimeout(opening.timeoutMs, options);
+      service.takeOver(id, password);
+      resumeSession(service, { id, timeoutMs, password }, settled);
     }
   }
 
@@ -221,7 +224,7 @@ export class Member implements DeskMember {
   #established(session: Established): OpenedSession {
     this.#session = session;
     this.#identities.useSession(session.session);
-    this.#desk.sessionOpened(session.session, this);
+    this.#desk.sessionOpened(session, this);
     return { id: session.session, timeoutMs: session.timeoutMs, password: session.password };
   }
 

@@ -1,6 +1,5 @@
 import {
   ChurnMap,
-  isSamePassword,
   QuorateError,
   TXNID_ZERO,
   type AuthIdentity,
@@ -12,7 +11,7 @@ import {
 } from "@quorate/protocol";
 import type { NativeChange } from "@quorate/codec";
 import { WatcherNumbers, WatchTable } from "@quorate/znode";
-import { zkOptions, type ZkOptions } from "@quorate/zookeeper";
+import { zkOptions, type Established, type ZkOptions } from "@quorate/zookeeper";
 import { REMOVED_WATCHES_PER_TURN, WATCHED_PATH_CHARS_MAX, WATCHES_HELD_MAX } from "./limits.js";
 
 /** One connection, or one session of this very process. */
@@ -76,9 +75,10 @@ export class ServiceDesk {
     this.#detach = service.attach({
       onNodeChange: (kind, path, txnid, mayRead) => this.#changed(kind, path, txnid, mayRead),
       onSessionCreated: () => undefined,
-      onSessionMoved: (id, owner) => {
+      onSessionMoved: ({ id, owner }) => {
         if (owner !== service.nodeId) this.#bySession.get(id)?.reset("moved");
       },
+      onSessionTaken: (id) => this.#bySession.get(id)?.reset("moved"),
       onSessionClosed: (id) => this.#bySession.get(id)?.sessionGone(),
       onStateReplaced: () => this.#resetAll("replaced"),
       onServing: () => undefined,
@@ -119,18 +119,9 @@ export class ServiceDesk {
     this.#service?.touch(session);
   }
 
-  /**
-   * A client is about to take this session up here. Who has it here has it no more, at once: what
-   * it has asked for, not read yet, must not come behind what its client did elsewhere in between.
-   */
-  sessionAsked(session: bigint, password: Uint8Array): void {
-    const older = this.#bySession.get(session);
-    const known = older === undefined ? undefined : this.#service?.session(session);
-    if (known !== undefined && isSamePassword(known.password, password)) older?.reset("moved");
-  }
-
   /** Who had the session before here has it no more. */
-  sessionOpened(session: bigint, member: DeskMember): void {
+  sessionOpened({ session, password }: Established, member: DeskMember): void {
+    this.#service?.takeOver(session, password);
     const older = this.#bySession.get(session);
     this.#bySession.set(session, member);
     if (older !== member) older?.reset("moved");

@@ -39,8 +39,8 @@ export interface StateListener {
     mayRead?: (identities: readonly AuthIdentity[]) => boolean,
   ): void;
   onSessionCreated(session: SessionInfo): void;
-  /** Its client is connected to this node from now on. Also when it was before. */
-  onSessionMoved?(id: bigint, owner: SessionOwner): void;
+  /** Its client is connected to its owner from now on, as it may have been before. */
+  onSessionMoved?(session: SessionInfo): void;
   /** Closed or expired; its ephemerals are gone already. */
   onSessionClosed(id: bigint): void;
 }
@@ -50,6 +50,8 @@ export interface ServiceListener extends StateListener {
   onStateReplaced(): void;
   /** Whether the node serves, whenever that changes. */
   onServing(isServing: boolean): void;
+  /** A client takes this session up at this node anew: who speaks for it here does so no more. */
+  onSessionTaken?(id: bigint): void;
 }
 
 /**
@@ -89,6 +91,13 @@ export interface Service {
   session(id: bigint): SessionInfo | undefined;
   /** Open sessions in the applied state. */
   readonly sessionCount: number;
+  /**
+   * A client is about to take this session up here, or has just done so: whoever speaks for it at
+   * this node, by whatever protocol, is told (`onSessionTaken`) and closes, at once. What such a
+   * client has asked for, not read yet, must not come behind what it did elsewhere in between
+   * (Invariant 8). A wrong password costs nobody anything.
+   */
+  takeOver(session: bigint, password: Uint8Array | null): void;
   /** The client of this session gave a sign of life here. Reaches the leader with a heartbeat. */
   touch(session: bigint): void;
 }

@@ -46,10 +46,10 @@ export interface SessionTable {
   get(id: bigint): SessionInfo | undefined;
   values(): IterableIterator<SessionInfo>;
   /**
-   * Whether it is open and this node's, and no change of it is prepared and not yet applied: who
-   * takes it up here needs no transaction.
+   * Whether it is open, this node's and of this timeout (0: whatever it is), and no change of it is
+   * prepared and not yet applied: who takes it up here needs no transaction.
    */
-  isSettledAt(id: bigint, node: NodeId): boolean;
+  isSettledAt(id: bigint, node: NodeId, timeoutMs: number): boolean;
 }
 
 /**

@@ -1,4 +1,5 @@
 import {
+  isSamePassword,
   maxTxnid,
   TXNID_ZERO,
   type Clock,
@@ -104,6 +105,12 @@ export class NodeService implements Service {
 
   session(id: bigint): SessionInfo | undefined {
     return this.#machine?.sessions?.get(id);
+  }
+
+  takeOver(session: bigint, password: Uint8Array | null): void {
+    const known = this.session(session);
+    if (known === undefined || !isSamePassword(known.password, password)) return;
+    for (const listener of this.#events.outer) listener.onSessionTaken?.(session);
   }
 
   touch(session: bigint): void {

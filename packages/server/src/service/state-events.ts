@@ -1,4 +1,4 @@
-import type { SessionInfo, SessionOwner, StateListener } from "@quorate/protocol";
+import type { SessionInfo, StateListener } from "@quorate/protocol";
 
 /**
  * What the state machines of one node tell, over each opening of the store. Those within the node
@@ -45,10 +45,10 @@ export class StateEvents<Outer extends StateListener> implements StateListener {
     for (const listener of this.#outer) listener.onSessionCreated(session);
   }
 
-  onSessionMoved(id: bigint, owner: SessionOwner): void {
-    for (const listener of this.#inner) listener.onSessionMoved?.(id, owner);
+  onSessionMoved(session: SessionInfo): void {
+    for (const listener of this.#inner) listener.onSessionMoved?.(session);
     if (this.#outer.length === 0 || !this.#isNew()) return;
-    for (const listener of this.#outer) listener.onSessionMoved?.(id, owner);
+    for (const listener of this.#outer) listener.onSessionMoved?.(session);
   }
 
   onSessionClosed(id: bigint): void {

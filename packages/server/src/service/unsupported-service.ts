@@ -26,6 +26,7 @@ export function unsupportedService(nodeId: NodeId): Service {
       done(error());
     },
     session: () => undefined,
+    takeOver: () => undefined,
     touch: () => undefined,
   };
 }

@@ -41,6 +41,8 @@ export interface LeaderSessionsDeps {
 type LeaderSeam = Pick<Leader, "answers" | "hearTouches" | "propose" | "proposeOwn" | "readIndex">;
 
 const ID_BYTES = 8;
+/** In the content of a resumeSession: behind the id and the timeout. */
+const PASSWORD_AT = ID_BYTES + 4;
 const MINUTE_MS = 60_000;
 const NOTHING = new Uint8Array(4);
 const NO_PASSWORD = new Uint8Array(SESSION_PASSWORD_BYTES);
@@ -80,7 +82,9 @@ export class LeaderSessions implements SessionKeeper {
       onSessionCreated: ({ id, timeoutMs }) => {
         this.#step({ kind: "created", id, timeoutMs });
       },
-      onSessionMoved: (id) => this.#tracker.touched(id),
+      onSessionMoved: ({ id, timeoutMs }) => {
+        this.#step({ kind: "moved", id, timeoutMs });
+      },
       onSessionClosed: (id) => {
         this.#step({ kind: "closed", id });
       },
@@ -120,14 +124,15 @@ export class LeaderSessions implements SessionKeeper {
   }
 
   /**
-   * A session that is at this node already goes on without a transaction: a proof that this node
-   * leads is enough. Any other moves by one; the state judges it, and refuses what may not.
+   * A session that is at this node already, and keeps its timeout, goes on without a transaction: a
+   * proof that this node leads is enough. Any other moves by one; the state judges it, and refuses
+   * what may not.
    */
   resume(fid: string, request: RequestMsg): void {
     const leader = this.#leader;
     if (leader === null) return;
     const { reqId, content } = request;
-    if (content.length !== ID_BYTES + SESSION_PASSWORD_BYTES) {
+    if (content.length !== PASSWORD_AT + SESSION_PASSWORD_BYTES) {
       const error = new QuorateError("ERR_ARG_VALUE", "malformed content: resumeSession");
       leader.answers.refuse(fid, reqId, error);
       return;
@@ -136,23 +141,25 @@ export class LeaderSessions implements SessionKeeper {
     const session = this.#deps.state.sessions.get(id);
     // Also where there is none, so that the time tells nothing of which ids there are.
     const known = session?.password ?? NO_PASSWORD;
-    const isRight = isSamePassword(known, content.subarray(ID_BYTES)) && session !== undefined;
+    const isRight = isSamePassword(known, content.subarray(PASSWORD_AT)) && session !== undefined;
+    const timeoutMs = viewOf(content).getInt32(ID_BYTES);
     // Now, and not once it is done: what comes behind this request must not have overtaken it.
-    if (isRight) this.#tracker.attached(id, { fid, reqId });
-    if (!isRight || !this.#isSettledAt(id, fid)) {
+    if (isRight) this.#tracker.attached(id, { fid, reqId, timeoutMs });
+    const isSettled = (): boolean => this.#isSettledAt(id, fid, timeoutMs);
+    if (!isRight || !isSettled()) {
       leader.propose(fid, request);
       return;
     }
     leader.readIndex((proof) => {
       if (typeof proof !== "bigint") leader.answers.refuse(fid, reqId, proof);
-      else if (!this.#isSettledAt(id, fid)) leader.propose(fid, request);
+      else if (!isSettled()) leader.propose(fid, request);
       else leader.answers.answer(fid, reqId, int32(session.timeoutMs));
     });
   }
 
-  #isSettledAt(id: bigint, fid: string): boolean {
+  #isSettledAt(id: bigint, fid: string, timeoutMs: number): boolean {
     const { sessions } = this.#deps.state;
-    return sessions.isSettledAt(id, nodeIdOfFid(fid)) && !this.#tracker.isClosing(id);
+    return sessions.isSettledAt(id, nodeIdOfFid(fid), timeoutMs) && !this.#tracker.isClosing(id);
   }
 
   // ---- the tracker ----
@@ -225,7 +232,11 @@ function sessionOf({ op, content }: RequestMsg): bigint | null {
 }
 
 function idIn(content: Uint8Array): bigint {
-  return new DataView(content.buffer, content.byteOffset, content.byteLength).getBigUint64(0);
+  return viewOf(content).getBigUint64(0);
+}
+
+function viewOf(content: Uint8Array): DataView {
+  return new DataView(content.buffer, content.byteOffset, content.byteLength);
 }
 
 function int32(value: number): Uint8Array {

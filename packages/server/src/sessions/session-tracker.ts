@@ -23,6 +23,8 @@ export interface SessionTrackerOptions {
 
 export type SessionEvent =
   | { readonly kind: "created"; readonly id: bigint; readonly timeoutMs: number }
+  /** Its client has come anew, to whichever node, and this is its timeout now: that is applied. */
+  | { readonly kind: "moved"; readonly id: bigint; readonly timeoutMs: number }
   /** Its transaction was applied. */
   | { readonly kind: "closed"; readonly id: bigint }
   | { readonly kind: "touched"; readonly ids: readonly bigint[] }
@@ -43,19 +45,29 @@ type Phase = "alive" | "silent" | "closing";
 
 interface Tracked {
   readonly id: bigint;
-  readonly timeoutMs: number;
+  timeoutMs: number;
   deadline: number;
+  /** Its deadline by what its client last came with, applied or not. */
+  askedDeadline: number;
   /** The deadline that a round has proven to be over. */
   provenDeadline: number;
   phase: Phase;
+  /** The number of the bucket that counts; it may lie in later ones, too, which pass it over. */
+  bucket: number;
   /** Of its client to its node, if that was under this leader. */
   attachment: Attachment | null;
 }
 
-/** The request by which a client came to a node, by the node's own numbers, which rise. */
-export interface Attachment {
+/** A request by the number that its node gave it; these rise. */
+export interface NumberedRequest {
   readonly fid: string;
   readonly reqId: bigint;
+}
+
+/** The request by which a client came to a node. */
+export interface Attachment extends NumberedRequest {
+  /** That it is to have from then on; 0: as it is. */
+  readonly timeoutMs: number;
 }
 
 /**
@@ -68,7 +80,8 @@ export interface Attachment {
  * stood still is not counted. A new leader gives everybody the full timeout again.
  *
  * A touch is one lookup and one assignment: the session stays in the bucket of its earlier deadline
- * until that is due, and is moved then, at most once per timeout.
+ * until that is due, and is moved then, at most once per timeout. Only a shorter timeout takes it
+ * to an earlier one at once.
  */
 export class SessionTracker {
   readonly #options: Required<SessionTrackerOptions>;
@@ -109,20 +122,16 @@ export class SessionTracker {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
     session.attachment = at;
+    session.askedDeadline = this.#deadlineOf(at.timeoutMs > 0 ? at.timeoutMs : session.timeoutMs);
+    session.deadline = Math.max(session.deadline, session.askedDeadline);
     this.#touch(session);
-  }
-
-  /** What has become of it is applied. */
-  touched(id: bigint): void {
-    const session = this.#sessions.get(id);
-    if (session !== undefined) this.#touch(session);
   }
 
   /**
    * Whether a request was on its way when its session's client came anew to the node that it is
    * from: over a watcher that its node does not follow any more, or from an earlier life of it.
    */
-  isLeftBehind(id: bigint, { fid, reqId }: Attachment): boolean {
+  isLeftBehind(id: bigint, { fid, reqId }: NumberedRequest): boolean {
     const attachment = this.#sessions.get(id)?.attachment;
     if (attachment?.fid !== fid) return false;
     return reqId < attachment.reqId || reqId - attachment.reqId > REQUESTS_PER_LIFE_MAX;
@@ -132,6 +141,9 @@ export class SessionTracker {
     switch (event.kind) {
       case "created":
         this.#add(event.id, event.timeoutMs);
+        return [];
+      case "moved":
+        this.#move(event.id, event.timeoutMs);
         return [];
       case "closed":
         this.#sessions.delete(event.id);
@@ -167,8 +179,10 @@ export class SessionTracker {
       id,
       timeoutMs,
       deadline: 0,
+      askedDeadline: 0,
       provenDeadline: 0,
       phase: "alive",
+      bucket: 0,
       attachment: null,
     };
     this.#sessions.set(id, session);
@@ -176,15 +190,34 @@ export class SessionTracker {
     this.#putOff(session);
   }
 
+  /** A deadline that was put off is not brought forward by a sign of life. */
   #touch(session: Tracked): void {
-    session.deadline = this.#now + Math.max(session.timeoutMs, 1) + this.#options.delayMs;
+    session.deadline = Math.max(session.deadline, this.#deadlineOf(session.timeoutMs));
   }
 
-  /** To the bucket of its deadline, or one before: what is closed must not lie there for long. */
+  /** What its client came with later, and is not applied yet, goes on to hold. */
+  #move(id: bigint, timeoutMs: number): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    session.timeoutMs = timeoutMs;
+    session.deadline = Math.max(this.#deadlineOf(timeoutMs), session.askedDeadline);
+    if (session.phase === "alive" && this.#dueOf(session) < session.bucket) this.#putOff(session);
+  }
+
+  #deadlineOf(timeoutMs: number): number {
+    return this.#now + Math.max(timeoutMs, 1) + this.#options.delayMs;
+  }
+
+  /** The bucket of its deadline, or one before: what is closed must not lie there for long. */
+  #dueOf({ deadline }: Tracked): number {
+    const lookAt = Math.min(deadline, this.#now + LOOK_AHEAD_MS);
+    return Math.max(Math.ceil(lookAt / this.#options.tickMs), this.#seen + 1);
+  }
+
   #putOff(session: Tracked): void {
     session.phase = "alive";
-    const lookAt = Math.min(session.deadline, this.#now + LOOK_AHEAD_MS);
-    const due = Math.max(Math.ceil(lookAt / this.#options.tickMs), this.#seen + 1);
+    const due = this.#dueOf(session);
+    session.bucket = due;
     const bucket = this.#buckets.get(due);
     if (bucket === undefined) this.#buckets.set(due, [session]);
     else bucket.push(session);
@@ -232,7 +265,13 @@ export class SessionTracker {
       const due = this.#buckets.get(this.#seen + 1);
       if (due === undefined) continue;
       this.#buckets.delete(this.#seen + 1);
-      for (const session of this.#stillSilent(due)) this.#suspects.push(session);
+      const looked = due.filter((session) => {
+        const counts = session.bucket === this.#seen + 1;
+        // Once, should it lie there twice.
+        if (counts) session.bucket = 0;
+        return counts;
+      });
+      for (const session of this.#stillSilent(looked)) this.#suspects.push(session);
     }
     this.#giveUpClosing();
     const effects: SessionEffect[] = [...this.#proposeMore()];

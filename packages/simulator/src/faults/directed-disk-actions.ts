@@ -1,4 +1,4 @@
-import type { PersistKind } from "../coverage.js";
+import type { CrashPair, PersistKind } from "../coverage.js";
 import type { SimNode } from "../world/sim-node.js";
 import { establishedLeader, isolate, listen, POLL_MS } from "./aim.js";
 import type { FaultAction, Nemesis } from "./nemesis.js";
@@ -7,20 +7,18 @@ import type { FaultAction, Nemesis } from "./nemesis.js";
 
 const TRAPPED_MS = 8000;
 
-type Pair = readonly [PersistKind, PersistKind];
-
 /** A trap that stays for a while and is not asked for its end. */
-function trapBetween(nemesis: Nemesis, node: SimNode, pairs: readonly Pair[]): void {
-  const [last, next] = nemesis.random.pick(pairs);
+function trapBetween(nemesis: Nemesis, node: SimNode, pairs: readonly CrashPair[]): void {
+  const [last, next] = nemesis.random.pick(pairs).split(" > ") as [PersistKind, PersistKind];
   nemesis.line(`n${node.id} will die between ${last} and ${next}`);
   node.setTrap({ kind: next, when: "between", last });
   nemesis.lasting(() => node.setTrap(null), TRAPPED_MS);
 }
 
-const TRUNCATING: readonly Pair[] = [
-  ["acceptedEpoch", "truncate"],
-  ["truncate", "append"],
-  ["append", "currentEpoch"],
+const TRUNCATING: readonly CrashPair[] = [
+  "acceptedEpoch > truncate",
+  "truncate > append",
+  "append > currentEpoch",
 ];
 
 /** F16, with F10: a leader with a tail of its own comes back and dies while it is truncated. */
@@ -39,10 +37,10 @@ const killWhileTruncating: FaultAction = {
   },
 };
 
-const INSTALLING: readonly Pair[] = [
-  ["acceptedEpoch", "stage"],
-  ["stage", "install"],
-  ["install", "currentEpoch"],
+const INSTALLING: readonly CrashPair[] = [
+  "acceptedEpoch > stage",
+  "stage > install",
+  "install > currentEpoch",
 ];
 
 /** Whether the leader's log begins above this node's end. */
@@ -84,10 +82,13 @@ const killWhileInstalling: FaultAction = {
 
 /** With a tail, and then with nothing that would follow the truncation. */
 const TAIL_MS = 150;
+/** For the leader of old to find the next one and to be truncated. */
+const REJOINS_MS = 1500;
 
 /**
- * The same, and nobody writes to the next leader meanwhile: the truncation is all of the history,
- * and the new epoch follows it directly.
+ * The same, and nobody writes to the next leader meanwhile, nor takes up a session there, which
+ * would be a transaction too: the truncation is all of the history, and the new epoch follows it
+ * directly. So the old leader comes back as soon as there is a next one.
  */
 const killAfterTruncation: FaultAction = {
   kind: "F16 kill around persist",
@@ -96,19 +97,34 @@ const killAfterTruncation: FaultAction = {
     const leader = establishedLeader(nemesis);
     if (leader === null) return null;
     const { world } = nemesis;
+    const others = world.nodes.filter((node) => node !== leader);
     nemesis.line(`n${leader.id}, the leader, is cut off, and soon nobody writes`);
     const heal = isolate(nemesis, leader);
     world.pace = "busy";
     world.scheduler.after(TAIL_MS, "quiet", () => {
       world.pace = "quiet";
     });
-    return () => {
+    let isOver = false;
+    const comeBack = (): void => {
+      if (isOver) return;
+      isOver = true;
+      trapBetween(nemesis, leader, ["truncate > currentEpoch"]);
       heal();
-      trapBetween(nemesis, leader, [["truncate", "currentEpoch"]]);
       nemesis.lasting(() => {
         world.pace = "drawn";
-      }, TAIL_MS * 10);
+      }, REJOINS_MS);
     };
+    const watch = (): void => {
+      if (isOver) return;
+      const isLed = others.some((node) => {
+        const status = node.status();
+        return status?.role === "leader" && status.isReady;
+      });
+      if (isLed) comeBack();
+      else world.scheduler.after(POLL_MS, "watch", watch);
+    };
+    watch();
+    return comeBack;
   },
 };
 

@@ -159,6 +159,61 @@ const leftBehind: FaultAction = {
   },
 };
 
+/** The leader's word needs so long to reach the server that the client has left. */
+const UNAWARE_MS = 400;
+/** From its return until what it had sent there before arrives. */
+const OVERTAKEN_MS = 30;
+const LOOK_MS = 0.5;
+
+/**
+ * F48: writes of a client lie on a path that is cut, to a server that hears late of everything. The
+ * client writes at another server, leaves it before it is told of anything, and comes back: the
+ * first server knows of no move, has the older connection open, and would ask for those writes
+ * behind what the client has done elsewhere. They reach it while it asks for the session.
+ */
+const thereAndBack: FaultAction = {
+  kind: "F48 moved session",
+  durationMs: [2000, 2500],
+  begin: (nemesis) => {
+    const { world, random } = nemesis;
+    const { scheduler, links } = world;
+    const leader = establishedLeader(nemesis);
+    const mayGo = ({ node, timeoutMs }: SessionClient): boolean =>
+      node !== leader?.id && timeoutMs >= 2000;
+    const clients = connected(nemesis, mayGo);
+    const client = clients.length === 0 ? undefined : random.pick(clients);
+    const node = client?.node;
+    if (leader === null || client === undefined || typeof node !== "number") return null;
+    nemesis.line(`s${client.id} leaves writes behind on its way to n${node}, and comes back`);
+    links.change(leader.id, node, { extraDelayMs: UNAWARE_MS });
+    const uncut = client.cutUntil(OVERTAKEN_MS);
+    makeEphemerals(client, 1);
+    const others = world.options.nodes.filter((id) => id !== node);
+    client.move(random.pick(others));
+    let isAway = false;
+    let isOver = false;
+    const watch = (): void => {
+      if (isOver) return;
+      if (!isAway && client.isConnected && client.node !== node) {
+        isAway = true;
+        // Sent in one piece: it writes, and is gone before it is answered.
+        makeEphemerals(client, 1);
+        client.move(node);
+      } else if (isAway && client.node === node) {
+        scheduler.after(OVERTAKEN_MS, "uncut", uncut);
+        return;
+      }
+      scheduler.after(LOOK_MS, "watch", watch);
+    };
+    watch();
+    return () => {
+      isOver = true;
+      uncut();
+      links.change(leader.id, node, { extraDelayMs: 0 });
+    };
+  },
+};
+
 /** More than any session has by chance. */
 const EPHEMERALS = 32;
 
@@ -204,5 +259,6 @@ export const sessionActions: readonly FaultAction[] = [
   deafLeader,
   movedSession,
   leftBehind,
+  thereAndBack,
   massExpiry,
 ];

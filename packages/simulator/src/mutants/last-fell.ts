@@ -55,7 +55,9 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["signs of life not told to the leader", 1],
   ["session's owner not looked at", 11],
   ["move told before it is in the order", 4],
-  ["move forgotten with its leader", 29],
+  ["move forgotten with its leader", 63],
+  ["another timeout not told to the leader's clock", 7],
+  ["older connection open while its client comes anew", 1],
   ["multi applied by halves", 10],
   ["refused multi leaves its first half", 1],
 ]);

@@ -143,10 +143,10 @@ export const serviceMutants: readonly Mutant[] = [
     edits: [
       {
         file: KEEPER,
-        find: `    if (!isRight || !this.#isSettledAt(id, fid)) {
+        find: `    if (!isRight || !isSettled()) {
       leader.propose(fid, request);
       return;`,
-        replace: `    if (!isRight || !this.#isSettledAt(id, fid)) {
+        replace: `    if (!isRight || !isSettled()) {
       leader.propose(fid, isRight ? { ...request, reqId: 0n } : request);
       if (isRight) leader.answers.answer(fid, reqId, int32(session.timeoutMs));
       return;`,
@@ -169,6 +169,27 @@ export const serviceMutants: readonly Mutant[] = [
         replace: `const known = this.ownerOf(session);
     const { forgotten = 0 } = (this.sessions.get(session) ?? {}) as { forgotten?: number };
     const owner = known === forgotten ? 0 : known;`,
+      },
+    ],
+  },
+  {
+    name: "another timeout not told to the leader's clock",
+    edits: [
+      {
+        file: TRACKER,
+        find: "    session.timeoutMs = timeoutMs;",
+        replace: "    void timeoutMs;",
+      },
+    ],
+  },
+  {
+    // F48: there, elsewhere, and back.
+    name: "older connection open while its client comes anew",
+    edits: [
+      {
+        file: "packages/zookeeper/src/front-end.ts",
+        find: `onSessionTaken: (id) => this.#bySession.get(id)?.drop("its client comes anew"),`,
+        replace: "onSessionTaken: () => undefined,",
       },
     ],
   },

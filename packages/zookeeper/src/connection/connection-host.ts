@@ -2,6 +2,7 @@ import type { Clock, Logger, Meter, Random, Service } from "@quorate/protocol";
 import type { WatchTable } from "@quorate/znode";
 import type { ZkOptions } from "../options.js";
 import type { ServerStats } from "../stats.js";
+import type { Established } from "./handshake.js";
 import type { ZkConnection } from "./zk-connection.js";
 
 /** What a connection needs of the front end that it belongs to. */
@@ -25,13 +26,8 @@ export interface ConnectionHost {
   changeOutstanding(by: number): void;
   /** Calls the connection's `turn` once, after what runs now. */
   defer(connection: ZkConnection): void;
-  /**
-   * A client is about to take this session up here. An older connection of it closes now: what
-   * waits in it unread must not come behind what the client did elsewhere in between.
-   */
-  sessionAsked(session: bigint, password: Uint8Array | null): void;
   /** The connection has this session now; an older one of it closes. */
-  sessionOpened(session: bigint, connection: ZkConnection): void;
+  sessionOpened(established: Established, connection: ZkConnection): void;
   /** The number under which the connection's watches are kept, from its first one on. */
   watcherOf(connection: ZkConnection): number;
   connectionClosed(connection: ZkConnection): void;

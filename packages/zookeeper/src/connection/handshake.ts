@@ -76,7 +76,10 @@ export function establish(deps: HandshakeDeps, packet: ConnectPacket, done: Hand
   const { sessionId, passwd } = packet.request;
   const timeoutMs = negotiateTimeout(packet.request.timeOut, deps.options);
   if (sessionId === 0n) createSession(deps, timeoutMs, done);
-  else resumeSession(deps.service, BigInt.asUintN(64, sessionId), passwd, done);
+  else {
+    const id = BigInt.asUintN(64, sessionId);
+    resumeSession(deps.service, { id, timeoutMs, password: passwd }, done);
+  }
 }
 
 /** Asks for a session of this node's. `timeoutMs` is what was negotiated. */
@@ -101,22 +104,26 @@ export function createSession(
   });
 }
 
+/** A session as a client wants it taken up. */
+export interface AskedSession {
+  readonly id: bigint;
+  /** What was negotiated, which it has from then on; 0 leaves it as it is. */
+  readonly timeoutMs: number;
+  readonly password: Uint8Array | null;
+}
+
 /** Takes a session up at this node. */
-export function resumeSession(
-  service: Service,
-  session: bigint,
-  passwd: Uint8Array | null,
-  done: HandshakeDone,
-): void {
-  if (passwd?.length !== SESSION_PASSWORD_BYTES) {
+export function resumeSession(service: Service, asked: AskedSession, done: HandshakeDone): void {
+  const { id, timeoutMs } = asked;
+  if (asked.password?.length !== SESSION_PASSWORD_BYTES) {
     // Not even the form of a password: no reason to ask the leader.
     done(null);
     return;
   }
-  const password = passwd.slice();
-  const content = encodeResumeSession(session, password);
+  const password = asked.password.slice();
+  const content = encodeResumeSession({ id, timeoutMs, password });
   service.submit(OpCode.resumeSession, "", content, (outcome) => {
-    done(resumed(outcome, session, password));
+    done(resumed(outcome, id, password));
   });
 }
 
@@ -138,11 +145,14 @@ function resumed(
 /**
  * A session for a client that is content with reads, while there is no leader who could make one.
  * It is known here alone and ends with the connection; one that the state knows may go on in it.
+ * `null`: the password is wrong. "unknown": nobody here can tell. A node without a quorum may not
+ * have heard yet of a session that is open: to say that it is gone would be a lie (Invariant 10).
+ * Deviation from ZooKeeper, which says so.
  */
 export function establishReadOnly(
   deps: HandshakeDeps,
   { request }: ConnectPacket,
-): Established | null {
+): Established | null | "unknown" {
   const timeoutMs = negotiateTimeout(request.timeOut, deps.options);
   if (request.sessionId === 0n) {
     const session = newSessionId(deps.service.nodeId, deps.random);
@@ -150,8 +160,9 @@ export function establishReadOnly(
   }
   const session = BigInt.asUintN(64, request.sessionId);
   const known = deps.service.session(session);
-  if (known === undefined || !isSamePassword(known.password, request.passwd)) return null;
-  return { session, password: known.password, timeoutMs: known.timeoutMs, isReadOnly: true };
+  if (known === undefined) return "unknown";
+  if (!isSamePassword(known.password, request.passwd)) return null;
+  return { session, password: known.password, timeoutMs, isReadOnly: true };
 }
 
 /** The node in the high byte, so that two nodes never make the same one; the rest at random. */

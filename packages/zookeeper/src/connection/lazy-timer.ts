@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "@quorate/protocol";
+import type { Deadline } from "./deadlines.js";
 
 /**
  * One timer for deadlines that move all the time, as every packet moves them. It is armed anew only
@@ -6,21 +7,21 @@ import type { Clock, Timer } from "@quorate/protocol";
  */
 export class LazyTimer {
   readonly #clock: Clock;
-  readonly #dueAt: () => number;
-  readonly #expired: () => void;
+  readonly #deadline: () => Deadline | null;
+  readonly #expired: (reason: string) => void;
   #timer: Timer | null = null;
   #armedFor = Number.POSITIVE_INFINITY;
 
-  /** `dueAt` is the nearest deadline as it is now, infinite for none. */
-  constructor(clock: Clock, dueAt: () => number, expired: () => void) {
+  /** `deadline` is the nearest as it is now. */
+  constructor(clock: Clock, deadline: () => Deadline | null, expired: (reason: string) => void) {
     this.#clock = clock;
-    this.#dueAt = dueAt;
+    this.#deadline = deadline;
     this.#expired = expired;
   }
 
   /** There may be an earlier deadline than before. */
   arm(): void {
-    const dueAt = this.#dueAt();
+    const dueAt = this.#deadline()?.at ?? Number.POSITIVE_INFINITY;
     if (dueAt >= this.#armedFor) return;
     this.#timer?.cancel();
     this.#armedFor = dueAt;
@@ -36,7 +37,9 @@ export class LazyTimer {
   #look(): void {
     this.#timer = null;
     this.#armedFor = Number.POSITIVE_INFINITY;
-    if (this.#dueAt() <= this.#clock.now()) this.#expired();
+    const deadline = this.#deadline();
+    if (deadline === null) return;
+    if (deadline.at <= this.#clock.now()) this.#expired(deadline.reason);
     else this.arm();
   }
 }

@@ -10,6 +10,10 @@ export class Outbox {
   readonly #channel: ByteChannel;
   readonly #now: () => number;
   #out: JuteWriter | null = null;
+  /** All there is to send, as long as it is one frame that others are sent, too. */
+  #shared: Uint8Array | null = null;
+  /** Of the channel after the last flush; less by now, perhaps. */
+  #bufferedBytesMost = 0;
   #untakenSince: number | null = null;
   #room = ROOM_BYTES_MIN;
 
@@ -21,16 +25,30 @@ export class Outbox {
   /** Where to write; whole frames only. An idle connection has no buffer. */
   get writer(): JuteWriter {
     this.#out ??= new JuteWriter(this.#room);
+    if (this.#shared !== null) {
+      this.#out.raw(this.#shared);
+      this.#shared = null;
+    }
     return this.#out;
   }
 
-  get isEmpty(): boolean {
-    return this.#out === null;
+  /**
+   * A whole frame that nobody changes any more. Most clients are sent nothing else in a turn: then
+   * these very bytes leave, and a client costs no memory of its own.
+   */
+  share(frame: Uint8Array): void {
+    if (this.#out === null && this.#shared === null) this.#shared = frame;
+    else this.writer.raw(frame);
   }
 
   /** Bytes that the client has not taken, as far as anybody can tell. */
   get untaken(): number {
-    return this.#channel.bufferedBytes + (this.#out?.length ?? 0);
+    return this.#channel.bufferedBytes + this.#unsent;
+  }
+
+  /** Whether so much is untaken; looks at the channel only when it might be. */
+  exceeds(bytes: number): boolean {
+    return this.#bufferedBytesMost + this.#unsent > bytes && this.untaken > bytes;
   }
 
   /** Since when the client has taken nothing of what waits for it; null when nothing waits. */
@@ -80,14 +98,16 @@ export class Outbox {
   }
 
   flush(): void {
+    const shared = this.#shared;
     const out = this.#out;
+    this.#shared = null;
     this.#out = null;
+    if (shared !== null) this.#send(shared);
     if (out === null || out.length === 0) return;
     // A quarter more, for sizes go up and down; and it shrinks slowly.
     const room = Math.max(ROOM_BYTES_MIN, out.length + (out.length >>> 2), this.#room >>> 1);
     this.#room = Math.min(room, ROOM_BYTES_MAX);
-    this.#channel.write(out.bytes());
-    if (this.#channel.bufferedBytes > 0) this.#untakenSince ??= this.#now();
+    this.#send(out.bytes());
   }
 
   drained(): void {
@@ -95,6 +115,17 @@ export class Outbox {
   }
 
   drop(): void {
+    this.#shared = null;
     this.#out = null;
+  }
+
+  get #unsent(): number {
+    return (this.#shared?.length ?? 0) + (this.#out?.length ?? 0);
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#channel.write(bytes);
+    this.#bufferedBytesMost = this.#channel.bufferedBytes;
+    if (this.#bufferedBytesMost > 0) this.#untakenSince ??= this.#now();
   }
 }

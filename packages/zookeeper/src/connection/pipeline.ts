@@ -88,7 +88,7 @@ export class Pipeline {
 
   /** The one in front need not wait for anything but room for its reply. */
   get canAdvance(): boolean {
-    const [head] = this.#queue;
+    const head = this.#queue[0];
     if (head === undefined || head.isHeld || this.#setWatches !== null) return false;
     return head.packet !== null || head.reply !== null;
   }

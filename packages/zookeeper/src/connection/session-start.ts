@@ -44,7 +44,7 @@ export class SessionStart {
     } else if (isServing) {
       this.#establish(packet);
     } else if (options.isReadOnlyEnabled && packet.asksReadOnly) {
-      this.#events.settled(packet, establishReadOnly(this.#host, packet));
+      this.#readOnly(packet);
     } else {
       this.#waiting = { packet, since: clock.now() };
     }
@@ -55,10 +55,19 @@ export class SessionStart {
     if (this.#waiting !== null) this.#establish(this.#waiting.packet);
   }
 
+  #readOnly(packet: ConnectPacket): void {
+    const established = establishReadOnly(this.#host, packet);
+    if (established === "unknown") {
+      this.#events.refused("without a quorum nobody can tell of this session", {});
+    } else {
+      this.#events.settled(packet, established);
+    }
+  }
+
   #establish(packet: ConnectPacket): void {
     this.#waiting = null;
     const { sessionId, passwd } = packet.request;
-    if (sessionId !== 0n) this.#host.sessionAsked(BigInt.asUintN(64, sessionId), passwd);
+    if (sessionId !== 0n) this.#host.service.takeOver(BigInt.asUintN(64, sessionId), passwd);
     establish(this.#host, packet, (result) => {
       if (result instanceof QuorateError) {
         this.#events.refused("no session could be had", { code: result.code });

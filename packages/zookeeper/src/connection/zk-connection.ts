@@ -72,6 +72,8 @@ export class ZkConnection implements PipelineLink {
   #established: Established | null = null;
   #lastZxid = 0n;
   #isPaused = false;
+  /** The turn that is due is for more than to send. */
+  #isWoken = false;
 
   constructor(
     host: ConnectionHost,
@@ -90,11 +92,8 @@ export class ZkConnection implements PipelineLink {
       settled: (packet, established) => this.#settled(packet, established),
       refused: (reason, data) => this.#refused(reason, data),
     });
-    this.#timer = new LazyTimer(
-      clock,
-      () => this.#deadline()?.at ?? Number.POSITIVE_INFINITY,
-      () => this.#dropSlow(this.#deadline()?.reason ?? "nothing"),
-    );
+    const expired = (reason: string): void => this.#dropSlow(reason);
+    this.#timer = new LazyTimer(clock, () => this.#deadline(), expired);
     this.openedAt = clock.now();
     this.openedAtWallTime = clock.wallTime();
     this.isSecure = isSecure;
@@ -186,12 +185,16 @@ export class ZkConnection implements PipelineLink {
   /** The front end calls it when something may be done: send, go on, read more. */
   turn(): void {
     if (this.#isGone) return;
-    this.#pipeline.advance();
-    this.#pump();
+    if (this.#isWoken) {
+      this.#isWoken = false;
+      this.#pipeline.advance();
+      this.#pump();
+    }
     this.#flush();
   }
 
   wake(): void {
+    this.#isWoken = true;
     this.#host.defer(this);
   }
 
@@ -208,11 +211,8 @@ export class ZkConnection implements PipelineLink {
       }
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
-      this.#host.logger.warn(
-        "closing a client's connection: it cannot be read",
-        this.#names(),
-        error,
-      );
+      const what = "closing a client's connection: it cannot be read";
+      this.#host.logger.warn(what, this.#names(), error);
       this.#close();
       return;
     }
@@ -305,7 +305,7 @@ export class ZkConnection implements PipelineLink {
     this.#state = "open";
     this.#proofs.identities.useSession(established.session);
     if (packet.request.lastZxidSeen > 0n) this.#lastZxid = packet.request.lastZxidSeen;
-    this.#host.sessionOpened(established.session, this);
+    this.#host.sessionOpened(established, this);
     this.#timer.arm();
     this.wake();
   }
@@ -339,11 +339,14 @@ export class ZkConnection implements PipelineLink {
 
   // ---- to the client ----
 
-  /** A watch event that is encoded already, with its length. */
+  /**
+   * A watch event that is encoded already, with its length; the bytes are not changed any more.
+   * It changes nothing that requests wait for, so that all there is to do is to send it.
+   */
   notify(frame: Uint8Array): void {
     if (this.#state !== "open") return;
-    this.#outbox.writer.raw(frame);
-    this.wake();
+    this.#outbox.share(frame);
+    this.#host.defer(this);
     this.#countSent();
     this.pressed("events");
   }
@@ -367,7 +370,7 @@ export class ZkConnection implements PipelineLink {
   }
 
   pressed(what = "replies"): void {
-    if (this.#outbox.untaken > UNTAKEN_BYTES_MAX) this.#dropSlow(`it does not read its ${what}`);
+    if (this.#outbox.exceeds(UNTAKEN_BYTES_MAX)) this.#dropSlow(`it does not read its ${what}`);
   }
 
   finish(reason: string): void {

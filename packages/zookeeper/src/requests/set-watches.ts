@@ -10,6 +10,8 @@ export interface SetWatchesTarget {
   /** An event that the client missed, before the reply. */
   tell(eventType: number, path: string): void;
   addWatch(path: string, request: WatchRequest): void;
+  /** Closes the connection: its client shall come again. */
+  drop(reason: string): void;
 }
 
 type List = OneShotWatch | "persistent" | "persistentRecursive";
@@ -43,7 +45,7 @@ export class SetWatchesRun {
     ];
   }
 
-  /** Goes through at most so many paths; true when all are done. */
+  /** Goes through at most so many paths; true when all are done, or the connection was dropped. */
   step(pathsMax: number): boolean {
     for (let left = pathsMax; this.#list < this.#lists.length;) {
       const [kind, paths] = this.#lists[this.#list] ?? (["data", []] as const);
@@ -56,22 +58,29 @@ export class SetWatchesRun {
       left -= 1;
       const path = paths[this.#at];
       this.#at += 1;
-      if (path !== null && path !== undefined) this.#set(kind, path);
+      if (path !== null && path !== undefined && !this.#set(kind, path)) return true;
     }
     return true;
   }
 
-  #set(kind: List, path: string): void {
+  /** False: the connection was dropped. */
+  #set(kind: List, path: string): boolean {
     const target = this.#target;
     if (kind === "persistent" || kind === "persistentRecursive") {
       target.addWatch(path, kind);
-      return;
+      return true;
     }
     const result = target.service.readNow(OpCode.exists, path === "" ? "/" : path, ROOT_CALLER);
+    if (!result.ok && result.code === "ERR_SERVER_NOT_READY") {
+      // Invariant 9: a state that is being loaded says nothing of whether there is a node.
+      target.drop("its watches are set while the state is loaded");
+      return false;
+    }
     const stat = result.ok ? result.content : null;
     const missed = missedChange(kind, stat, this.#relativeZxid);
     if (missed === null) target.addWatch(path, armedAgain(kind));
     else target.tell(eventTypeOf(missed), path);
+    return true;
   }
 }
 

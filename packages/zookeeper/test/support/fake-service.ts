@@ -1,4 +1,5 @@
 import {
+  isSamePassword,
   makeTxnid,
   OpCode,
   QuorateError,
@@ -14,7 +15,7 @@ import {
   type SessionInfo,
   type Txnid,
 } from "@quorate/protocol";
-import { decodeResumeSession, ZnodeMachine } from "@quorate/znode";
+import { ZnodeMachine } from "@quorate/znode";
 
 interface Submitted {
   readonly op: number;
@@ -32,6 +33,8 @@ export class FakeService implements Service {
   readonly machine = new ZnodeMachine();
   isServing = true;
   lastApplied: Txnid = TXNID_ZERO;
+  /** The state is being loaded: nothing can be read. */
+  isLoading = false;
   /** Applies by itself. A test that holds writes back turns it off. */
   isAutomatic = true;
   /** What catches up waits for the test, beside the order of writes. */
@@ -72,6 +75,7 @@ export class FakeService implements Service {
   }
 
   readNow(op: number, key: string, content: Uint8Array): ReadResult {
+    if (this.isLoading) return { ok: false, code: "ERR_SERVER_NOT_READY", message: "loading" };
     return this.machine.read(op, key, content);
   }
 
@@ -106,6 +110,11 @@ export class FakeService implements Service {
 
   get sessionCount(): number {
     return this.machine.sessions.count;
+  }
+
+  takeOver(session: bigint, password: Uint8Array | null): void {
+    if (!isSamePassword(this.session(session)?.password ?? new Uint8Array(0), password)) return;
+    for (const listener of this.#listeners) listener.onSessionTaken?.(session);
   }
 
   touch(session: bigint): void {
@@ -166,7 +175,6 @@ export class FakeService implements Service {
   ): () => void {
     const failure = this.failures.shift();
     if (failure !== undefined) return () => complete({ ok: false, error: failure });
-    if (op === OpCode.resumeSession) return () => complete(this.#resume(content));
     const txnid = makeTxnid(1, this.#counter + 1);
     const wallTimeMs = this.#clock.wallTime();
     const prepared = this.machine.prepare(op, key, content, { txnid, wallTimeMs });
@@ -182,21 +190,5 @@ export class FakeService implements Service {
       complete({ ok: true, txnid, content: answer });
       this.lastApplied = txnid;
     };
-  }
-
-  #resume(content: Uint8Array): RequestOutcome {
-    const asked = decodeResumeSession(content);
-    const known = asked === null ? undefined : this.machine.sessions.get(asked.id);
-    const refuse = (code: ErrorCode): RequestOutcome => ({
-      ok: false,
-      error: new QuorateError(code, "no such session"),
-    });
-    if (asked === null || known === undefined) return refuse("ERR_SESSION_EXPIRED");
-    if (!Buffer.from(asked.password).equals(known.password)) {
-      return refuse("ERR_SESSION_AUTH_FAILED");
-    }
-    const answer = new Uint8Array(4);
-    new DataView(answer.buffer).setInt32(0, known.timeoutMs);
-    return { ok: true, txnid: this.lastApplied, content: answer };
   }
 }

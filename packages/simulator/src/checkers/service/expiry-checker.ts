@@ -125,13 +125,13 @@ export class ExpiryChecker implements ModelEvents {
     this.#alone.set(key, { sinceMs, timerLateMs });
     const aloneMs = nowMs - Math.max(sinceMs, goesOnSinceMs);
     const keptMs =
-      (known.timeoutMs * KEPT_OPEN_SHARE) / SLOWEST_CLOCK + timerLateMs + KEPT_OPEN_SLACK_MS;
+      (known.timeoutMsMax * KEPT_OPEN_SHARE) / SLOWEST_CLOCK + timerLateMs + KEPT_OPEN_SLACK_MS;
     this.#violations.expect(
       aloneMs <= keptMs,
       "endIsTold",
       () =>
         `n${node}, which serves nobody, speaks to the client of session ${name(session)} ` +
-        `${Math.round(aloneMs)} ms later, of a timeout of ${known.timeoutMs}`,
+        `${Math.round(aloneMs)} ms later, of a timeout of ${known.timeoutMsMax}`,
     );
   }
 

@@ -23,7 +23,9 @@ export interface Change {
 
 export interface ModelSession {
   readonly id: bigint;
-  readonly timeoutMs: number;
+  timeoutMs: number;
+  /** Of all that it has had: a connection that its client has left knows of no later one. */
+  timeoutMsMax: number;
   readonly openedAtMs: number;
   closedBy: Txnid | null;
   closedAtMs: number;
@@ -130,10 +132,14 @@ export class ServiceModel {
         this.sessions.set(effect.id, {
           id: effect.id,
           timeoutMs: effect.timeoutMs,
+          timeoutMsMax: effect.timeoutMs,
           openedAtMs: this.#nowMs(),
           closedBy: null,
           closedAtMs: Number.POSITIVE_INFINITY,
         });
+        return;
+      case "moveSession":
+        this.#move(effect.id, effect.timeoutMs);
         return;
       case "closeSession":
         this.#close(effect.id, txnid);
@@ -201,6 +207,13 @@ export class ServiceModel {
         : parent.children.filter((one) => one !== childName);
     this.#put(parentPath, txnid, { ...parent, pzxid: txnid, children });
     this.changes.push({ kind: "childrenChanged", path: parentPath, txnid });
+  }
+
+  #move(id: bigint, timeoutMs: number): void {
+    const session = this.sessions.get(id);
+    if (session === undefined || timeoutMs === 0) return;
+    session.timeoutMs = timeoutMs;
+    session.timeoutMsMax = Math.max(session.timeoutMsMax, timeoutMs);
   }
 
   #close(id: bigint, txnid: Txnid): void {

@@ -14,6 +14,8 @@ export type Effect =
   | { readonly kind: "set"; readonly path: string; readonly data: string }
   | { readonly kind: "delete"; readonly path: string }
   | { readonly kind: "openSession"; readonly id: bigint; readonly timeoutMs: number }
+  /** A timeout of 0 leaves it as it is. */
+  | { readonly kind: "moveSession"; readonly id: bigint; readonly timeoutMs: number }
   | { readonly kind: "closeSession"; readonly id: bigint };
 
 const decoder = new TextDecoder();
@@ -31,6 +33,11 @@ export function effectsOf(entry: Pick<LogEntryMsg, "op" | "key" | "content">): r
       const view = viewOf(content);
       const id = view.getBigUint64(HEADER_BYTES);
       return [{ kind: "openSession", id, timeoutMs: view.getInt32(HEADER_BYTES + 8) }];
+    }
+    case OpCode.moveSession: {
+      const view = viewOf(content);
+      const id = view.getBigUint64(HEADER_BYTES);
+      return [{ kind: "moveSession", id, timeoutMs: view.getInt32(HEADER_BYTES + 8) }];
     }
     case OpCode.closeSession:
       return closeSession(content);

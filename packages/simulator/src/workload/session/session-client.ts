@@ -11,6 +11,8 @@ import { WATCH_LISTS, type Credentials } from "./zk-wire.js";
 export interface SessionClientOptions {
   readonly id: number;
   readonly timeoutMs: number;
+  /** Those that it may ask for when it comes anew; none: it keeps its own. */
+  readonly otherTimeoutsMs: readonly number[];
 }
 
 const NO_SESSION = { session: 0n, password: new Uint8Array(16) } as const;
@@ -23,13 +25,16 @@ const RETRY_MS = [5, 150] as const;
  */
 export class SessionClient {
   readonly id: number;
-  readonly timeoutMs: number;
+  /** What it was granted last. */
+  timeoutMs: number;
   readonly witness: SessionWitness;
   /** Persistent nodes with numbered names that it has made, to be deleted again. */
   readonly numbered: string[] = [];
   readonly betweenWrites = new BetweenWrites();
   readonly #world: World;
   readonly #random: RandomStream;
+  readonly #otherTimeoutsMs: readonly number[];
+  readonly #timeoutRandom: RandomStream;
   #credentials: Credentials;
   #connection: SessionConnection | null = null;
   #connections = 0;
@@ -44,9 +49,12 @@ export class SessionClient {
   #isOver = false;
   #servers: NodeId[] = [];
 
-  constructor(world: World, { id, timeoutMs }: SessionClientOptions) {
+  constructor(world: World, { id, timeoutMs, otherTimeoutsMs }: SessionClientOptions) {
     this.id = id;
     this.timeoutMs = timeoutMs;
+    this.#otherTimeoutsMs = otherTimeoutsMs;
+    // A stream of its own: what else the client does is as without it.
+    this.#timeoutRandom = world.random.split(`timeouts of session client ${id}`);
     this.#world = world;
     this.#random = world.random.split(`session client ${id}`);
     const { model, acknowledged } = world.service;
@@ -105,10 +113,17 @@ export class SessionClient {
 
   /** The path to its server is cut for so long; it goes elsewhere when it notices. */
   cut(ms: number, lateMsMax?: number): void {
-    const link = this.#connection?.link;
-    if (link === undefined) return;
-    link.setCut(true);
-    this.#world.scheduler.after(ms, "uncut", () => link.setCut(false, lateMsMax));
+    this.#world.scheduler.after(ms, "uncut", this.cutUntil(lateMsMax));
+  }
+
+  /** The same, until what is returned is called; more often does nothing. */
+  cutUntil(lateMsMax?: number): () => void {
+    let link = this.#connection?.link;
+    link?.setCut(true);
+    return () => {
+      link?.setCut(false, lateMsMax);
+      link = undefined;
+    };
   }
 
   /** Leaves its server for another, or for this one, whatever is under way. */
@@ -141,24 +156,26 @@ export class SessionClient {
   #connect(): void {
     if (this.#isOver) return;
     const node = this.#nextServer();
-    if (this.#world.node(node).server === null || this.#isFrozen) {
+    const mustWait = this.#isFrozen || this.#world.pace === "quiet";
+    if (mustWait || this.#world.node(node).server === null) {
       this.#retry();
       return;
     }
     this.#connections += 1;
+    const credentials = { ...this.#credentials, timeoutMs: this.#nextTimeoutMs() };
     const connection: SessionConnection = new SessionConnection(
       this.#world,
       {
         client: this.id,
         number: this.#connections,
         node,
-        credentials: this.#credentials,
+        credentials,
         lastZxidSeen: this.#lastZxid,
       },
       {
         random: this.#random.split(`link ${this.#connections}`),
         events: {
-          onConnected: (credentials) => this.#connected(connection, credentials),
+          onConnected: (granted) => this.#connected(connection, granted, credentials.timeoutMs),
           onEvent: ({ change, ...event }) => {
             this.#world.coverage.event(event.txnid === null ? "missed event told" : "watch event");
             this.witness.told({ ...event, kind: change });
@@ -178,13 +195,23 @@ export class SessionClient {
     this.#connection = connection;
   }
 
+  #nextTimeoutMs(): number {
+    const others = this.#otherTimeoutsMs;
+    if (this.session === 0n || others.length === 0) return this.timeoutMs;
+    return this.#timeoutRandom.chance(0.4) ? this.#timeoutRandom.pick(others) : this.timeoutMs;
+  }
+
   #retry(): void {
     this.#world.scheduler.after(this.#random.between(...RETRY_MS), "connect", () => {
       if (this.#connection === null) this.#connect();
     });
   }
 
-  #connected(connection: SessionConnection, credentials: Credentials | null): void {
+  #connected(
+    connection: SessionConnection,
+    credentials: Credentials | null,
+    askedMs: number,
+  ): void {
     const { coverage, service, scheduler } = this.#world;
     const hadSession = this.session !== 0n;
     if (credentials === null) {
@@ -198,6 +225,15 @@ export class SessionClient {
     if (hadSession && credentials.session !== this.session) {
       this.witness.misbehaved("sessionIsKept", "is given another session than its own");
     }
+    const { timeoutMs } = credentials;
+    if (timeoutMs !== askedMs) {
+      this.witness.misbehaved(
+        "sessionIsKept",
+        `asks for ${askedMs} ms and is granted ${timeoutMs}`,
+      );
+    }
+    if (timeoutMs !== this.timeoutMs) coverage.event("session's timeout changed");
+    this.timeoutMs = timeoutMs;
     this.#credentials = credentials;
     service.writeOrder.connected(this.id, connection, scheduler.nowMs);
     coverage.event(hadSession ? "session moved" : "session opened");

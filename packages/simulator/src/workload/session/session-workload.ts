@@ -13,6 +13,8 @@ export interface SessionWorkloadOptions {
 
 /** One of each for the first clients; the shortest lies within a leader's lease. */
 const TIMEOUTS_MS = [400, 1000, 2000, 4000, 4000, 10_000] as const;
+/** In this share of runs clients that come anew ask for another of these, some of the time. */
+const CHANGED_TIMEOUTS_SHARE = 0.15;
 /** Bursts of one client in a run. */
 const BURSTS = 45;
 const OUTSTANDING_MAX = 12;
@@ -32,9 +34,11 @@ export class SessionWorkload {
     this.#world = world;
     this.#options = options;
     this.#random = world.random.split("session workload");
+    const isChanging = world.random.split("changed timeouts").chance(CHANGED_TIMEOUTS_SHARE);
+    const otherTimeoutsMs = isChanging ? TIMEOUTS_MS : [];
     this.clients = Array.from({ length: options.clients }, (_, index) => {
       const timeoutMs = TIMEOUTS_MS[index] ?? this.#random.pick(TIMEOUTS_MS);
-      return new SessionClient(world, { id: index + 1, timeoutMs });
+      return new SessionClient(world, { id: index + 1, timeoutMs, otherTimeoutsMs });
     });
     world.service.clients = this.clients;
   }
@@ -83,11 +87,16 @@ export class SessionWorkload {
     this.#world.scheduler.after(delayMs, "session client", () => {
       if (this.#isOver) return;
       const dice = this.#random.next();
-      if (dice > 0.12 || !withMisfortunes) this.#ask(client);
-      else if (dice > 0.02) this.#befall(client);
-      else client.ask({ kind: "closeSession" });
+      // A move would be a write, too.
+      if (this.#world.pace !== "quiet") this.#act(client, withMisfortunes ? dice : 1);
       this.#next(client, withMisfortunes);
     });
+  }
+
+  #act(client: SessionClient, dice: number): void {
+    if (dice > 0.12) this.#ask(client);
+    else if (dice > 0.02) this.#befall(client);
+    else client.ask({ kind: "closeSession" });
   }
 
   #ask(client: SessionClient): void {
