@@ -54,14 +54,14 @@ export class ChangeTracker<T extends Item> {
     this.#image?.keep(item);
     if (item.changedIn === this.#generation) return;
     item.changedIn = this.#generation;
-    if (!this.#changed.has(item.rowKey)) this.#changed.set(item.rowKey, true);
+    this.#changed.setIfAbsent(item.rowKey, true);
   }
 
   /** Before the new item joins the others. */
   beforeCreate(item: T): void {
     if (this.#image !== null) this.#image.keepAbsent(item);
     item.changedIn = this.#generation;
-    if (!this.#changed.has(item.rowKey)) this.#changed.set(item.rowKey, false);
+    this.#changed.setIfAbsent(item.rowKey, false);
   }
 
   /** Before the item leaves the others. */
@@ -112,7 +112,7 @@ export class ChangeTracker<T extends Item> {
   #putBack(keys: ChangedKeys): void {
     for (const [key, wasImaged] of this.#changed.entries()) {
       // What the abandoned image knew is older, and so is the last image that was finished.
-      if (!keys.has(key)) keys.set(key, wasImaged);
+      keys.setIfAbsent(key, wasImaged);
     }
     this.#changed = keys;
     this.#generation += 1;

@@ -27,13 +27,19 @@ export class TreeDigest {
   #high = 0;
   #low = 0;
 
-  /** The node is new, or about to change; `bytes` of data are to be hashed again. */
+  /** The node is new; `bytes` of data are to be hashed. */
+  add(node: Znode, bytes: number): void {
+    this.#unhashed.set(node.number, node);
+    this.#unhashedBytes += bytes;
+  }
+
+  /** The node is about to change; `bytes` of data are to be hashed again. */
   touch(node: Znode, bytes: number): void {
     if (node.isHashed) {
       this.subtract(node);
       node.isHashed = false;
+      this.#unhashed.set(node.number, node);
     }
-    this.#unhashed.set(node.number, node);
     this.#unhashedBytes += bytes;
   }
 

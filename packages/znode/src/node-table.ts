@@ -33,10 +33,12 @@ export const Flag = {
   hashed: 2,
 } as const;
 
-const RECORDS_LOG = 12;
+const RECORDS_LOG = 10;
 const RECORDS = 1 << RECORDS_LOG;
 
 const NO_WORDS = new Int32Array(0);
+/** The path that was looked for last, in UTF-8: a unit of UTF-16 takes at most three bytes. */
+const pathFound = new Uint8Array(KEY_BYTES_MAX * 3);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -62,8 +64,7 @@ export class NodeTable {
   /** The last one removed; its parent's word leads to the one before. */
   #removed = 0;
   #size = 0;
-  /** The path that was looked for last, in UTF-8: a unit of UTF-16 takes at most three bytes. */
-  readonly #path = new Uint8Array(KEY_BYTES_MAX * 3);
+  /** Of the path that was looked for last, as it stands in pathFound. */
   #pathBytes = 0;
   #pathHash = 0;
 
@@ -79,7 +80,7 @@ export class NodeTable {
   find(path: string): number {
     if (path.length > KEY_BYTES_MAX) return 0;
     this.#pathBytes = this.#encode(path);
-    return this.#find(this.#path, 0, this.#pathBytes);
+    return this.#find(pathFound, 0, this.#pathBytes);
   }
 
   /** As {@link find}, for a path in UTF-8. */
@@ -94,7 +95,7 @@ export class NodeTable {
 
   /** A node with the path that {@link find} has just not found. */
   addFound(restBytes: number): number {
-    return this.add(this.#path, 0, this.#pathBytes, this.#pathHash, restBytes);
+    return this.add(pathFound, 0, this.#pathBytes, this.#pathHash, restBytes);
   }
 
   /**
@@ -312,7 +313,7 @@ export class NodeTable {
   }
 
   #encode(path: string): number {
-    const bytes = this.#path;
+    const bytes = pathFound;
     for (let i = 0; i < path.length; i += 1) {
       const unit = path.charCodeAt(i);
       if (unit >= 0x80) return encoder.encodeInto(path, bytes).written;

@@ -72,6 +72,8 @@ export class Tree {
   readonly #expirable = new Set<number>();
   /** Paths with limits of their own. */
   readonly #quotas = new Set<string>();
+  /** Of the node created last. Null after a delete, which may have taken it. */
+  #lastParent: Znode | null = null;
   /** The number of the node whose ACL, when there is none, is another than the open one. */
   #config = 0;
   #approximateBytes = 0;
@@ -116,7 +118,7 @@ export class Tree {
   /** @throws InvariantError when the parent is missing or another node is there. */
   create(path: string, txnid: Txnid, transaction: CreateTransaction): Znode {
     const { data, owner, timeMs } = transaction;
-    const parent = this.#require(parentPathOf(path), txnid);
+    const parent = this.#parentOf(path, txnid);
     const acl = this.#useAcl(path, transaction.acl);
     assert(acl !== null, "a transaction's ACL can be read", { path, txnid });
     if (ownerKind(owner) === "session") this.#sessions.require(owner);
@@ -199,6 +201,7 @@ export class Tree {
     if (node.owner !== NO_OWNER) this.#own(node, false);
     this.#table.disown(parent.number, node.number);
     this.#table.remove(node.number);
+    this.#lastParent = null;
     parent.childChanged(txnid, null);
     this.#acls.release(acl);
     this.#approximateBytes -= path.length + dataLength;
@@ -242,6 +245,7 @@ export class Tree {
   reset(): void {
     this.#digest.reset();
     this.#table.clear();
+    this.#lastParent = null;
     this.#acls.clear();
     this.#loader.reset();
     this.#expirable.clear();
@@ -271,7 +275,7 @@ export class Tree {
   #join(node: Znode, parent: Znode): void {
     const { path } = node;
     this.#changes.beforeCreate(node);
-    this.#digest.touch(node, node.dataLength);
+    this.#digest.add(node, node.dataLength);
     this.#table.adopt(parent.number, node.number);
     this.#approximateBytes += path.length + node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, true);
@@ -361,6 +365,15 @@ export class Tree {
     this.#table.writeData(node.number, data);
   }
 
+  /** Of a node to be created: most have the parent of the one before. */
+  #parentOf(path: string, txnid: Txnid): Znode {
+    const parentPath = parentPathOf(path);
+    if (parentPath !== this.#lastParent?.path) {
+      this.#lastParent = this.#require(parentPath, txnid);
+    }
+    return this.#lastParent;
+  }
+
   #require(path: string, txnid: Txnid): Znode {
     const node = this.get(path);
     if (node === undefined) assert(false, "a transaction finds its node", { path, txnid });
@@ -376,7 +389,7 @@ export class Tree {
       if (path === CONFIG_PATH) this.#config = node.number;
       node.aclNumber = this.#emptyAclOf(node.number).number;
       this.#approximateBytes += path.length;
-      this.#digest.touch(node, 0);
+      this.#digest.add(node, 0);
     }
   }
 }

@@ -42,6 +42,14 @@ export class WideMap<V> {
     this.#size += shard.size - before;
   }
 
+  /** As {@link set}, unless the key is there. */
+  setIfAbsent(key: string, value: V): void {
+    const shard = (this.#shards[shardOf(key)] ??= new Map());
+    if (shard.has(key)) return;
+    shard.set(key, value);
+    this.#size += 1;
+  }
+
   delete(key: string): void {
     if (this.#shards[shardOf(key)]?.delete(key) === true) this.#size -= 1;
   }
