@@ -41,8 +41,8 @@ const RETRY_PAUSE_MS = 1000;
  * written at the pace of the state database, and become current in one write at the end.
  *
  * All nodes apply the same bytes, so all would write at the same moment, for ever. So the first one
- * of each comes sooner by a share of its own (see checkpoint-turns.ts). A restart counts on from the
- * checkpoint that it has loaded, hence keeps its turn.
+ * of each comes sooner by a share of its own (see checkpoint-turns.ts). A restart counts on from
+ * the checkpoint that it has loaded, hence keeps its turn.
  */
 export class Checkpointer {
   readonly #intervalBytes: number;
@@ -83,7 +83,8 @@ export class Checkpointer {
 
   /**
    * The state is about to become that of a checkpoint of another node's, and the log above it is
-   * applied next. That node's next one comes after a whole interval, the own one sooner by the share.
+   * applied next. That node's next one comes after a whole interval, the own one sooner by the
+   * share.
    */
   installed(share: number): void {
     const appliedBytes = this.#deps.appliedBytes();

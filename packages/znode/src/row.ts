@@ -41,7 +41,7 @@ export class RowPath {
   }
 }
 
-/** Where the last slash of a valid path is; -1 for what is not plain: who knows all rules decides. */
+/** Where the last slash of a valid path is; -1 for what only {@link checkPath} can decide. */
 function plainSlash(bytes: Uint8Array, from: number, length: number): number {
   if (bytes[from] !== SLASH || length === 0) return -1;
   const end = from + length;
