@@ -2,6 +2,7 @@ import {
   assertNever,
   FRAME_BYTES_MAX,
   FRAME_MESSAGES_MAX,
+  PackedRows,
   PROTOCOL_VERSION,
   QuorateError,
   type ChainHash,
@@ -57,10 +58,7 @@ export function frameBytesOf(message: PeerMsg): number {
     case "abort":
       return 128 + message.error.length * 3;
     case "snapshotChunk":
-      return message.rows.reduce(
-        (sum, row) => sum + 10 + row.key.length + (row.value?.length ?? 0),
-        32,
-      );
+      return 32 + PackedRows.of(message.rows).bytes.length;
     case "heartbeat":
       return 32 + message.touches.length * 8;
     case "snapshotBegin":

@@ -1,13 +1,13 @@
 import {
   assertNever,
-  BATCH_BYTES_MAX,
+  FRAME_BYTES_MAX,
   MULTI_OPERATIONS_MAX,
+  PackedRows,
   type ChainHash,
   type NodeId,
   type Identity,
   type PeerMsg,
   type PeerMsgKind,
-  type StateRow,
 } from "@quorate/protocol";
 import {
   malformed,
@@ -110,7 +110,7 @@ export function toFields(m: PeerMsg): readonly unknown[] {
     case "syncProgress":
       return [K.syncProgress, m.received];
     case "snapshotChunk":
-      return [K.snapshotChunk, m.index, m.rows.flatMap((row) => [row.key, row.value])];
+      return [K.snapshotChunk, m.index, PackedRows.of(m.rows).bytes];
     case "epochAck":
     case "followerInfo":
     case "handover":
@@ -357,17 +357,10 @@ export function fromFields(fields: unknown, hash: ChainHash): PeerMsg {
   return reader.read(fields, hash);
 }
 
-function readRows(value: unknown): StateRow[] {
-  if (!Array.isArray(value) || value.length % 2 !== 0) throw malformed("rows");
-  if (value.length / 2 > SNAPSHOT_CHUNK_ROWS_MAX) throw malformed("rows");
-  const rows = new Array<StateRow>(value.length / 2);
-  for (let i = 0; i < rows.length; i += 1) {
-    const content: unknown = value[i * 2 + 1];
-    rows[i] = {
-      key: readBytes(value[i * 2], BATCH_BYTES_MAX, "row key"),
-      value: content === null ? null : readBytes(content, BATCH_BYTES_MAX, "row value"),
-    };
-  }
+/** The rows are views, as the bytes are. @throws ERR_PROTOCOL_DECODE. */
+function readRows(value: unknown): PackedRows {
+  const rows = new PackedRows(readBytes(value, FRAME_BYTES_MAX, "rows"));
+  if (rows.length > SNAPSHOT_CHUNK_ROWS_MAX) throw malformed("rows");
   return rows;
 }
 

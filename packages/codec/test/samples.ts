@@ -3,6 +3,7 @@ import {
   BatchBuilder,
   LOG_START,
   makeTxnid,
+  PackedRows,
   toEpoch,
   toIdentity,
   toNodeId,
@@ -152,6 +153,7 @@ export const SAMPLE_HANDSHAKES: {
 
 /** Equal in value whether bytes came as Buffer or Uint8Array. */
 export function plain(value: unknown): unknown {
+  if (value instanceof PackedRows) return [...value].map(plain);
   if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString("hex") };
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;

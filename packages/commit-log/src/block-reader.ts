@@ -1,6 +1,6 @@
-import type { StateRow } from "@quorate/protocol";
+import { NO_VALUE, ROW_HEADER_BYTES } from "@quorate/protocol";
 import type { Block, BlockTable } from "./block-table.js";
-import { packRows, unpackRows } from "./row-codec.js";
+import { copied } from "./row-codec.js";
 import type { RowsRef } from "./worker-messages.js";
 
 /** Reads on from where it is: packed rows, about so many bytes of them; empty at the end. */
@@ -9,6 +9,7 @@ export interface RowReader {
 }
 
 const NOTHING = new ArrayBuffer(0);
+const NO_ROWS = new Uint8Array(0);
 
 /**
  * The rows of a checkpoint, each key once: newest generation first, and of an older one what no
@@ -22,8 +23,8 @@ export class BlockReader implements RowReader {
   #number = -1;
   #seen: Set<string> | null = null;
   #isOldest: boolean;
-  /** Of a block that was more than was asked for. */
-  #rest: StateRow[] = [];
+  /** Of a block that was more than was asked for: packed rows that count. */
+  #rest: Uint8Array = NO_ROWS;
 
   constructor(table: BlockTable, { table: base, generation }: RowsRef) {
     this.#table = table;
@@ -33,19 +34,15 @@ export class BlockReader implements RowReader {
   }
 
   read(bytesMax: number): ArrayBuffer {
-    for (;;) {
-      if (this.#rest.length > 0) return this.#taken(bytesMax);
+    while (this.#rest.length === 0) {
       const block = this.#next();
       if (block === null) return NOTHING;
-      const isWhole = block.bytes.length <= bytesMax;
-      if (isWhole && this.#isOldest && this.#seen === null) return copied(block.bytes);
-      this.#rest = this.#unseen(block);
-      if (isWhole && this.#rest.length > 0) {
-        const rows = this.#rest;
-        this.#rest = [];
-        return packRows(rows);
-      }
+      this.#rest = this.#isOldest && this.#seen === null ? block.bytes : this.#unseen(block);
     }
+    const rows = this.#rest;
+    const end = rows.length <= bytesMax ? rows.length : endOf(rows, bytesMax);
+    this.#rest = rows.subarray(end);
+    return copied(rows.subarray(0, end));
   }
 
   #next(): Block | null {
@@ -66,44 +63,40 @@ export class BlockReader implements RowReader {
     return this.#generation === null || this.#table.below(this.#base, this.#generation) === null;
   }
 
-  #unseen({ bytes }: Block): StateRow[] {
-    const rows = unpackRows(copied(bytes));
-    const seen = this.#seen;
-    const kept: StateRow[] = [];
-    for (const row of rows) {
-      if (this.#isOldest) {
-        if (row.value !== null && seen?.has(textOf(row.key)) !== true) kept.push(row);
-        continue;
+  /** The rows that no newer block has, moved together where they are. */
+  #unseen({ bytes }: Block): Uint8Array {
+    let kept = 0;
+    for (let at = 0; at < bytes.length;) {
+      const keyAt = at + ROW_HEADER_BYTES;
+      const valueBytes = bytes.readUInt32BE(at + 4);
+      const valueAt = keyAt + bytes.readUInt32BE(at);
+      const end = valueBytes === NO_VALUE ? valueAt : valueAt + valueBytes;
+      if (this.#isNews(bytes, keyAt, valueAt) && valueBytes !== NO_VALUE) {
+        bytes.copyWithin(kept, at, end);
+        kept += end - at;
       }
-      const key = textOf(row.key);
-      this.#seen ??= new Set();
-      if (this.#seen.has(key)) continue;
-      this.#seen.add(key);
-      if (row.value !== null) kept.push(row);
+      at = end;
     }
-    return kept;
+    return bytes.subarray(0, kept);
   }
 
-  #taken(bytesMax: number): ArrayBuffer {
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#rest.length && bytes < bytesMax) {
-      const row = this.#rest[count];
-      bytes += (row?.key.length ?? 0) + (row?.value?.length ?? 0);
-      count += 1;
-    }
-    return packRows(this.#rest.splice(0, count));
+  #isNews(bytes: Buffer, from: number, to: number): boolean {
+    if (this.#isOldest && this.#seen === null) return true;
+    const key = bytes.toString("latin1", from, to);
+    if (this.#seen?.has(key) === true) return false;
+    // Behind the oldest there is nobody to ask.
+    if (!this.#isOldest) (this.#seen ??= new Set()).add(key);
+    return true;
   }
 }
 
-/** One character per byte, hence another text for other bytes. */
-function textOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
-}
-
-/** In memory of its own, which can be handed to another thread. */
-function copied(bytes: Uint8Array): ArrayBuffer {
-  const copy = new ArrayBuffer(bytes.length);
-  new Uint8Array(copy).set(bytes);
-  return copy;
+/** Where rows of about so many bytes end: behind one at least. */
+function endOf(rows: Uint8Array, bytesMax: number): number {
+  const view = new DataView(rows.buffer, rows.byteOffset, rows.length);
+  let at = 0;
+  while (at < rows.length && at < bytesMax) {
+    const valueBytes = view.getUint32(at + 4);
+    at += ROW_HEADER_BYTES + view.getUint32(at) + (valueBytes === NO_VALUE ? 0 : valueBytes);
+  }
+  return at;
 }

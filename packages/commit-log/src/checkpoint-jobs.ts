@@ -1,5 +1,6 @@
 import {
   assert,
+  PackedRows,
   positionOf,
   QuorateError,
   type CheckpointWriter,
@@ -8,15 +9,15 @@ import {
   type SnapshotInfo,
   type SnapshotSource,
   type StagedSnapshot,
-  type StateRow,
+  type StateRows,
   type Ticket,
 } from "@quorate/protocol";
 import { continued } from "./log-view.js";
-import { packRows, unpackRows } from "./row-codec.js";
+import { bufferOf } from "./row-codec.js";
 import type { RowsRef, StateAnswers, StateRequest } from "./worker-messages.js";
 
 interface StageHost {
-  writeRows(rows: readonly StateRow[]): Ticket;
+  writeRows(rows: StateRows): Ticket;
   append(batches: readonly EntryBatch[]): Ticket;
 }
 
@@ -33,7 +34,7 @@ export class StagedJob implements StagedSnapshot {
     this.#end = info.position;
   }
 
-  writeRows(rows: readonly StateRow[]): Ticket {
+  writeRows(rows: StateRows): Ticket {
     assert(!this.#isEnded, "a staged snapshot is written before its install or discard");
     return this.#host.writeRows(rows);
   }
@@ -77,12 +78,12 @@ export class CheckpointJob implements CheckpointWriter {
     this.#begun.catch(() => undefined);
   }
 
-  async write(rows: readonly StateRow[]): Promise<void> {
+  async write(rows: StateRows): Promise<void> {
     this.#throwIfSuperseded();
     assert(this.#status === "writing", "rows are written before the checkpoint ends", {
       position: this.#info.position,
     });
-    const packed = packRows(rows);
+    const packed = bufferOf(rows);
     const written = this.#ask(this.#host.request<"write">({ op: "write", rows: packed }, [packed]));
     await Promise.all([this.#begun, written]);
     this.#throwIfSuperseded();
@@ -155,9 +156,9 @@ export class PinnedRows implements SnapshotSource {
     this.#host = host;
   }
 
-  async read(bytesMax: number): Promise<readonly StateRow[]> {
+  async read(bytesMax: number): Promise<StateRows> {
     assert(!this.#isClosed, "a snapshot is read before it is closed");
-    return unpackRows(await this.#host.read(bytesMax));
+    return new PackedRows(new Uint8Array(await this.#host.read(bytesMax)));
   }
 
   close(): void {
@@ -170,8 +171,8 @@ export class PinnedRows implements SnapshotSource {
 const ROWS_BYTES_PER_READ = 256 * 1024;
 
 /** All rows of a snapshot; closes it at the end or when the reader leaves. Reads one step ahead. */
-export async function* drained(source: SnapshotSource): AsyncGenerator<readonly StateRow[]> {
-  const readOn = (): Promise<readonly StateRow[]> => {
+export async function* drained(source: SnapshotSource): AsyncGenerator<StateRows> {
+  const readOn = (): Promise<StateRows> => {
     const rows = source.read(ROWS_BYTES_PER_READ);
     // A reader that leaves does not ask what became of it; who stays is told below.
     rows.catch(() => undefined);

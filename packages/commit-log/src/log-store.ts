@@ -14,7 +14,7 @@ import {
   type SnapshotInfo,
   type SnapshotSource,
   type StagedSnapshot,
-  type StateRow,
+  type StateRows,
   type StoreEvents,
   type Ticket,
   type Txnid,
@@ -30,7 +30,7 @@ import {
   type LogStoreOptions,
   type OpenedStore,
 } from "./store-support.js";
-import { packRows } from "./row-codec.js";
+import { bufferOf } from "./row-codec.js";
 import { closedError, NEVER, TicketLanes } from "./ticket-lanes.js";
 import type { CheckpointFact, FromLogWorker, RowsRef } from "./worker-messages.js";
 
@@ -230,7 +230,7 @@ export class LogStore implements DurableStore {
     });
   }
 
-  async *readCheckpoint(): AsyncIterable<readonly StateRow[]> {
+  async *readCheckpoint(): AsyncIterable<StateRows> {
     const source = await this.openSnapshot();
     if (source !== null) yield* drained(source);
   }
@@ -295,10 +295,10 @@ export class LogStore implements DurableStore {
     await Promise.all([this.#log.terminate(), this.#state.terminate(closedError())]);
   }
 
-  #writeStagedRows(rows: readonly StateRow[]): Ticket {
+  #writeStagedRows(rows: StateRows): Ticket {
     if (!this.#canWrite()) return NEVER;
     const ticket = this.#lanes.take("state");
-    const packed = packRows(rows);
+    const packed = bufferOf(rows);
     this.#state
       .request<"stageWrite">({ op: "stageWrite", rows: packed }, [packed])
       .then(() => this.#answered("state", ticket), this.#failed);

@@ -1,57 +1,19 @@
 import { crc32 } from "node:zlib";
-import type { StateRow } from "@quorate/protocol";
+import { NO_VALUE, PackedRows, type StateRows } from "@quorate/protocol";
 
-/**
- * Rows in one buffer that moves between threads without a copy per row:
- * per row u32 key bytes | u32 value bytes (all ones: no value) | key | value
- */
-const HEADER_BYTES = 8;
-const NO_VALUE = 0xffff_ffff;
-
-export function packRows(rows: readonly StateRow[]): ArrayBuffer {
-  let size = 0;
-  for (const { key, value } of rows) size += HEADER_BYTES + key.length + (value?.length ?? 0);
-  const bytes = new Uint8Array(size);
-  const view = new DataView(bytes.buffer);
-  let at = 0;
-  for (const { key, value } of rows) {
-    view.setUint32(at, key.length);
-    view.setUint32(at + 4, value === null ? NO_VALUE : value.length);
-    bytes.set(key, at + HEADER_BYTES);
-    if (value !== null) bytes.set(value, at + HEADER_BYTES + key.length);
-    at += HEADER_BYTES + key.length + (value?.length ?? 0);
-  }
-  return bytes.buffer;
+/** Rows in memory that can be handed to another thread: their own, when they have it alone. */
+export function bufferOf(rows: StateRows): ArrayBuffer {
+  const { bytes } = PackedRows.of(rows);
+  const { buffer } = bytes;
+  const isAlone = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length;
+  return isAlone ? buffer : copied(bytes);
 }
 
-/** The rows are views into the buffer. */
-export function unpackRows(buffer: ArrayBuffer): StateRow[] {
-  const view = new DataView(buffer);
-  const rows: StateRow[] = [];
-  for (let at = 0; at < buffer.byteLength;) {
-    const keyBytes = view.getUint32(at);
-    const valueBytes = view.getUint32(at + 4);
-    const valueAt = at + HEADER_BYTES + keyBytes;
-    const value = valueBytes === NO_VALUE ? null : new Uint8Array(buffer, valueAt, valueBytes);
-    rows.push({ key: new Uint8Array(buffer, at + HEADER_BYTES, keyBytes), value });
-    at = valueAt + (value?.length ?? 0);
-  }
-  return rows;
-}
-
-/** How many rows there are in such a buffer, and how many of them have a value. */
-export function countRows(buffer: ArrayBuffer): { readonly rows: number; readonly values: number } {
-  const view = new DataView(buffer);
-  let rows = 0;
-  let values = 0;
-  for (let at = 0; at < buffer.byteLength; rows += 1) {
-    const valueBytes = view.getUint32(at + 4);
-    at += HEADER_BYTES + view.getUint32(at);
-    if (valueBytes === NO_VALUE) continue;
-    at += valueBytes;
-    values += 1;
-  }
-  return { rows, values };
+/** In memory of its own, which can be handed to another thread. */
+export function copied(bytes: Uint8Array): ArrayBuffer {
+  const copy = new ArrayBuffer(bytes.length);
+  new Uint8Array(copy).set(bytes);
+  return copy;
 }
 
 /** Of schema 1. Covers where the row stands as well: a row in the wrong place is a damaged row. */

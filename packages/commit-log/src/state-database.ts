@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { assert, type StateRow } from "@quorate/protocol";
+import { assert, PackedRows, type StateRow } from "@quorate/protocol";
 import { BlockReader, type RowReader } from "./block-reader.js";
 import { BlockTable } from "./block-table.js";
 import { migrate, type Migrations } from "./migrations.js";
-import { countRows, packRows, unpackRows } from "./row-codec.js";
+import { bufferOf } from "./row-codec.js";
 import { checkStructure, configure, SCHEMA } from "./schema.js";
 import { StateTable, tableName, tableNumbers } from "./state-table.js";
 import { STATE_FILE } from "./store-files.js";
@@ -186,17 +186,18 @@ export class StateDatabase {
     this.#db.close();
   }
 
-  #writeTo(layer: Layer, packed: ArrayBuffer): void {
-    const { rows, values } = countRows(packed);
+  #writeTo(layer: Layer, buffer: ArrayBuffer): void {
+    const packed = new PackedRows(new Uint8Array(buffer));
+    const { length, values } = packed;
     // Below a base there is nothing that could be gone; whoever reads it takes its blocks whole.
-    if (layer.isBase && values < rows) {
-      if (values > 0) this.#writeTo(layer, packRows(unpackRows(packed).filter(hasValue)));
+    if (layer.isBase && values < length) {
+      if (values > 0) this.#writeTo(layer, bufferOf([...packed].filter(hasValue)));
       return;
     }
-    if (rows === 0) return;
-    layer.rows = this.#blocks.put(layer.rows, layer.number, rows, new Uint8Array(packed));
+    if (length === 0) return;
+    layer.rows = this.#blocks.put(layer.rows, layer.number, length, packed.bytes);
     layer.number += 1;
-    this.#wrote(packed.byteLength + PAGE_BYTES);
+    this.#wrote(buffer.byteLength + PAGE_BYTES);
   }
 
   #wrote(bytes: number): void {

@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import { QuorateError, type StateRow } from "@quorate/protocol";
 import type { RowReader } from "./block-reader.js";
-import { addToSum, packRows, rowChecksum } from "./row-codec.js";
+import { addToSum, bufferOf, rowChecksum } from "./row-codec.js";
 import type { RowsRef } from "./worker-messages.js";
 
 type FullRow = readonly [key: Buffer, generation: number, value: Buffer | null, checksum: number];
@@ -47,7 +47,7 @@ export class StateTable {
           bytes += key.length + (value?.length ?? 0);
           if (bytes >= bytesMax) break;
         }
-        return packRows(rows);
+        return bufferOf(rows);
       },
     };
   }

@@ -2,9 +2,9 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { StateRow } from "@quorate/protocol";
+import { PackedRows, type StateRow } from "@quorate/protocol";
 import { row } from "@quorate/testkit";
-import { packRows, unpackRows } from "../src/row-codec.js";
+import { bufferOf } from "../src/row-codec.js";
 import { StateDatabase } from "../src/state-database.js";
 import type { RowsRef } from "../src/worker-messages.js";
 import { makeTempDirectory } from "./crash/shim.js";
@@ -44,7 +44,7 @@ test("rows that nobody needs any more go a few at a time, whoever reads meanwhil
 
 /** So many blocks of a row each. */
 function writeRows(count: number, write: (rows: ArrayBuffer) => void): void {
-  for (let i = 0; i < count; i += 1) write(packRows([row(`k${String(i)}`, "x")]));
+  for (let i = 0; i < count; i += 1) write(bufferOf([row(`k${String(i)}`, "x")]));
 }
 
 describe("layers", () => {
@@ -55,7 +55,7 @@ describe("layers", () => {
   };
   const checkpoint = (state: StateDatabase, isFull: boolean, ...blocks: StateRow[][]): RowsRef => {
     state.begin(isFull);
-    for (const rows of blocks) state.write(packRows(rows));
+    for (const rows of blocks) state.write(bufferOf(rows));
     const rows = state.finish();
     state.become(rows);
     return rows;
@@ -64,7 +64,7 @@ describe("layers", () => {
     state.pin(1, rows);
     const all: [string, string][] = [];
     for (;;) {
-      const packed = unpackRows(state.read(1, bytesMax));
+      const packed = new PackedRows(new Uint8Array(state.read(1, bytesMax)));
       if (packed.length === 0) break;
       for (const { key, value } of packed) {
         all.push([Buffer.from(key).toString(), Buffer.from(value ?? "none").toString()]);
@@ -96,7 +96,8 @@ describe("layers", () => {
     checkpoint(state, false, [row("a", "2")]);
     checkpoint(state, true, [row("a", "3")]);
     expect(state.sweep()).toBe(false);
-    expect(unpackRows(state.read(7, 100)).map(({ value }) => String(value))).toEqual(["49"]);
+    const rows = [...new PackedRows(new Uint8Array(state.read(7, 100)))];
+    expect(rows.map(({ value }) => String(value))).toEqual(["49"]);
     state.unpin(7);
     while (state.sweep());
     expect(state.verify()).toBeNull();
@@ -107,7 +108,7 @@ describe("layers", () => {
     const state = opened();
     checkpoint(state, true, [row("a", "1")]);
     state.begin(false);
-    state.write(packRows([row("a", "2"), row("b", "2")]));
+    state.write(bufferOf([row("a", "2"), row("b", "2")]));
     state.discard();
     const next = checkpoint(state, false, [row("c", "3")]);
     expect(read(state, next, 1e6)).toEqual([

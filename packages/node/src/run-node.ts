@@ -21,13 +21,7 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
-import {
-  isZnodeRead,
-  operationsOf,
-  readersOf,
-  ZnodeMachine,
-  type QuotaExcess,
-} from "@quorate/znode";
+import { isZnodeRead, operationsOf, readersOf } from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
@@ -45,6 +39,7 @@ import { NodeMetrics, type LevelSources } from "./metrics/node-metrics.js";
 import { openNativePort, type NativePort } from "./native/native-port.js";
 import { ServiceDesk } from "./native/service-desk.js";
 import type { ExitReason, NodeStatus, ServerHandle } from "./server-handle.js";
+import { treeOf } from "./tree-of.js";
 import { Vitals } from "./vitals.js";
 import { optionsOf, ZookeeperHost } from "./zookeeper/front-end.js";
 
@@ -143,10 +138,7 @@ export async function runNode(config: NodeConfig, parts: NodeParts): Promise<Run
       logger: scope,
       meter,
       openStore: parts.createOpenStore(config, { logger: scope, meter, chainHash }),
-      createStateMachine: () =>
-        zookeeper.watch(
-          new ZnodeMachine({ onQuotaExceeded: (excess) => tellExcess(excess, scope, meter) }),
-        ),
+      createStateMachine: () => zookeeper.watch(treeOf({ logger: scope, meter, random })),
       chainHash,
       ...hostParts(parts),
     });
@@ -199,16 +191,6 @@ function hostParts(
       : { createCustomState: parts.createCustomState.bind(parts) }),
     ...(parts.openHost === undefined ? {} : { openHost: parts.openHost.bind(parts) }),
   };
-}
-
-/** Of an enforced quota, the client is told as well. Repeats of a line are held back by the log. */
-function tellExcess(
-  { path, kind, limit, value, isHard }: QuotaExcess,
-  logger: Logger,
-  meter: Meter,
-) {
-  meter.count("quota_exceeded");
-  logger.warn("a quota is exceeded", { path, kind, limit, value, enforced: isHard });
 }
 
 interface Closable {

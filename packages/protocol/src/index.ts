@@ -16,6 +16,7 @@ export * from "./key.js";
 export * from "./limits.js";
 export * from "./messages.js";
 export * from "./op-code.js";
+export * from "./packed-rows.js";
 export * from "./ports/clock.js";
 export * from "./ports/custom-state.js";
 export * from "./ports/durable-store.js";

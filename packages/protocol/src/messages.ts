@@ -1,10 +1,11 @@
 import type { EntryBatch, LogEntryMsg, LogPosition } from "./entry-batch.js";
 import type { ErrorCode } from "./errors.js";
 import type { Identity, NodeId, Standing } from "./ids.js";
+import type { StateRows } from "./packed-rows.js";
 import type { Epoch, Txnid } from "./txnid.js";
 
 /** The version of the peer protocol. Every frame and datagram carries it. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 export type PeerStatus = "electing" | "leading" | "following" | "watching";
 export type PeerRole = "leader" | "follower" | "watcher";
@@ -149,17 +150,11 @@ export interface SnapshotInfo {
   readonly members: readonly (readonly [NodeId, Identity])[];
 }
 
-/** One key and value of the state machine's checkpoint; both opaque. Null: the key is gone. */
-export interface StateRow {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array | null;
-}
-
 /** Leader → follower: rows of the snapshot. Answered by {@link SyncProgressMsg}. */
 export interface SnapshotChunkMsg {
   readonly kind: "snapshotChunk";
   readonly index: number;
-  readonly rows: readonly StateRow[];
+  readonly rows: StateRows;
 }
 
 /** Leader → follower: the snapshot's rows are complete. */
@@ -369,7 +364,7 @@ export interface MsgFactory {
   createTruncate(after: LogPosition): TruncateMsg;
   createStreamBegin(after: LogPosition): StreamBeginMsg;
   createSnapshotBegin(snapshot: SnapshotInfo): SnapshotBeginMsg;
-  createSnapshotChunk(index: number, rows: readonly StateRow[]): SnapshotChunkMsg;
+  createSnapshotChunk(index: number, rows: StateRows): SnapshotChunkMsg;
   createSnapshotEnd(rowCount: number): SnapshotEndMsg;
   createHeartbeat(round: number, answer: boolean, touches?: readonly bigint[]): HeartbeatMsg;
   createInform(batch: EntryBatch): InformMsg;

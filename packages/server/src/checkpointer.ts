@@ -39,6 +39,10 @@ const RETRY_PAUSE_MS = 1000;
  * Writes a checkpoint whenever enough of the log has been applied, so that the log below it can
  * go (G18). It runs beside everything else: rows are taken in short slices of a consistent image,
  * written at the pace of the state database, and become current in one write at the end.
+ *
+ * All nodes apply the same bytes, so all would write at the same moment, for ever. So the first one
+ * of each comes sooner by a share of its own (see checkpoint-turns.ts). A restart counts on from
+ * the checkpoint that it has loaded, hence keeps its turn.
  */
 export class Checkpointer {
   readonly #intervalBytes: number;
@@ -52,8 +56,10 @@ export class Checkpointer {
   /** A checkpoint's image stands, and waits for the log below it to be durable. */
   #awaited: { readonly txnid: Txnid; readonly resolve: () => void } | null = null;
 
-  constructor(intervalBytes: number, deps: CheckpointerDeps) {
+  /** @param share Of the interval, by which the first one comes sooner. */
+  constructor(intervalBytes: number, share: number, deps: CheckpointerDeps) {
     this.#intervalBytes = intervalBytes;
+    this.#bytesAtLast = -intervalBytes * share;
     this.#deps = deps;
   }
 
@@ -73,6 +79,17 @@ export class Checkpointer {
   cancel(): void {
     this.#generation += 1;
     this.#release();
+  }
+
+  /**
+   * The state is about to become that of a checkpoint of another node's, and the log above it is
+   * applied next. That node's next one comes after a whole interval, the own one sooner by the
+   * share.
+   */
+  installed(share: number): void {
+    const appliedBytes = this.#deps.appliedBytes();
+    this.#bytesAtLast = appliedBytes - this.#intervalBytes * share;
+    this.#bytesAtFinished = appliedBytes;
   }
 
   /** The own log is durable up to here. */

@@ -13,6 +13,7 @@ import {
   type StateListener,
   type StateMachine,
   type StateRow,
+  type StateRows,
 } from "@quorate/protocol";
 import { changeOfHost, isBytes, readOfHost } from "./host-code.js";
 
@@ -129,9 +130,11 @@ export class CombinedMachine implements StateMachine {
     changeOfHost("loading the empty state", () => this.#custom.load(null));
   }
 
-  restore(rows: readonly StateRow[]): void {
-    const ofTree = rows.filter((row) => !this.#restoreOwn(row));
-    if (ofTree.length > 0) this.#tree.restore(ofTree);
+  restore(rows: StateRows): void {
+    const all = [...rows];
+    const ofTree = all.filter((row) => !this.#restoreOwn(row));
+    // As they are, if they are all: the tree takes packed rows faster.
+    if (ofTree.length > 0) this.#tree.restore(ofTree.length === all.length ? rows : ofTree);
   }
 
   #row(): StateRow {

@@ -33,6 +33,7 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
+import { turnAfter, turnOf } from "./checkpoint-turns.js";
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
 import { outcomeOf } from "./host-code.js";
@@ -85,7 +86,8 @@ export class ServerAction implements NodeState {
     this.#currentEpoch = recovered.currentEpoch;
     deps.stateMachine.reset();
     this.#emptyDigest = deps.stateMachine.digest();
-    this.#checkpointer = new Checkpointer(options.checkpointBytes, {
+    const turn = recovered.checkpoint === null ? turnOf(options.nodeId, options.quorum) : 0;
+    this.#checkpointer = new Checkpointer(options.checkpointBytes, turn, {
       ...deps,
       appliedBytes: () => this.#replica.appliedBytes,
       describe: () => ({
@@ -324,6 +326,8 @@ export class ServerAction implements NodeState {
       onLoad?.("begun");
       const known = maxTxnid(this.#replica.commitMark, tracked.info.position.txnid);
       const mark = minTxnid(maxTxnid(known, commitUpTo), logEnd.txnid);
+      const { nodeId, quorum } = this.#options;
+      this.#checkpointer.installed(turnAfter(nodeId, this.#accepted.leader, quorum));
       await this.#replica.load(store, tracked.info, logEnd, mark);
       this.#members.settle();
       this.#noteUnappliedFounding();

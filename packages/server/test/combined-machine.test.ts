@@ -100,7 +100,7 @@ describe("a state of the host's own beside the tree", () => {
     machine.apply(add(2, 1));
     const changes = machine.beginChanges({ full: false });
     machine.apply(add(3, 1));
-    const [row] = changes.next(1000).filter(isOwn);
+    const [row] = [...changes.next(1000)].filter(isOwn);
     expect(new DataView((row?.value ?? new Uint8Array()).buffer).getUint32(9)).toBe(8);
     changes.abandon();
     expect(readAll(machine, false).filter(isOwn)).toHaveLength(1);

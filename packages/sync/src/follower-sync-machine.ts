@@ -15,7 +15,7 @@ import type {
   NodeId,
   PeerMsg,
   SnapshotInfo,
-  StateRow,
+  StateRows,
   Txnid,
 } from "@quorate/protocol";
 
@@ -68,7 +68,7 @@ export type FollowerSyncEffect =
   | { readonly kind: "truncate"; readonly after: LogPosition }
   | { readonly kind: "append"; readonly batch: EntryBatch; readonly staged: boolean }
   | { readonly kind: "stageSnapshot"; readonly info: SnapshotInfo }
-  | { readonly kind: "stageRows"; readonly rows: readonly StateRow[] }
+  | { readonly kind: "stageRows"; readonly rows: StateRows }
   /** The staged state becomes the only one, committed up to there. */
   | { readonly kind: "installStaged"; readonly upTo: Txnid }
   /** Everything up to here is committed, and durable here. */
@@ -314,7 +314,7 @@ export class FollowerSyncMachine {
     return [{ kind: "stageSnapshot", info }];
   }
 
-  #snapshotChunk(index: number, rows: readonly StateRow[]): FollowerSyncEffect[] {
+  #snapshotChunk(index: number, rows: StateRows): FollowerSyncEffect[] {
     const staged = this.#staged;
     if (staged === null || staged.complete || index !== staged.nextIndex) {
       return this.#fail("ERR_PROTOCOL_ORDER", `snapshot chunk ${index} out of order`);

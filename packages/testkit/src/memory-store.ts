@@ -15,7 +15,7 @@ import {
   type SnapshotInfo,
   type SnapshotSource,
   type StagedSnapshot,
-  type StateRow,
+  type StateRows as PortRows,
   type StoreEvents,
   type Ticket,
   type Timer,
@@ -227,7 +227,7 @@ class MemoryStore implements DurableStore, DiskUser {
     return batches;
   }
 
-  async *readCheckpoint(): AsyncIterable<readonly StateRow[]> {
+  async *readCheckpoint(): AsyncIterable<PortRows> {
     const source = await this.openSnapshot();
     if (source === null) return;
     try {

@@ -15,6 +15,7 @@ import {
   type NodeId,
   type SnapshotInfo,
   type StateRow,
+  type StateRows,
   type Ticket,
   type Txnid,
 } from "@quorate/protocol";
@@ -43,9 +44,9 @@ export function row(key: string, value: string | null): StateRow {
   return { key: text(key), value: value === null ? null : text(value) };
 }
 
-export function asText(rows: readonly StateRow[]): [string, string | null][] {
+export function asText(rows: StateRows): [string, string | null][] {
   const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
-  return rows.map(({ key, value }) => [decode(key), value === null ? null : decode(value)]);
+  return [...rows].map(({ key, value }) => [decode(key), value === null ? null : decode(value)]);
 }
 
 /** Makes batches that continue each other. */

@@ -13,11 +13,14 @@ export interface StoredAcl {
 
 /** That of an applied node, with who may hear of its changes. */
 export interface AppliedAcl extends StoredAcl {
+  /** By which nodes name it. */
+  readonly number: number;
   /** Undefined when everybody may. The same for all nodes with this ACL; good for ever. */
   readonly mayRead: MayRead | undefined;
 }
 
 export const STORED_OPEN_ACL: AppliedAcl = {
+  number: 0,
   entries: OPEN_ACL,
   bytes: new Uint8Array(0),
   mayRead: undefined,
@@ -28,6 +31,7 @@ export const STORED_OPEN_ACL: AppliedAcl = {
  * bytes, so that checkpoints of a time before ACLs protect the node, too.
  */
 export const STORED_CONFIG_ACL: AppliedAcl = {
+  number: 1,
   entries: READ_ACL,
   bytes: STORED_OPEN_ACL.bytes,
   mayRead: undefined,
@@ -60,9 +64,19 @@ interface Counted extends AppliedAcl {
 /** The ACLs of the applied nodes, each once. */
 export class AclTable {
   readonly #byText = new Map<string, Counted>();
+  #byNumber: (AppliedAcl | undefined)[] = [STORED_OPEN_ACL, STORED_CONFIG_ACL];
+  /** Of ACLs that nobody uses any more. */
+  #unused: number[] = [];
 
   get size(): number {
     return this.#byText.size;
+  }
+
+  /** One that is in use. */
+  get(number: number): AppliedAcl {
+    const acl = this.#byNumber[number];
+    assert(acl !== undefined, "the ACL of a node is in the table", { number });
+    return acl;
   }
 
   /** One use of the ACL with these bytes, which are copied. Null when they are none. */
@@ -77,12 +91,14 @@ export class AclTable {
     const entries = decodeAcl(bytes);
     if (entries === null) return null;
     const stored: Counted = {
+      number: this.#unused.pop() ?? this.#byNumber.length,
       entries,
       bytes: new Uint8Array(bytes),
       mayRead: readersOf(entries),
       uses: 1,
     };
     this.#byText.set(text, stored);
+    this.#byNumber[stored.number] = stored;
     return stored;
   }
 
@@ -93,11 +109,16 @@ export class AclTable {
     const known = this.#byText.get(text);
     if (known === undefined) return;
     known.uses -= 1;
-    if (known.uses === 0) this.#byText.delete(text);
+    if (known.uses > 0) return;
+    this.#byText.delete(text);
+    this.#byNumber[known.number] = undefined;
+    this.#unused.push(known.number);
   }
 
   clear(): void {
     this.#byText.clear();
+    this.#byNumber = [STORED_OPEN_ACL, STORED_CONFIG_ACL];
+    this.#unused = [];
   }
 }
 

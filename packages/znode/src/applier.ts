@@ -6,7 +6,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import type { AnswerWriter } from "./answer-writer.js";
-import type { Events } from "./events.js";
+import type { Affected, Events } from "./events.js";
 import { decodeImportTransaction } from "./import-format.js";
 import { ZnodeOp } from "./op.js";
 import { ROOT } from "./paths.js";
@@ -23,7 +23,7 @@ import {
   decodeSetTransaction,
 } from "./transactions.js";
 import type { Tree } from "./tree.js";
-import { NO_DATA, type Znode } from "./znode.js";
+import { NO_DATA } from "./node-header.js";
 
 /** Applies transactions, and gives the answers for whoever asked for them. */
 export class Applier {
@@ -134,7 +134,8 @@ export class Applier {
   }
 }
 
-function parentOf({ parent, path }: Znode): Znode {
+function parentOf(node: Affected & { readonly parent: Affected | null }): Affected {
+  const { parent, path } = node;
   assert(parent !== null, "what comes and goes has a parent", { path });
   return parent;
 }

@@ -1,4 +1,4 @@
-import { assert, type StateChanges, type StateRow } from "@quorate/protocol";
+import { assert, RowPacker, type PackedRows, type StateChanges } from "@quorate/protocol";
 import { WideMap } from "./wide-map.js";
 
 /** What has a row of its own in a checkpoint: a node, or a session. */
@@ -16,9 +16,11 @@ export interface ItemSource<T extends Item> {
   values(): IterableIterator<T>;
 }
 
+/** Of packed rows. */
 export interface RowFormat<T extends Item> {
-  rowOf(item: T): StateRow;
-  tombstoneOf(rowKey: string): StateRow;
+  /** Perhaps a view, only until the item changes. */
+  rowOf(item: T): Uint8Array;
+  tombstoneOf(rowKey: string): Uint8Array;
 }
 
 /** Key to whether the item was in the last image that was read: only then it needs a tombstone. */
@@ -52,14 +54,14 @@ export class ChangeTracker<T extends Item> {
     this.#image?.keep(item);
     if (item.changedIn === this.#generation) return;
     item.changedIn = this.#generation;
-    if (!this.#changed.has(item.rowKey)) this.#changed.set(item.rowKey, true);
+    this.#changed.setIfAbsent(item.rowKey, true);
   }
 
   /** Before the new item joins the others. */
   beforeCreate(item: T): void {
     if (this.#image !== null) this.#image.keepAbsent(item);
     item.changedIn = this.#generation;
-    if (!this.#changed.has(item.rowKey)) this.#changed.set(item.rowKey, false);
+    this.#changed.setIfAbsent(item.rowKey, false);
   }
 
   /** Before the item leaves the others. */
@@ -110,7 +112,7 @@ export class ChangeTracker<T extends Item> {
   #putBack(keys: ChangedKeys): void {
     for (const [key, wasImaged] of this.#changed.entries()) {
       // What the abandoned image knew is older, and so is the last image that was finished.
-      if (!keys.has(key)) keys.set(key, wasImaged);
+      keys.setIfAbsent(key, wasImaged);
     }
     this.#changed = keys;
     this.#generation += 1;
@@ -124,9 +126,10 @@ class Image<T extends Item> {
   readonly #format: RowFormat<T>;
   readonly #keys: ChangedKeys;
   readonly #isFull: boolean;
-  readonly #rows: Iterator<StateRow>;
+  readonly #rows: Iterator<Uint8Array>;
+  readonly #packer = new RowPacker();
   /** Rows saved from a change. Holds at most what the image still has to give out. */
-  #kept: StateRow[] = [];
+  #kept: Uint8Array[] = [];
   /** Keys that have been dealt with and have no item that could say so. */
   readonly #gone = new Set<string>();
   #isValid = true;
@@ -146,23 +149,22 @@ class Image<T extends Item> {
     this.#rows = isFull ? this.#allRows() : this.#changedRows();
   }
 
-  next(bytesMax: number): readonly StateRow[] {
+  next(bytesMax: number): PackedRows {
     assert(this.#isValid, "an image is not read after the state was reset");
-    const rows: StateRow[] = [];
-    let bytes = 0;
-    while (bytes < bytesMax || rows.length === 0) {
+    const packer = this.#packer;
+    do {
       const row = this.#kept.pop() ?? this.#nextRow();
       if (row === null) break;
-      rows.push(row);
-      bytes += row.key.length + (row.value?.length ?? 0);
-    }
-    return rows;
+      packer.addPacked(row);
+    } while (packer.byteLength < bytesMax);
+    return packer.take();
   }
 
   keep(item: T): void {
     if (item.imagedBy === this.#id) return;
     item.imagedBy = this.#id;
-    if (this.#isFull || this.#keys.has(item.rowKey)) this.#kept.push(this.#format.rowOf(item));
+    if (this.#isFull || this.#keys.has(item.rowKey))
+      this.#kept.push(this.#format.rowOf(item).slice());
   }
 
   keepAbsent(item: T): void {
@@ -183,12 +185,12 @@ class Image<T extends Item> {
     this.#isValid = false;
   }
 
-  #nextRow(): StateRow | null {
+  #nextRow(): Uint8Array | null {
     const next = this.#rows.next();
     return next.done === true ? null : next.value;
   }
 
-  *#allRows(): Generator<StateRow, undefined> {
+  *#allRows(): Generator<Uint8Array, undefined> {
     for (const item of this.#source.values()) {
       if (item.imagedBy === this.#id) continue;
       item.imagedBy = this.#id;
@@ -196,7 +198,7 @@ class Image<T extends Item> {
     }
   }
 
-  *#changedRows(): Generator<StateRow, undefined> {
+  *#changedRows(): Generator<Uint8Array, undefined> {
     for (const [key, wasImaged] of this.#keys.entries()) {
       if (this.#gone.has(key)) continue;
       const item = this.#source.get(key);

@@ -1,10 +1,9 @@
-import { KEY_BYTES_MAX } from "@quorate/protocol";
 import { Hash64 } from "./hash.js";
 import { UNHASHED_BYTES_MAX, UNHASHED_NODES_MAX } from "./limits.js";
-import { HEADER_BYTES, type Znode } from "./znode.js";
+import { HEADER_BYTES } from "./node-header.js";
+import type { Znode } from "./znode.js";
 
 const TWO_32 = 2 ** 32;
-const encoder = new TextEncoder();
 
 /** Where a part of the sum is kept, to be taken out again. */
 interface Hashed {
@@ -22,19 +21,25 @@ interface Hashed {
  */
 export class TreeDigest {
   readonly #hash = new Hash64();
-  readonly #path = new Uint8Array(KEY_BYTES_MAX);
-  readonly #unhashed = new Set<Znode>();
+  /** By number. */
+  readonly #unhashed = new Map<number, Znode>();
   #unhashedBytes = 0;
   #high = 0;
   #low = 0;
 
-  /** The node is new, or about to change; `bytes` of data are to be hashed again. */
+  /** The node is new; `bytes` of data are to be hashed. */
+  add(node: Znode, bytes: number): void {
+    this.#unhashed.set(node.number, node);
+    this.#unhashedBytes += bytes;
+  }
+
+  /** The node is about to change; `bytes` of data are to be hashed again. */
   touch(node: Znode, bytes: number): void {
     if (node.isHashed) {
       this.subtract(node);
       node.isHashed = false;
+      this.#unhashed.set(node.number, node);
     }
-    this.#unhashed.add(node);
     this.#unhashedBytes += bytes;
   }
 
@@ -47,7 +52,7 @@ export class TreeDigest {
 
   remove(node: Znode): void {
     if (node.isHashed) this.subtract(node);
-    else this.#unhashed.delete(node);
+    else this.#unhashed.delete(node.number);
   }
 
   value(): bigint {
@@ -56,18 +61,23 @@ export class TreeDigest {
   }
 
   #settle(): void {
-    for (const node of this.#unhashed) {
-      const { written } = encoder.encodeInto(node.path, this.#path);
-      this.#hashNode(node, this.#path, written);
-    }
+    for (const node of this.#unhashed.values()) this.#hashNode(node);
     this.#unhashed.clear();
     this.#unhashedBytes = 0;
   }
 
-  /** The node is whole, and will hardly change soon; `path` is its path in UTF-8. */
-  hashNow(node: Znode, path: Uint8Array): void {
+  /** The node is whole, and will hardly change soon. */
+  hashNow(node: Znode): void {
     this.remove(node);
-    this.#hashNode(node, path, path.length);
+    this.#hashNode(node);
+  }
+
+  /** Nothing is there any more. */
+  reset(): void {
+    this.#unhashed.clear();
+    this.#unhashedBytes = 0;
+    this.#high = 0;
+    this.#low = 0;
   }
 
   /** Something that never changes while it is there. */
@@ -86,14 +96,15 @@ export class TreeDigest {
     this.#high = (this.#high - (item.hashHigh >>> 0) - borrow) >>> 0;
   }
 
-  #hashNode(node: Znode, path: Uint8Array, pathLength: number): void {
+  #hashNode(node: Znode): void {
     const hash = this.#hash;
-    const acl = node.acl.bytes;
+    const { bytes, headerAt, pathBytes, aclBytes, dataLength } = node;
     hash.start();
-    hash.part(path, pathLength);
-    hash.part(node.bytes, HEADER_BYTES, node.headerAt);
-    if (acl.length > 0) hash.part(acl, acl.length);
-    hash.part(node.bytes, node.dataLength, node.headerAt + HEADER_BYTES);
+    hash.part(bytes, pathBytes, headerAt - pathBytes);
+    hash.part(bytes, HEADER_BYTES, headerAt);
+    const aclAt = headerAt + HEADER_BYTES;
+    if (aclBytes > 0) hash.part(bytes, aclBytes, aclAt);
+    hash.part(bytes, dataLength, aclAt + aclBytes);
     this.#add(node);
     node.isHashed = true;
   }

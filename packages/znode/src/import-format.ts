@@ -14,7 +14,7 @@ import {
   HEADER_OWNER,
   HEADER_PZXID,
   HEADER_VERSION,
-} from "./znode.js";
+} from "./node-header.js";
 
 /**
  * Nodes as they were in another ensemble, parents first:

@@ -60,6 +60,7 @@ export {
 export { operationsOf, readersOf, type Readers } from "./operations.js";
 export { pathsBelow, SAME_PATHS, type PathMap } from "./path-map.js";
 export { checkPath, CONFIG_PATH, type PathProblem } from "./paths.js";
+export { pathKeyFrom, type PathKey } from "./path-hash.js";
 export type { QuotaExcess } from "./quota.js";
 export {
   ANY_VERSION,

@@ -83,7 +83,7 @@ export class Judge {
   /** Paths of the ephemerals that a session has in the newest state, sorted. */
   ephemeralsOf(session: bigint): readonly string[] {
     const paths: string[] = [];
-    for (const { path } of this.sessions.get(session)?.ephemerals ?? []) {
+    for (const path of this.sessions.get(session)?.ephemerals ?? []) {
       if (this.overlay.get(path) === undefined) paths.push(path);
     }
     const pending = this.overlay.ephemeralsOf(session);

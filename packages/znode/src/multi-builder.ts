@@ -6,7 +6,7 @@ import { checkPath } from "./paths.js";
 import type { CreateRequest, MultiOperation } from "./requests.js";
 import type { CreateResult } from "./answers.js";
 import type { Stat } from "./stat.js";
-import { NO_DATA } from "./znode.js";
+import { NO_DATA } from "./node-header.js";
 
 /** How a node is made. */
 export interface CreateSettings {

@@ -18,7 +18,7 @@ import {
   decodeMultiTransaction,
   decodeSetTransaction,
 } from "./transactions.js";
-import { HEADER_BYTES, HEADER_MTIME, HEADER_VERSION } from "./znode.js";
+import { HEADER_BYTES, HEADER_MTIME, HEADER_VERSION } from "./node-header.js";
 
 /** Undefined: everybody. */
 export type Readers = MayRead | undefined;

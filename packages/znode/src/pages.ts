@@ -10,6 +10,7 @@ const NO_VIEW = new DataView(NO_BYTES.buffer);
 
 /** Memory of many pieces. Outside of the collector's heap, which so has less to walk through. */
 export class Page {
+  readonly number: number;
   bytes: Uint8Array;
   view: DataView;
   /** Given out so far, from the start. */
@@ -17,7 +18,8 @@ export class Page {
   /** Pieces that are in use. */
   pieces = 0;
 
-  constructor(length: number) {
+  constructor(number: number, length: number) {
+    this.number = number;
     this.bytes = new Uint8Array(length);
     this.view = new DataView(this.bytes.buffer);
   }
@@ -30,21 +32,28 @@ interface FreeList {
 }
 
 /**
- * Memory for what stays: nodes with their data. A typed array of its own for each takes more
- * memory than all the rest of a small node together.
+ * Memory for what stays: nodes with their paths and data. A typed array of its own for each takes
+ * more memory than all the rest of a small node together.
  */
 export class Pages {
   readonly #free: (FreeList | undefined)[] = [];
-  #current = new Page(0);
+  /** By number; one that was let go has no bytes, and its number is for the next. */
+  #pages: Page[] = [];
+  #unused: number[] = [];
+  #current = this.#make(0);
 
   /** Where {@link allocate} has found the last piece. */
   page = this.#current;
+
+  get(number: number): Page {
+    return this.#pages[number] ?? this.#current;
+  }
 
   /** The piece's offset in {@link page}. Its bytes are whatever they were. */
   allocate(length: number): number {
     const units = unitsOf(length);
     const bytes = units * UNIT_BYTES;
-    if (bytes > SHARED_PIECE_BYTES_MAX) return this.#take(new Page(bytes), bytes);
+    if (bytes > SHARED_PIECE_BYTES_MAX) return this.#take(this.#make(bytes), bytes);
     const list = this.#free[units];
     while (list !== undefined && list.pages.length > 0) {
       const page = list.pages.pop() ?? this.#current;
@@ -57,8 +66,8 @@ export class Pages {
     }
     if (this.#current.used + bytes > this.#current.bytes.length) {
       const full = this.#current;
-      this.#current = new Page(PAGE_BYTES);
-      if (full.pieces === 0) letGo(full);
+      this.#current = this.#make(PAGE_BYTES);
+      if (full.pieces === 0) this.#letGo(full);
     }
     return this.#take(this.#current, bytes);
   }
@@ -66,7 +75,7 @@ export class Pages {
   release(page: Page, at: number, length: number): void {
     page.pieces -= 1;
     if (page.pieces === 0 && page !== this.#current) {
-      letGo(page);
+      this.#letGo(page);
       return;
     }
     const units = unitsOf(length);
@@ -78,8 +87,22 @@ export class Pages {
   /** Nothing is in use any more. */
   clear(): void {
     this.#free.length = 0;
-    this.#current = new Page(0);
+    this.#pages = [];
+    this.#unused = [];
+    this.#current = this.#make(0);
     this.page = this.#current;
+  }
+
+  #make(bytes: number): Page {
+    const page = new Page(this.#unused.pop() ?? this.#pages.length, bytes);
+    this.#pages[page.number] = page;
+    return page;
+  }
+
+  #letGo(page: Page): void {
+    page.bytes = NO_BYTES;
+    page.view = NO_VIEW;
+    this.#unused.push(page.number);
   }
 
   #take(page: Page, bytes: number): number {
@@ -98,9 +121,4 @@ export function isSamePiece(a: number, b: number): boolean {
 
 function unitsOf(length: number): number {
   return Math.ceil(length / UNIT_BYTES);
-}
-
-function letGo(page: Page): void {
-  page.bytes = NO_BYTES;
-  page.view = NO_VIEW;
 }

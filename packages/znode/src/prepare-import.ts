@@ -16,9 +16,10 @@ import { NodeRecord } from "./overlay.js";
 import { checkPath, parentPathOf, QUOTA_PATH, ROOT } from "./paths.js";
 import { isQuotaData, isStatsPath, quotaOwner, statsOf } from "./quota.js";
 import { noNode, refuse, reserved, tooLarge, unreadable, type Refusal } from "./refusals.js";
-import { rowOf } from "./row.js";
 import { int32At, msAt, viewOf } from "./stat.js";
+import type { Znode } from "./znode.js";
 import {
+  ACL_BYTES_MASK,
   FORMAT_WORD,
   HEADER_AVERSION,
   HEADER_BYTES,
@@ -30,10 +31,8 @@ import {
   HEADER_OWNER,
   HEADER_PZXID,
   HEADER_VERSION,
-  type Znode,
-} from "./znode.js";
+} from "./node-header.js";
 
-const ACL_BYTES_MASK = 0xffff;
 /** What JavaScript's Date can say. */
 const TIME_MS_MAX = 8.64e15;
 
@@ -180,7 +179,7 @@ function isAsApplied(pending: NodeRecord, applied: Znode): boolean {
 }
 
 function isSame(path: string, applied: Znode, { row, acl }: Imported): boolean {
-  const own = rowOf(applied).value ?? row;
+  const own = applied.rest;
   // What a quota's stats say follows from the nodes that are here.
   const length = isStatsPath(path) ? HEADER_BYTES + acl.bytes.length : row.length;
   if (!isStatsPath(path) && own.length !== row.length) return false;

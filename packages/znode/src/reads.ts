@@ -57,7 +57,7 @@ export class Reader {
     const owned = session === null ? undefined : this.#sessions.get(session);
     const isAll = prefix.trim() === "" || prefix.trim() === "/";
     const paths: string[] = [];
-    for (const { path } of owned?.ephemerals ?? []) {
+    for (const path of owned?.ephemerals ?? []) {
       if (isAll || path.startsWith(prefix)) paths.push(path);
     }
     return { ok: true, content: this.#answers.paths(paths.sort()) };

@@ -1,81 +1,85 @@
-import { QuorateError, type StateRow } from "@quorate/protocol";
-import { STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
+import { KEY_BYTES_MAX, QuorateError } from "@quorate/protocol";
 import { ZNODE_DATA_BYTES_MAX } from "./limits.js";
+import { ACL_BYTES_MASK, FORMAT_WORD, HEADER_BYTES } from "./node-header.js";
 import { checkPath } from "./paths.js";
-import type { Pages } from "./pages.js";
 import { int32At } from "./stat.js";
-import { FORMAT_WORD, HEADER_BYTES, type Znode } from "./znode.js";
 
 /**
- * A checkpoint's row of a node. Key: the path in UTF-8. Value: the header of znode.ts | ACL | data.
- * The number of children follows from the other rows. The digest hashes the same bytes.
+ * A checkpoint's row of a node. Key: the path in UTF-8. Value: the header of node-header.ts | ACL |
+ * data. The number of children follows from the other rows. The digest hashes the same bytes.
  * A row of a session is described in sessions.ts.
  */
-const ACL_BYTES_MASK = 0xffff;
 
-const NO_ACL = new Uint8Array(0);
-
-const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-export function rowOf(node: Znode): StateRow {
-  const acl = node.acl.bytes;
-  const from = node.headerAt;
-  const dataFrom = from + HEADER_BYTES;
-  const value = new Uint8Array(HEADER_BYTES + acl.length + node.dataLength);
-  value.set(node.bytes.subarray(from, dataFrom));
-  if (acl.length > 0) value.set(acl, HEADER_BYTES);
-  value.set(node.bytes.subarray(dataFrom, dataFrom + node.dataLength), HEADER_BYTES + acl.length);
-  return { key: encoder.encode(node.path), value };
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const FIRST_ALLOWED = 0x20;
+const LAST_ALLOWED = 0x7e;
+
+/** What is to be known of the path in a row, of one after the other. */
+export class RowPath {
+  /** Where the last slash is, from the start of the path. */
+  slash = 0;
+  /** In UTF-16 units. */
+  characters = 0;
+
+  /** @throws ERR_STORE_DAMAGED unless it is a valid path. */
+  read(bytes: Uint8Array, from: number, length: number): void {
+    const slash = length > KEY_BYTES_MAX ? -1 : plainSlash(bytes, from, length);
+    if (slash !== -1) {
+      this.slash = slash - from;
+      this.characters = length;
+      return;
+    }
+    const key = bytes.subarray(from, from + length);
+    const path = decodePath(key);
+    const problem = checkPath(path);
+    if (problem !== null) throw damaged(`key: ${problem.message}`);
+    this.slash = key.lastIndexOf(SLASH);
+    this.characters = path.length;
+  }
 }
 
-export function tombstoneOf(path: string): StateRow {
-  return { key: encoder.encode(path), value: null };
+/** Where the last slash of a valid path is; -1 for what only {@link checkPath} can decide. */
+function plainSlash(bytes: Uint8Array, from: number, length: number): number {
+  if (bytes[from] !== SLASH || length === 0) return -1;
+  const end = from + length;
+  let slash = from;
+  for (let at = from + 1; at < end; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte < FIRST_ALLOWED || byte > LAST_ALLOWED) return -1;
+    if (byte !== SLASH) continue;
+    if (isNoName(bytes, slash + 1, at)) return -1;
+    slash = at;
+  }
+  return length > 1 && isNoName(bytes, slash + 1, end) ? -1 : slash;
 }
 
-/** @throws ERR_STORE_DAMAGED unless it is a valid path. */
-export function rowPath(row: StateRow): string {
-  let path: string;
+function decodePath(key: Uint8Array): string {
   try {
-    path = decoder.decode(row.key);
+    return decoder.decode(key);
   } catch (cause) {
     throw new QuorateError("ERR_STORE_DAMAGED", "a row's key is not UTF-8", { cause });
   }
-  const problem = checkPath(path);
-  if (problem !== null) throw damaged(`key: ${problem.message}`);
-  return path;
 }
 
-/** Fills the node from a row's value. @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA. */
-export function readRow(
-  value: Uint8Array | null,
-  node: Znode,
-  pages: Pages,
-  useAcl: (bytes: Uint8Array) => AppliedAcl | null,
-): void {
-  if (value === null) throw damaged("it has no value");
-  if (value.length < HEADER_BYTES) throw damaged("its value is too short");
-  if (value.length - HEADER_BYTES > ZNODE_DATA_BYTES_MAX) throw damaged("its data is too long");
-  const word = int32At(value, 0);
+/** @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA unless it is a value of a node's row. */
+export function checkRowValue(bytes: Uint8Array, from: number, length: number): void {
+  if (length < HEADER_BYTES) throw damaged("its value is too short");
+  if (length - HEADER_BYTES > ZNODE_DATA_BYTES_MAX) throw damaged("its data is too long");
+  const word = int32At(bytes, from);
   if ((word & ~ACL_BYTES_MASK) !== FORMAT_WORD) {
     throw new QuorateError("ERR_STORE_SCHEMA", "a row has an unknown format");
   }
-  const aclBytes = word & ACL_BYTES_MASK;
-  if (aclBytes === 0) {
-    // Most rows: header and data stand as they do in a page. Nothing is made for each of millions.
-    node.writeRow(value, pages);
-    node.acl = useAcl(NO_ACL) ?? STORED_OPEN_ACL;
-    return;
-  }
-  const dataAt = HEADER_BYTES + aclBytes;
-  if (dataAt > value.length) throw damaged("its ACL is too short");
-  const acl = useAcl(value.subarray(HEADER_BYTES, dataAt));
-  if (acl === null) throw damaged("its ACL cannot be read");
-  node.write(value.subarray(dataAt), pages);
-  node.writeHeader(value.subarray(0, HEADER_BYTES));
-  node.acl = acl;
+  if (HEADER_BYTES + (word & ACL_BYTES_MASK) > length) throw damaged("its ACL is too short");
 }
 
 export function damaged(what: string): QuorateError {
   return new QuorateError("ERR_STORE_DAMAGED", `a row of the checkpoint is damaged: ${what}`);
+}
+
+function isNoName(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to === from) return true;
+  return bytes[from] === DOT && (to === from + 1 || (to === from + 2 && bytes[from + 1] === DOT));
 }

@@ -1,12 +1,12 @@
 import {
   assert,
   NODE_ID_MAX,
+  PackedRows,
   QuorateError,
   SESSION_PASSWORD_BYTES,
   type SessionInfo,
   type SessionOwner,
   type StateChanges,
-  type StateRow,
 } from "@quorate/protocol";
 import { ChangeTracker } from "./changes.js";
 import type { TreeDigest } from "./digest.js";
@@ -14,7 +14,6 @@ import { damaged } from "./row.js";
 import { toSessionOwner } from "./session-owner.js";
 import { viewOf } from "./stat.js";
 import type { MoveTransaction, SessionTransaction } from "./transactions.js";
-import type { Znode } from "./znode.js";
 
 /**
  * A checkpoint's row of a session. Key: u8 1 | u64 id; no path begins so. Value, big-endian:
@@ -36,8 +35,8 @@ export class Session implements SessionInfo {
   timeoutMs = 0;
   password: Uint8Array = new Uint8Array(SESSION_PASSWORD_BYTES);
   owner: SessionOwner = 0;
-  /** Made with the first one: most sessions of some uses have none. */
-  ephemerals: Set<Znode> | null = null;
+  /** Their paths. Made with the first one: most sessions of some uses have none. */
+  ephemerals: Set<string> | null = null;
   /** Of their paths, as a transaction that closes the session lists them. */
   ephemeralBytes = 0;
   hashHigh = 0;
@@ -65,7 +64,10 @@ export class Sessions {
   ephemeralCount = 0;
   readonly #changes = new ChangeTracker<Session>(
     { get: (key) => this.#byId.get(idOf(key)), values: () => this.#byId.values() },
-    { rowOf, tombstoneOf },
+    {
+      rowOf: (session) => PackedRows.of([rowOf(session)]).bytes,
+      tombstoneOf: (key) => PackedRows.of([{ key: keyBytes(key), value: null }]).bytes,
+    },
   );
 
   constructor(digest: TreeDigest) {
@@ -138,9 +140,8 @@ export class Sessions {
   }
 
   /** @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA. */
-  restore({ key, value }: StateRow): void {
+  restore(key: Uint8Array, value: Uint8Array): void {
     if (key.length !== KEY_BYTES) throw damaged("the key of a session");
-    if (value === null) throw damaged("it has no value");
     const isUnowned = value[0] === ROW_FORMAT_UNOWNED;
     if (!isUnowned && value[0] !== ROW_FORMAT) {
       throw new QuorateError("ERR_STORE_SCHEMA", "a row of a session has an unknown format");
@@ -182,8 +183,9 @@ export class Sessions {
   }
 }
 
-export function isSessionRow({ key }: StateRow): boolean {
-  return key[0] === ROW_TAG;
+/** By the first byte of its key. */
+export function isSessionRow(firstByte: number | undefined): boolean {
+  return firstByte === ROW_TAG;
 }
 
 function rowOf(session: Session): { readonly key: Uint8Array; readonly value: Uint8Array } {
@@ -194,10 +196,6 @@ function rowOf(session: Session): { readonly key: Uint8Array; readonly value: Ui
   value.set(session.password, 5);
   if (!isUnowned) value[ROW_BYTES_UNOWNED] = session.owner;
   return { key: keyBytes(session.rowKey), value };
-}
-
-function tombstoneOf(rowKey: string): StateRow {
-  return { key: keyBytes(rowKey), value: null };
 }
 
 /** The key's bytes as characters, so that they index a map. */

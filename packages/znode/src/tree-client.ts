@@ -32,7 +32,7 @@ import {
   encodeSetAcl,
 } from "./requests.js";
 import type { Stat } from "./stat.js";
-import { NO_DATA } from "./znode.js";
+import { NO_DATA } from "./node-header.js";
 
 export interface CallSettings {
   readonly signal?: AbortSignal;

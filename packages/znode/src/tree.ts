@@ -1,9 +1,21 @@
-import { assert, type StateChanges, type StateRow, type Txnid } from "@quorate/protocol";
+import { assert, PackedRows, ROW_HEADER_BYTES } from "@quorate/protocol";
+import type { StateChanges, Txnid } from "@quorate/protocol";
 import { AclTable, STORED_CONFIG_ACL, STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
 import { ChangeTracker } from "./changes.js";
 import { NO_OWNER, ownerKind } from "./create-mode.js";
 import type { TreeDigest } from "./digest.js";
-import { BUILT_IN_PATHS, CONFIG_PATH, parentPathOf, pathBytes, ROOT } from "./paths.js";
+import type { Affected } from "./events.js";
+import { HEADER_BYTES } from "./node-header.js";
+import { NodeTable } from "./node-table.js";
+import type { PathKey } from "./path-hash.js";
+import {
+  BUILT_IN_PATHS,
+  CONFIG_PATH,
+  parentPathOf,
+  pathBytes as bytesOfPath,
+  QUOTA_PATH,
+  ROOT,
+} from "./paths.js";
 import {
   addToStats,
   isLimitsPath,
@@ -13,8 +25,8 @@ import {
   statsOf,
   statsPathOf,
 } from "./quota.js";
-import { Pages } from "./pages.js";
-import { readRow, rowOf, rowPath, tombstoneOf } from "./row.js";
+import { checkRowValue, damaged } from "./row.js";
+import { RowLoader } from "./row-loader.js";
 import type { Sessions } from "./sessions.js";
 import {
   CLOSE_SESSION_PATH_BYTES,
@@ -22,8 +34,15 @@ import {
   type CreateTransaction,
   type WriteTransaction,
 } from "./transactions.js";
-import { WideMap } from "./wide-map.js";
-import { HEADER_BYTES, Znode } from "./znode.js";
+import { Znode, type NodeHome } from "./znode.js";
+
+const LETTER_Z = 0x7a;
+const encoder = new TextEncoder();
+
+/** What a deleted node was, as far as somebody has to hear of it. */
+export interface DeletedNode extends Affected {
+  readonly parent: Znode;
+}
 
 /** Nodes and bytes of data of a subtree, its top included. */
 export interface SubtreeSize {
@@ -36,35 +55,47 @@ export interface SubtreeSize {
  * transactions applied and nothing else. Every change goes through the four write methods.
  */
 export class Tree {
-  readonly #nodes = new WideMap<Znode>();
+  readonly #table: NodeTable;
   readonly #acls = new AclTable();
-  readonly #pages = new Pages();
+  readonly #home: NodeHome;
   readonly #digest: TreeDigest;
   readonly #sessions: Sessions;
-  readonly #changes = new ChangeTracker<Znode>(this.#nodes, { rowOf, tombstoneOf });
-  /** Parents named by restored rows and not restored themselves yet. */
-  readonly #awaited = new Set<Znode>();
-  /** Of the row restored last. */
-  #lastParent: Znode | null = null;
+  readonly #changes = new ChangeTracker<Znode>(
+    { get: (path) => this.get(path), values: () => this.#all() },
+    {
+      rowOf: (node) => node.row,
+      tombstoneOf: (path) => PackedRows.of([{ key: encoder.encode(path), value: null }]).bytes,
+    },
+  );
+  readonly #loader: RowLoader;
   /** Containers and nodes with a time to live. */
-  readonly #expirable = new Set<Znode>();
+  readonly #expirable = new Set<number>();
   /** Paths with limits of their own. */
   readonly #quotas = new Set<string>();
+  /** Of the node created last. Null after a delete, which may have taken it. */
+  #lastParent: Znode | null = null;
+  /** The number of the node whose ACL, when there is none, is another than the open one. */
+  #config = 0;
   #approximateBytes = 0;
 
-  constructor(digest: TreeDigest, sessions: Sessions) {
+  constructor(digest: TreeDigest, sessions: Sessions, pathKey: PathKey) {
+    const table = new NodeTable(pathKey);
+    this.#table = table;
+    this.#loader = new RowLoader(table);
+    this.#home = { table, aclOf: (number) => this.#acls.get(number) };
     this.#digest = digest;
     this.#sessions = sessions;
     this.#plant();
   }
 
   get(path: string): Znode | undefined {
-    return this.#nodes.get(path);
+    const number = this.#table.find(path);
+    return number === 0 ? undefined : this.#node(number, path);
   }
 
   /** Nodes, those that every tree has included. */
   get size(): number {
-    return this.#nodes.size;
+    return this.#table.size;
   }
 
   /** Characters of all paths and bytes of all data, as ZooKeeper counts them. */
@@ -80,27 +111,26 @@ export class Tree {
     return this.#quotas.has(path);
   }
 
-  expirable(): IterableIterator<Znode> {
-    return this.#expirable.values();
+  *expirable(): Generator<Znode, undefined> {
+    for (const number of this.#expirable) yield this.#node(number, null);
   }
 
   /** @throws InvariantError when the parent is missing or another node is there. */
   create(path: string, txnid: Txnid, transaction: CreateTransaction): Znode {
-    assert(!this.#nodes.has(path), "a node is created where none is", { path, txnid });
-    const parent = this.#require(parentPathOf(path), txnid);
+    const { data, owner, timeMs } = transaction;
+    const parent = this.#parentOf(path, txnid);
     const acl = this.#useAcl(path, transaction.acl);
     assert(acl !== null, "a transaction's ACL can be read", { path, txnid });
-    if (ownerKind(transaction.owner) === "session") this.#sessions.require(transaction.owner);
+    if (ownerKind(owner) === "session") this.#sessions.require(owner);
     this.#digest.relieve();
     this.#touch(parent);
-    const { data, owner, timeMs } = transaction;
-    const node = new Znode(path, parent, data.length, this.#pages);
+    const node = this.#add(path, HEADER_BYTES + data.length, txnid);
     node.created(txnid, timeMs, owner);
-    node.write(data, this.#pages);
-    if (acl !== STORED_OPEN_ACL) node.acl = acl;
+    this.#setAcl(node, acl);
+    this.#table.writeData(node.number, data);
     this.#join(node, parent);
     parent.childChanged(txnid, transaction.counter);
-    this.#charge(path, 1, transaction.data.length);
+    this.#charge(path, 1, data.length);
     return node;
   }
 
@@ -110,21 +140,22 @@ export class Tree {
    * @throws InvariantError as {@link create}; ERR_STORE_* for a row that is none.
    */
   import(path: string, txnid: Txnid, row: Uint8Array): Znode {
-    const useAcl = (bytes: Uint8Array): AppliedAcl | null => this.#useAcl(path, bytes);
+    checkRowValue(row, 0, row.length);
     this.#digest.relieve();
     if (path === ROOT) {
       const root = this.#require(path, txnid);
       const before = root.dataLength;
       this.#touch(root);
       this.#acls.release(root.acl);
-      readRow(row, root, this.#pages, useAcl);
+      this.#table.replaceRest(root.number, row, 0, row.length);
+      this.#useAclOf(root);
       this.#approximateBytes += root.dataLength - before;
       return root;
     }
-    assert(!this.#nodes.has(path), "a node is imported where none is", { path, txnid });
     const parent = this.#require(parentPathOf(path), txnid);
-    const node = new Znode(path, parent, row.length - HEADER_BYTES, this.#pages);
-    readRow(row, node, this.#pages, useAcl);
+    const node = this.#add(path, row.length, txnid);
+    this.#table.replaceRest(node.number, row, 0, row.length);
+    this.#useAclOf(node);
     this.#join(node, parent);
     this.#charge(path, 1, node.dataLength);
     return node;
@@ -137,7 +168,7 @@ export class Tree {
     this.#digest.relieve();
     this.#changes.beforeChange(node);
     this.#digest.touch(node, transaction.data.length);
-    node.write(transaction.data, this.#pages);
+    this.#table.writeData(node.number, transaction.data);
     node.changed(txnid, transaction.timeMs, transaction.counter);
     this.#approximateBytes += node.dataLength - before;
     this.#charge(path, 0, node.dataLength - before);
@@ -152,34 +183,31 @@ export class Tree {
     this.#digest.relieve();
     this.#touch(node);
     this.#acls.release(node.acl);
-    node.acl = stored;
+    this.#setAcl(node, stored);
     node.aversion = aversion;
     return node;
   }
 
-  /**
-   * The node as it was, of which only the path, the parent and the ACL may be read any more.
-   * @throws InvariantError when the node is missing or has children.
-   */
-  delete(path: string, txnid: Txnid): Znode {
+  /** @throws InvariantError when the node is missing or has children. */
+  delete(path: string, txnid: Txnid): DeletedNode {
     const node = this.#require(path, txnid);
-    const parent = node.parent;
+    const { parent, acl, dataLength } = node;
     assert(parent !== null && node.childCount === 0, "a leaf is deleted", { path, txnid });
     assert(!BUILT_IN_PATHS.includes(path), "what every tree has stays", { path, txnid });
     this.#digest.relieve();
     this.#touch(parent);
     this.#changes.beforeDelete(node);
     this.#digest.remove(node);
-    this.#nodes.delete(path);
-    parent.disown(node);
-    parent.childChanged(txnid, null);
-    this.#acls.release(node.acl);
-    this.#approximateBytes -= path.length + node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, false);
+    this.#table.disown(parent.number, node.number);
+    this.#table.remove(node.number);
+    this.#lastParent = null;
+    parent.childChanged(txnid, null);
+    this.#acls.release(acl);
+    this.#approximateBytes -= path.length + dataLength;
     if (isLimitsPath(path)) this.#quotas.delete(quotaOwner(path));
-    this.#charge(path, -1, -node.dataLength);
-    node.free(this.#pages);
-    return node;
+    this.#charge(path, -1, -dataLength);
+    return { path, acl, parent };
   }
 
   /** Of an absent node: nothing. */
@@ -195,7 +223,7 @@ export class Tree {
 
   /** The node and all below it, parents first. */
   *subtree(path: string): Generator<Znode, undefined> {
-    const top = this.#nodes.get(path);
+    const top = this.get(path);
     if (top === undefined) return;
     const waiting = [top];
     for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
@@ -207,7 +235,7 @@ export class Tree {
   }
 
   assertWhole(): void {
-    assert(this.#awaited.size === 0, "every restored node has its parent");
+    this.#loader.assertWhole();
   }
 
   beginChanges(isFull: boolean): StateChanges {
@@ -215,12 +243,11 @@ export class Tree {
   }
 
   reset(): void {
-    for (const node of this.#nodes.values()) this.#digest.remove(node);
-    this.#nodes.clear();
-    this.#acls.clear();
-    this.#pages.clear();
-    this.#awaited.clear();
+    this.#digest.reset();
+    this.#table.clear();
     this.#lastParent = null;
+    this.#acls.clear();
+    this.#loader.reset();
     this.#expirable.clear();
     this.#quotas.clear();
     this.#approximateBytes = 0;
@@ -228,33 +255,68 @@ export class Tree {
     this.#plant();
   }
 
-  /** @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA. */
-  restore(row: StateRow): void {
-    const path = rowPath(row);
-    const length = Math.max(0, (row.value?.length ?? 0) - HEADER_BYTES);
-    const known = this.#nodes.get(path);
-    const node = known ?? this.#hang(path, length);
-    readRow(row.value, node, this.#pages, (bytes) => this.#useAcl(path, bytes));
-    if (known !== undefined) this.#awaited.delete(node);
-    this.#digest.hashNow(node, row.key);
-    this.#approximateBytes += node.dataLength;
+  /**
+   * The packed row that begins there.
+   * @throws ERR_STORE_DAMAGED, ERR_STORE_SCHEMA.
+   */
+  restore(rows: Uint8Array, at: number, pathBytes: number, valueBytes: number): void {
+    const characters = this.#loader.characters;
+    const number = this.#loader.place(rows, at, pathBytes, valueBytes);
+    const node = this.#node(number, null);
+    this.#useAclOf(node);
+    this.#digest.hashNow(node);
+    this.#approximateBytes += node.dataLength + this.#loader.characters - characters;
     if (node.owner !== NO_OWNER) this.#own(node, true);
-    if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
+    const isSystem = pathBytes > QUOTA_PATH.length && rows[at + ROW_HEADER_BYTES + 1] === LETTER_Z;
+    if (isSystem && isLimitsPath(node.path)) this.#quotas.add(quotaOwner(node.path));
   }
 
   /** A new node, whole, joins the others; the quota that counts for it is charged by the caller. */
   #join(node: Znode, parent: Znode): void {
     const { path } = node;
     this.#changes.beforeCreate(node);
-    this.#digest.touch(node, node.dataLength);
-    this.#nodes.set(path, node);
-    parent.adopt(node);
+    this.#digest.add(node, node.dataLength);
+    this.#table.adopt(parent.number, node.number);
     this.#approximateBytes += path.length + node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, true);
     if (isLimitsPath(path)) this.#quotas.add(quotaOwner(path));
     if (!isStatsPath(path)) return;
     const { count, bytes } = this.sizeBelow(quotaOwner(path));
     this.#replaceData(node, statsOf(count, bytes));
+  }
+
+  #node(number: number, path: string | null): Znode {
+    return new Znode(this.#home, number, path);
+  }
+
+  *#all(): Generator<Znode, undefined> {
+    for (const number of this.#table.numbers()) yield this.#node(number, null);
+  }
+
+  /** One of its own, in nobody's list of children yet. */
+  #add(path: string, valueBytes: number, txnid: Txnid): Znode {
+    assert(this.#table.find(path) === 0, "a node is made where none is", { path, txnid });
+    return this.#node(this.#table.addFound(valueBytes), path);
+  }
+
+  /** That of its row. @throws ERR_STORE_DAMAGED when it is none. */
+  #useAclOf(node: Znode): void {
+    if (node.aclBytes === 0) {
+      node.aclNumber = this.#emptyAclOf(node.number).number;
+      return;
+    }
+    const acl = this.#acls.use(node.rest.subarray(HEADER_BYTES, HEADER_BYTES + node.aclBytes));
+    if (acl === null) throw damaged("its ACL cannot be read");
+    node.aclNumber = acl.number;
+  }
+
+  #emptyAclOf(number: number): AppliedAcl {
+    return number === this.#config ? STORED_CONFIG_ACL : STORED_OPEN_ACL;
+  }
+
+  #setAcl(node: Znode, acl: AppliedAcl): void {
+    node.aclNumber = acl.number;
+    if (acl.bytes.length > 0 || node.aclBytes > 0) this.#table.writeAcl(node.number, acl.bytes);
   }
 
   #touch(node: Znode): void {
@@ -270,19 +332,19 @@ export class Tree {
   /** Notes, or forgets, whose node it is or when it may go. */
   #own(node: Znode, isThere: boolean): void {
     if (ownerKind(node.owner) !== "session") {
-      if (isThere) this.#expirable.add(node);
-      else this.#expirable.delete(node);
+      if (isThere) this.#expirable.add(node.number);
+      else this.#expirable.delete(node.number);
       return;
     }
     const session = this.#sessions.claim(node.owner);
-    const bytes = CLOSE_SESSION_PATH_BYTES + pathBytes(node.path);
+    const bytes = CLOSE_SESSION_PATH_BYTES + bytesOfPath(node.path);
     this.#sessions.ephemeralCount += isThere ? 1 : -1;
     if (isThere) {
       session.ephemerals ??= new Set();
-      session.ephemerals.add(node);
+      session.ephemerals.add(node.path);
       session.ephemeralBytes += bytes;
     } else {
-      session.ephemerals?.delete(node);
+      session.ephemerals?.delete(node.path);
       session.ephemeralBytes -= bytes;
     }
   }
@@ -291,7 +353,7 @@ export class Tree {
   #charge(path: string, count: number, bytes: number): void {
     if (this.#quotas.size === 0) return;
     const quota = quotaPathOf(path, (at) => this.#quotas.has(at));
-    const stats = quota === null ? undefined : this.#nodes.get(statsPathOf(quota));
+    const stats = quota === null ? undefined : this.get(statsPathOf(quota));
     if (stats !== undefined) this.#replaceData(stats, addToStats(stats.data, count, bytes));
   }
 
@@ -300,48 +362,34 @@ export class Tree {
     this.#changes.beforeChange(node);
     this.#digest.touch(node, data.length);
     this.#approximateBytes += data.length - node.dataLength;
-    node.write(data, this.#pages);
+    this.#table.writeData(node.number, data);
+  }
+
+  /** Of a node to be created: most have the parent of the one before. */
+  #parentOf(path: string, txnid: Txnid): Znode {
+    const parentPath = parentPathOf(path);
+    if (parentPath !== this.#lastParent?.path) {
+      this.#lastParent = this.#require(parentPath, txnid);
+    }
+    return this.#lastParent;
   }
 
   #require(path: string, txnid: Txnid): Znode {
-    const node = this.#nodes.get(path);
+    const node = this.get(path);
     if (node === undefined) assert(false, "a transaction finds its node", { path, txnid });
     return node;
   }
 
-  /** A node for a restored row, made with its ancestors when rows come children first. */
-  #hang(path: string, dataLength: number): Znode {
-    const parent = this.#parentOf(path);
-    const node = new Znode(path, parent, dataLength, this.#pages);
-    this.#nodes.set(path, node);
-    parent.adopt(node);
-    this.#approximateBytes += path.length;
-    return node;
-  }
-
-  #parentOf(path: string): Znode {
-    // Most rows have the parent of the row before them.
-    const last = this.#lastParent;
-    if (path.lastIndexOf("/") === last?.path.length && path.startsWith(last.path)) return last;
-    const parentPath = parentPathOf(path);
-    let parent = this.#nodes.get(parentPath);
-    if (parent === undefined) {
-      parent = this.#hang(parentPath, 0);
-      this.#awaited.add(parent);
-    }
-    this.#lastParent = parent;
-    return parent;
-  }
-
   #plant(): void {
     for (const path of BUILT_IN_PATHS) {
-      const parent = path === ROOT ? null : (this.#nodes.get(parentPathOf(path)) ?? null);
-      const node = new Znode(path, parent, 0, this.#pages);
-      if (path === CONFIG_PATH) node.acl = STORED_CONFIG_ACL;
-      parent?.adopt(node);
-      this.#nodes.set(path, node);
+      const parent = path === ROOT ? 0 : this.#table.find(parentPathOf(path));
+      this.#table.find(path);
+      const node = this.#node(this.#table.addFound(HEADER_BYTES), path);
+      if (parent !== 0) this.#table.adopt(parent, node.number);
+      if (path === CONFIG_PATH) this.#config = node.number;
+      node.aclNumber = this.#emptyAclOf(node.number).number;
       this.#approximateBytes += path.length;
-      this.#digest.touch(node, 0);
+      this.#digest.add(node, 0);
     }
   }
 }

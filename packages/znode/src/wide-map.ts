@@ -21,11 +21,6 @@ const GOLDEN = 0x9e37_79b1;
  */
 export class WideMap<V> {
   readonly #shards: (Map<string, V> | undefined)[] = Array.from({ length: SHARDS });
-  #size = 0;
-
-  get size(): number {
-    return this.#size;
-  }
 
   get(key: string): V | undefined {
     return this.#shards[shardOf(key)]?.get(key);
@@ -37,28 +32,20 @@ export class WideMap<V> {
 
   set(key: string, value: V): void {
     const shard = (this.#shards[shardOf(key)] ??= new Map());
-    const before = shard.size;
     shard.set(key, value);
-    this.#size += shard.size - before;
+  }
+
+  /** As {@link set}, unless the key is there. */
+  setIfAbsent(key: string, value: V): void {
+    const shard = (this.#shards[shardOf(key)] ??= new Map());
+    if (!shard.has(key)) shard.set(key, value);
   }
 
   delete(key: string): void {
-    if (this.#shards[shardOf(key)]?.delete(key) === true) this.#size -= 1;
-  }
-
-  clear(): void {
-    this.#shards.fill(undefined);
-    this.#size = 0;
+    this.#shards[shardOf(key)]?.delete(key);
   }
 
   /** In no particular order. Entries may come and go meanwhile; a new one may be left out. */
-  *values(): Generator<V, undefined> {
-    for (const shard of this.#shards) {
-      if (shard !== undefined) for (const value of shard.values()) yield value;
-    }
-  }
-
-  /** As {@link values}. */
   *entries(): Generator<readonly [string, V], undefined> {
     for (const shard of this.#shards) if (shard !== undefined) yield* shard;
   }

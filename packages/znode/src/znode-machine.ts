@@ -1,6 +1,9 @@
 import {
   CONTENT_BYTES_MAX,
   isKeyTooLong,
+  NO_VALUE,
+  PackedRows,
+  ROW_HEADER_BYTES,
   type LogEntryMsg,
   type PrepareContext,
   type Prepared,
@@ -9,7 +12,7 @@ import {
   type StateChanges,
   type StateListener,
   type StateMachine,
-  type StateRow,
+  type StateRows,
   type Txnid,
 } from "@quorate/protocol";
 import { AnswerWriter } from "./answer-writer.js";
@@ -36,7 +39,9 @@ import {
 } from "./prepare-session.js";
 import type { QuotaExcess } from "./quota.js";
 import { Reader } from "./reads.js";
+import { PLAIN_PATH_KEY, type PathKey } from "./path-hash.js";
 import { movedSession, refuse, tooLarge, unreadable } from "./refusals.js";
+import { damaged } from "./row.js";
 import { isSessionRow, Sessions } from "./sessions.js";
 import { Tree } from "./tree.js";
 
@@ -45,6 +50,8 @@ export interface ZnodeMachineOptions {
   readonly unusedContainerMs?: number;
   /** On the leader, for each request that goes or would go beyond a quota. */
   readonly onQuotaExceeded?: (excess: QuotaExcess) => void;
+  /** Random words, drawn for this machine. Default: none, for machines without clients. */
+  readonly pathKey?: PathKey;
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -64,7 +71,7 @@ export class ZnodeMachine implements StateMachine {
   readonly sessions: SessionTable;
   readonly #digest = new TreeDigest();
   readonly #sessions = new Sessions(this.#digest);
-  readonly #tree = new Tree(this.#digest, this.#sessions);
+  readonly #tree: Tree;
   readonly #events = new Events();
   readonly #judge: Judge;
   readonly #applier: Applier;
@@ -72,7 +79,9 @@ export class ZnodeMachine implements StateMachine {
   /** The transaction applied last, and its answer: applied once more, it changes nothing. */
   #last: { readonly txnid: Txnid; readonly answer: Uint8Array } | null = null;
 
-  constructor({ unusedContainerMs = 0, onQuotaExceeded }: ZnodeMachineOptions = {}) {
+  constructor(options: ZnodeMachineOptions = {}) {
+    const { unusedContainerMs = 0, onQuotaExceeded, pathKey = PLAIN_PATH_KEY } = options;
+    this.#tree = new Tree(this.#digest, this.#sessions, pathKey);
     const answers = new AnswerWriter();
     const ignore = (): void => undefined;
     this.#judge = new Judge(this.#tree, this.#sessions, {
@@ -107,7 +116,7 @@ export class ZnodeMachine implements StateMachine {
   /** Paths of a session's ephemerals in the applied state, sorted. */
   ephemeralsOf(session: bigint): readonly string[] {
     const owned = this.#sessions.get(session)?.ephemerals ?? [];
-    return [...owned].map(({ path }) => path).sort();
+    return [...owned].sort();
   }
 
   prepare(op: number, key: string, content: Uint8Array, context: PrepareContext): Prepared {
@@ -174,10 +183,20 @@ export class ZnodeMachine implements StateMachine {
     this.#last = null;
   }
 
-  restore(rows: readonly StateRow[]): void {
-    for (const row of rows) {
-      if (isSessionRow(row)) this.#sessions.restore(row);
-      else this.#tree.restore(row);
+  restore(rows: StateRows): void {
+    const packed = PackedRows.of(rows);
+    const { bytes, view } = packed;
+    for (let at = 0; at < bytes.length;) {
+      const keyBytes = view.getUint32(at);
+      const valueBytes = view.getUint32(at + 4);
+      if (valueBytes === NO_VALUE) throw damaged("it has no value");
+      const keyAt = at + ROW_HEADER_BYTES;
+      const valueAt = keyAt + keyBytes;
+      const end = valueAt + valueBytes;
+      if (isSessionRow(bytes[keyAt])) {
+        this.#sessions.restore(bytes.subarray(keyAt, valueAt), bytes.subarray(valueAt, end));
+      } else this.#tree.restore(bytes, at, keyBytes, valueBytes);
+      at = end;
     }
   }
 

@@ -1,147 +1,203 @@
 import type { Txnid } from "@quorate/protocol";
-import { STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
+import type { AppliedAcl } from "./acl-table.js";
 import { NO_OWNER } from "./create-mode.js";
-import { isSamePiece, type Page, type Pages } from "./pages.js";
+import {
+  HEADER_AVERSION,
+  HEADER_BYTES,
+  HEADER_CREATES,
+  HEADER_CTIME,
+  HEADER_CZXID,
+  HEADER_MTIME,
+  HEADER_MZXID,
+  HEADER_OWNER,
+  HEADER_PZXID,
+  HEADER_VERSION,
+} from "./node-header.js";
+import { Flag, Word, type NodeTable } from "./node-table.js";
 import { getMs, setMs } from "./stat.js";
 
-export const NO_DATA = new Uint8Array(0);
+/** Where nodes are, and the ACLs that they have. */
+export interface NodeHome {
+  readonly table: NodeTable;
+  /** By its number. */
+  aclOf(number: number): AppliedAcl;
+}
 
 /**
- * The header of a node, big-endian, in its piece of a page as in a checkpoint's row (see row.ts):
- *   u8 format (1) | u8 0 | u16 bytes of the ACL | u64 czxid | u64 mzxid | u64 pzxid | u64 ctime |
- *   u64 mtime | i32 version | i32 creates | i32 aversion | u64 ephemeral owner
- */
-export const HEADER_BYTES = 64;
-export const FORMAT_WORD = 1 << 24;
-export const HEADER_CZXID = 4;
-export const HEADER_MZXID = 12;
-export const HEADER_PZXID = 20;
-export const HEADER_CTIME = 28;
-export const HEADER_MTIME = 36;
-export const HEADER_VERSION = 44;
-export const HEADER_CREATES = 48;
-export const HEADER_AVERSION = 52;
-export const HEADER_OWNER = 56;
-/** Before the header: the node's part of the digest, as two words. */
-const HASH_BYTES = 8;
-const DATA_AT = HASH_BYTES + HEADER_BYTES;
-
-/**
- * One node of the tree. Children are a linked list through the nodes themselves: a set per parent
- * and a name per child would cost more than all other fields together. What a row holds is kept
- * in a page, and read there; for numbers and bytes in fields of their own take thrice the memory.
+ * One node of the tree, as it is now: a name for its number in the {@link NodeTable}, made for
+ * whoever asks and not kept. Of a node that was deleted nothing may be read.
  */
 export class Znode {
-  readonly path: string;
-  readonly parent: Znode | null;
-  firstChild: Znode | null = null;
-  nextSibling: Znode | null = null;
-  previousSibling: Znode | null = null;
-  childCount = 0;
-  dataLength = 0;
-  #acl: AppliedAcl = STORED_OPEN_ACL;
-  #page: Page;
-  #at: number;
+  readonly number: number;
+  readonly #home: NodeHome;
+  readonly #table: NodeTable;
+  #path: string | null;
 
-  /** Whether hashHigh and hashLow are the node's part of the digest. */
-  isHashed = false;
-  /** The generation of changes in which the node was last marked as changed. */
-  changedIn = 0;
-  /** The image that has dealt with the node, or that began before the node did. */
-  imagedBy = 0;
+  constructor(home: NodeHome, number: number, path: string | null) {
+    this.#home = home;
+    this.#table = home.table;
+    this.number = number;
+    this.#path = path;
+  }
 
-  constructor(path: string, parent: Znode | null, dataLength: number, pages: Pages) {
-    this.path = path;
-    this.parent = parent;
-    this.dataLength = dataLength;
-    this.#at = pages.allocate(DATA_AT + dataLength);
-    this.#page = pages.page;
-    this.#page.bytes.fill(0, this.#at, this.#at + DATA_AT);
-    this.#page.view.setUint32(this.#at + HASH_BYTES, FORMAT_WORD);
+  get path(): string {
+    this.#path ??= this.#table.pathOf(this.number);
+    return this.#path;
   }
 
   get rowKey(): string {
     return this.path;
   }
 
-  /** Where the header is; the data follow it. Only until the node changes. */
+  get parent(): Znode | null {
+    return this.#relative(Word.parent);
+  }
+
+  get firstChild(): Znode | null {
+    return this.#relative(Word.firstChild);
+  }
+
+  get nextSibling(): Znode | null {
+    return this.#relative(Word.nextSibling);
+  }
+
+  get childCount(): number {
+    return this.#table.word(this.number, Word.childCount);
+  }
+
+  /** Where the header is; the ACL and the data follow it. Only until the node changes. */
   get bytes(): Uint8Array {
-    return this.#page.bytes;
+    return this.#table.bytesOf(this.number);
   }
 
   get view(): DataView {
-    return this.#page.view;
+    return this.#table.viewOf(this.number);
   }
 
   get headerAt(): number {
-    return this.#at + HASH_BYTES;
+    return this.#table.headerAt(this.number);
+  }
+
+  /** Of its path, which stands right before the header. */
+  get pathBytes(): number {
+    return this.#table.pathBytes(this.number);
+  }
+
+  /** Of its ACL, which stands right behind the header. */
+  get aclBytes(): number {
+    return this.#table.aclBytes(this.number);
+  }
+
+  /** Its row's value: header, ACL and data. A view, only until the node changes. */
+  get rest(): Uint8Array {
+    const at = this.headerAt;
+    return this.bytes.subarray(at, at + this.#table.restBytes(this.number));
+  }
+
+  /** The whole row, packed. A view likewise. */
+  get row(): Uint8Array {
+    const at = this.#table.rowAt(this.number);
+    return this.bytes.subarray(at, at + this.#table.rowBytes(this.number));
+  }
+
+  get dataLength(): number {
+    const table = this.#table;
+    return table.restBytes(this.number) - HEADER_BYTES - table.aclBytes(this.number);
   }
 
   /** A view: whoever keeps it copies it. */
   get data(): Uint8Array {
-    const from = this.#at + DATA_AT;
-    return this.#page.bytes.subarray(from, from + this.dataLength);
+    const from = this.headerAt + HEADER_BYTES + this.#table.aclBytes(this.number);
+    return this.bytes.subarray(from, from + this.dataLength);
   }
 
   get acl(): AppliedAcl {
-    return this.#acl;
+    return this.#home.aclOf(this.#table.word(this.number, Word.acl));
   }
 
-  set acl(acl: AppliedAcl) {
-    this.#acl = acl;
-    this.#page.view.setUint32(this.#at + HASH_BYTES, FORMAT_WORD | acl.bytes.length);
+  /** What the row says of the ACL is written elsewhere. */
+  set aclNumber(value: number) {
+    this.#table.setWord(this.number, Word.acl, value);
   }
 
   get mtime(): number {
-    return getMs(this.#page.view, this.headerAt + HEADER_MTIME);
+    return getMs(this.view, this.headerAt + HEADER_MTIME);
   }
 
   get version(): number {
-    return this.#page.view.getInt32(this.headerAt + HEADER_VERSION);
+    return this.view.getInt32(this.headerAt + HEADER_VERSION);
   }
 
   /** Creates under this node so far: ZooKeeper keeps this and shows `2 x creates - children`. */
   get creates(): number {
-    return this.#page.view.getInt32(this.headerAt + HEADER_CREATES);
+    return this.view.getInt32(this.headerAt + HEADER_CREATES);
   }
 
   get aversion(): number {
-    return this.#page.view.getInt32(this.headerAt + HEADER_AVERSION);
+    return this.view.getInt32(this.headerAt + HEADER_AVERSION);
   }
 
   set aversion(value: number) {
-    this.#page.view.setInt32(this.headerAt + HEADER_AVERSION, value);
+    this.view.setInt32(this.headerAt + HEADER_AVERSION, value);
   }
 
   /** As ZooKeeper's, u64: a session, a container, a time to live, or nobody. */
   get owner(): bigint {
     const at = this.headerAt + HEADER_OWNER;
-    const { view } = this.#page;
+    const { view } = this;
     // Most have none, and a BigInt is dear.
     return view.getUint32(at) === 0 && view.getUint32(at + 4) === 0
       ? NO_OWNER
       : view.getBigUint64(at);
   }
 
+  /** Whether hashHigh and hashLow are the node's part of the digest. */
+  get isHashed(): boolean {
+    return (this.#table.word(this.number, Word.flags) & Flag.hashed) !== 0;
+  }
+
+  set isHashed(value: boolean) {
+    const flags = value ? Flag.there | Flag.hashed : Flag.there;
+    this.#table.setWord(this.number, Word.flags, flags);
+  }
+
   get hashHigh(): number {
-    return this.#page.view.getInt32(this.#at);
+    return this.view.getInt32(this.#table.hashAt(this.number));
   }
 
   set hashHigh(value: number) {
-    this.#page.view.setInt32(this.#at, value);
+    this.view.setInt32(this.#table.hashAt(this.number), value);
   }
 
   get hashLow(): number {
-    return this.#page.view.getInt32(this.#at + 4);
+    return this.view.getInt32(this.#table.hashAt(this.number) + 4);
   }
 
   set hashLow(value: number) {
-    this.#page.view.setInt32(this.#at + 4, value);
+    this.view.setInt32(this.#table.hashAt(this.number) + 4, value);
   }
 
-  /** As it is created. Its data are written by {@link write}. */
+  /** The generation of changes in which the node was last marked as changed. */
+  get changedIn(): number {
+    return this.#table.word(this.number, Word.changedIn);
+  }
+
+  set changedIn(value: number) {
+    this.#table.setWord(this.number, Word.changedIn, value);
+  }
+
+  /** The image that has dealt with the node, or that began before the node did. */
+  get imagedBy(): number {
+    return this.#table.word(this.number, Word.imagedBy);
+  }
+
+  set imagedBy(value: number) {
+    this.#table.setWord(this.number, Word.imagedBy, value);
+  }
+
+  /** As it is created. */
   created(txnid: Txnid, timeMs: number, owner: bigint): void {
-    const { view } = this.#page;
+    const { view } = this;
     const at = this.headerAt;
     view.setBigUint64(at + HEADER_CZXID, txnid);
     view.setBigUint64(at + HEADER_MZXID, txnid);
@@ -153,7 +209,7 @@ export class Znode {
 
   /** Its data were set. */
   changed(txnid: Txnid, timeMs: number, version: number): void {
-    const { view } = this.#page;
+    const { view } = this;
     const at = this.headerAt;
     view.setBigUint64(at + HEADER_MZXID, txnid);
     setMs(view, at + HEADER_MTIME, timeMs);
@@ -162,58 +218,15 @@ export class Znode {
 
   /** A child was created, when `creates` is given, or deleted. */
   childChanged(txnid: Txnid, creates: number | null): void {
-    const { view } = this.#page;
-    view.setBigUint64(this.headerAt + HEADER_PZXID, txnid);
-    if (creates !== null) view.setInt32(this.headerAt + HEADER_CREATES, creates);
+    const { view } = this;
+    const at = this.headerAt;
+    view.setBigUint64(at + HEADER_PZXID, txnid);
+    if (creates !== null) view.setInt32(at + HEADER_CREATES, creates);
   }
 
-  /** Replaces the data by a copy of these, in the place where they are if that is as large. */
-  write(data: Uint8Array, pages: Pages): void {
-    this.#resize(data.length, pages);
-    this.#page.bytes.set(data, this.#at + DATA_AT);
-  }
-
-  /** Header and data at once, from a row without an ACL; that of the node is set behind it. */
-  writeRow(row: Uint8Array, pages: Pages): void {
-    this.#resize(row.length - HEADER_BYTES, pages);
-    this.#page.bytes.set(row, this.headerAt);
-  }
-
-  #resize(dataLength: number, pages: Pages): void {
-    const before = DATA_AT + this.dataLength;
-    if (!isSamePiece(before, DATA_AT + dataLength)) {
-      const page = this.#page;
-      const at = this.#at;
-      this.#at = pages.allocate(DATA_AT + dataLength);
-      this.#page = pages.page;
-      this.#page.bytes.set(page.bytes.subarray(at, at + DATA_AT), this.#at);
-      pages.release(page, at, before);
-    }
-    this.dataLength = dataLength;
-  }
-
-  /** The whole header at once, from a row; the word about the ACL is set with the ACL. */
-  writeHeader(header: Uint8Array): void {
-    this.#page.bytes.set(header, this.headerAt);
-  }
-
-  /** It has left the tree: nothing of it is read any more. */
-  free(pages: Pages): void {
-    pages.release(this.#page, this.#at, DATA_AT + this.dataLength);
-  }
-
-  adopt(child: Znode): void {
-    child.nextSibling = this.firstChild;
-    if (this.firstChild !== null) this.firstChild.previousSibling = child;
-    this.firstChild = child;
-    this.childCount += 1;
-  }
-
-  disown(child: Znode): void {
-    if (child.previousSibling === null) this.firstChild = child.nextSibling;
-    else child.previousSibling.nextSibling = child.nextSibling;
-    if (child.nextSibling !== null) child.nextSibling.previousSibling = child.previousSibling;
-    this.childCount -= 1;
+  #relative(word: number): Znode | null {
+    const number = this.#table.word(this.number, word);
+    return number === 0 ? null : new Znode(this.#home, number, null);
   }
 }
 

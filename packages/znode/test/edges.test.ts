@@ -107,7 +107,7 @@ describe("broadcast", () => {
     expect(prepared).toMatchObject({ ok: true, key: "any topic", content: bytes("news") });
     expect(driver.applyNext()).toHaveLength(0);
     expect(driver.machine.digest()).toBe(digest);
-    expect(driver.machine.beginChanges({ full: false }).next(1)).toEqual([]);
+    expect(driver.machine.beginChanges({ full: false }).next(1)).toHaveLength(0);
     expect(driver.run(ZnodeOp.broadcast, "\ud800", NOTHING)).toBe("ERR_ARG_VALUE");
   });
 });
@@ -152,7 +152,7 @@ describe("changes and reset", () => {
     driver.run(ZnodeOp.create, "/lock", EMPTY);
     driver.run(ZnodeOp.delete, "/lock", encodeSet({ data: bytes("") }));
     const rows = driver.machine.beginChanges({ full: false }).next(2 ** 20);
-    expect(rows.map((row) => new TextDecoder().decode(row.key))).toEqual(["/"]);
+    expect([...rows].map((row) => new TextDecoder().decode(row.key))).toEqual(["/"]);
   });
 
   test("slices keep to their size", () => {
@@ -180,6 +180,6 @@ describe("changes and reset", () => {
     expect(driver.machine.digest()).toBe(new ZnodeMachine().digest());
     expect(driver.machine.nodeCount).toBe(4);
     expect(driver.machine.preparedCount).toBe(0);
-    expect(driver.machine.beginChanges({ full: false }).next(1)).toEqual([]);
+    expect(driver.machine.beginChanges({ full: false }).next(1)).toHaveLength(0);
   });
 });

@@ -61,7 +61,7 @@ function everything(): Asking {
 }
 
 function rowsOf(machine: ZnodeMachine): readonly StateRow[] {
-  return machine.beginChanges({ full: true }).next(2 ** 20);
+  return [...machine.beginChanges({ full: true }).next(2 ** 20)];
 }
 
 // These values are on disks and on wires: a test that fails here has found an incompatibility.

@@ -9,7 +9,7 @@ import { anyAsk, askLists, type Ask } from "./asks.js";
 class RowStore {
   readonly #rows = new Map<string, StateRow>();
 
-  write(rows: readonly StateRow[]): void {
+  write(rows: Iterable<StateRow>): void {
     for (const row of rows) {
       const key = new TextDecoder().decode(row.key);
       if (row.value === null) this.#rows.delete(key);

@@ -34,7 +34,7 @@ const begin = (driver: Driver): StateChanges => driver.machine.beginChanges({ fu
 
 function rowOfA(driver: Driver): StateRow {
   const rows = driver.machine.beginChanges({ full: true }).next(2 ** 20);
-  const found = rows.find(({ key }) => new TextDecoder().decode(key) === "/a");
+  const found = [...rows].find(({ key }) => new TextDecoder().decode(key) === "/a");
   if (found === undefined) throw new Error("/a is there");
   return found;
 }
@@ -103,7 +103,7 @@ describe("a write of as many bytes as before", () => {
     const driver = imaged();
     const answer = driver.machine.read(ZnodeOp.get, "/a", READ);
     const image = driver.machine.beginChanges({ full: true });
-    const row = image.next(2 ** 20).find(({ key }) => new TextDecoder().decode(key) === "/a");
+    const row = [...image.next(2 ** 20)].find(({ key }) => new TextDecoder().decode(key) === "/a");
     image.abandon();
     if (row === undefined) throw new Error("/a is there");
     const before = [answer, row].map((given) => structuredClone(given));

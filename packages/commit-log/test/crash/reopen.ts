@@ -1,8 +1,7 @@
-import { formatTxnid, type Identity, type StateRow } from "@quorate/protocol";
+import { formatTxnid, PackedRows, type Identity, type StateRow } from "@quorate/protocol";
 import { openLogFiles, repairLog } from "../../src/log-recovery.js";
 import type { StoreSchema } from "../../src/migrations.js";
 import { SCHEMA } from "../../src/schema.js";
-import { unpackRows } from "../../src/row-codec.js";
 import type { StateDatabase } from "../../src/state-database.js";
 import { openState, resetState } from "../../src/state-recovery.js";
 import type { OpenedLog, RowsRef } from "../../src/worker-messages.js";
@@ -56,7 +55,7 @@ function rowsOf(state: StateDatabase, rows: RowsRef): StateRow[] {
   for (;;) {
     const packed = state.read(1, 1e9);
     if (packed.byteLength === 0) return all;
-    all.push(...unpackRows(packed));
+    all.push(...new PackedRows(new Uint8Array(packed)));
   }
 }
 

@@ -1,7 +1,8 @@
 import type { EntryBatch, LogPosition } from "../entry-batch.js";
 import type { QuorateError } from "../errors.js";
 import type { Identity, IdentityTable, NodeId } from "../ids.js";
-import type { SnapshotInfo, StateRow } from "../messages.js";
+import type { SnapshotInfo } from "../messages.js";
+import type { StateRows } from "../packed-rows.js";
 import type { Epoch, Txnid } from "../txnid.js";
 
 /**
@@ -61,7 +62,7 @@ export interface StoreEvents {
 /** A snapshot being received beside the current state. Nothing of it is visible before install. */
 export interface StagedSnapshot {
   readonly info: SnapshotInfo;
-  writeRows(rows: readonly StateRow[]): Ticket;
+  writeRows(rows: StateRows): Ticket;
   /** Entries that continue from the snapshot's position. */
   append(batches: readonly EntryBatch[]): Ticket;
 }
@@ -70,7 +71,7 @@ export interface StagedSnapshot {
 export interface SnapshotSource {
   readonly info: SnapshotInfo;
   /** The next rows, each key once, about `bytesMax` of them; empty at the end. */
-  read(bytesMax: number): Promise<readonly StateRow[]>;
+  read(bytesMax: number): Promise<StateRows>;
   /** Idempotent. */
   close(): void;
 }
@@ -78,7 +79,7 @@ export interface SnapshotSource {
 /** A checkpoint being written beside the current one, from what changed since. */
 export interface CheckpointWriter {
   /** Resolves when the rows are written; the pace of the state database, not of the log. */
-  write(rows: readonly StateRow[]): Promise<void>;
+  write(rows: StateRows): Promise<void>;
   /** Makes it current in one write to log.db, then lets the log below it go. */
   finish(): Promise<void>;
   /** Drops it. Idempotent. */
@@ -122,7 +123,7 @@ export interface DurableStore {
   readBatches(after: Txnid, upTo: Txnid, bytesMax: number): Promise<readonly EntryBatch[]>;
 
   /** The rows of the current checkpoint, each key once; nothing when there is none. */
-  readCheckpoint(): AsyncIterable<readonly StateRow[]>;
+  readCheckpoint(): AsyncIterable<StateRows>;
   /** Null when there is no checkpoint yet: then the log holds everything. */
   openSnapshot(): Promise<SnapshotSource | null>;
   /**

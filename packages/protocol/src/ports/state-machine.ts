@@ -1,7 +1,7 @@
 import type { LogEntryMsg } from "../entry-batch.js";
 import type { ErrorCode } from "../errors.js";
 import type { NodeId } from "../ids.js";
-import type { StateRow } from "../messages.js";
+import type { StateRows } from "../packed-rows.js";
 import type { Txnid } from "../txnid.js";
 import type { SessionInfo, StateListener } from "./service.js";
 
@@ -32,7 +32,7 @@ export type ReadResult =
 /** A consistent image of what changed, read in slices while the state goes on changing. */
 export interface StateChanges {
   /** About `bytesMax` of rows; empty at the end. Synchronous and short. */
-  next(bytesMax: number): readonly StateRow[];
+  next(bytesMax: number): StateRows;
   /**
    * It never became durable: its rows count as changed again. Before its end or after it, until
    * the next image is begun.
@@ -82,7 +82,7 @@ export interface StateMachine {
   /** Back to the empty state. */
   reset(): void;
   /** Loads rows of a checkpoint into an empty state, in any number of calls. */
-  restore(rows: readonly StateRow[]): void;
+  restore(rows: StateRows): void;
 
   /** Default: it has none. */
   readonly sessions?: SessionTable | undefined;

@@ -116,12 +116,13 @@ function closeSession(content: Uint8Array): readonly Effect[] {
   const view = viewOf(content);
   const id = view.getBigUint64(HEADER_BYTES);
   const count = view.getUint32(HEADER_BYTES + 8);
+  const hasAcls = view.getUint8(1) === 1;
   const effects: Effect[] = [];
   let at = HEADER_BYTES + 12;
   for (let i = 0; i < count; i += 1) {
     const end = at + 2 + view.getUint16(at);
     effects.push({ kind: "delete", path: decoder.decode(content.subarray(at + 2, end)) });
-    at = end;
+    at = hasAcls ? end + 2 + view.getUint16(end) : end;
   }
   return [...effects, { kind: "closeSession", id }];
 }

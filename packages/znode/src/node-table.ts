@@ -1,0 +1,342 @@
+import { assert, KEY_BYTES_MAX, ROW_HEADER_BYTES } from "@quorate/protocol";
+import { ACL_BYTES_MASK, FORMAT_WORD, HEADER_BYTES } from "./node-header.js";
+import { Pages, isSamePiece, type Page } from "./pages.js";
+import { PathHash, type PathKey } from "./path-hash.js";
+import { PathIndex } from "./path-index.js";
+
+/** In a node's piece, before its row: its part of the digest, as two words. */
+const HASH_BYTES = 8;
+
+/** Words of a node, by their place. Numbers of other nodes are 0 where there is none. */
+export const Word = {
+  page: 0,
+  /** Where in the page the piece begins. */
+  at: 1,
+  parent: 2,
+  firstChild: 3,
+  nextSibling: 4,
+  previousSibling: 5,
+  childCount: 6,
+  /** The number of its ACL. */
+  acl: 7,
+  /** Of {@link Flag}. */
+  flags: 8,
+  changedIn: 9,
+  imagedBy: 10,
+} as const;
+const WORDS = 11;
+
+export const Flag = {
+  /** The number stands for a node. */
+  there: 1,
+  /** The words of its part of the digest are in the piece. */
+  hashed: 2,
+} as const;
+
+const RECORDS_LOG = 10;
+const RECORDS = 1 << RECORDS_LOG;
+
+const NO_WORDS = new Int32Array(0);
+/** The path that was looked for last, in UTF-8: a unit of UTF-16 takes at most three bytes. */
+const pathFound = new Uint8Array(KEY_BYTES_MAX * 3);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * All nodes, by number, in words and bytes: a number stands for a node from when it is added until
+ * it is removed, and then for the next one that comes. As objects, a million nodes with paths
+ * and an index take twice the memory, are walked through by the collector again and again,
+ * and take most of the time of a restart to make.
+ *
+ * A node has a record of eleven words, and a piece of a page with its row as a checkpoint has it:
+ *   two words of the digest | u32 bytes of the path | u32 bytes of the rest | path | header | ACL |
+ *   data
+ */
+export class NodeTable {
+  readonly #hash: PathHash;
+  readonly #index = new PathIndex({
+    hasPath: (node, bytes, from, length) => this.hasPath(node, bytes, from, length),
+  });
+  readonly #pages = new Pages();
+  #records: Int32Array[] = [];
+  /** Numbers given out so far, the one that stands for no node included. */
+  #used = 1;
+  /** The last one removed; its parent's word leads to the one before. */
+  #removed = 0;
+  #size = 0;
+  /** Of the path that was looked for last, as it stands in pathFound. */
+  #pathBytes = 0;
+  #pathHash = 0;
+
+  constructor(key: PathKey) {
+    this.#hash = new PathHash(key);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** 0 when there is none. */
+  find(path: string): number {
+    if (path.length > KEY_BYTES_MAX) return 0;
+    this.#pathBytes = this.#encode(path);
+    return this.#find(pathFound, 0, this.#pathBytes);
+  }
+
+  /** As {@link find}, for a path in UTF-8. */
+  findBytes(bytes: Uint8Array, from: number, length: number): number {
+    return this.#find(bytes, from, length);
+  }
+
+  /** The hash of the path that was looked for last. */
+  get hashFound(): number {
+    return this.#pathHash;
+  }
+
+  /** A node with the path that {@link find} has just not found. */
+  addFound(restBytes: number): number {
+    return this.add(pathFound, 0, this.#pathBytes, this.#pathHash, restBytes);
+  }
+
+  /**
+   * A node with a path in UTF-8 that is not there yet; `hash` is what was told of it when it was
+   * looked for. Its header is that of a node of which nothing is known, and its ACL and data, whose
+   * bytes are the rest, are to be written.
+   */
+  add(path: Uint8Array, from: number, pathBytes: number, hash: number, restBytes: number): number {
+    const node = this.#take(hash, ROW_HEADER_BYTES + pathBytes + restBytes);
+    const { bytes, view } = this.#pages.page;
+    const at = this.rowAt(node);
+    const headerAt = at + ROW_HEADER_BYTES + pathBytes;
+    view.setUint32(at, pathBytes);
+    view.setUint32(at + 4, restBytes);
+    bytes.set(path.subarray(from, from + pathBytes), at + ROW_HEADER_BYTES);
+    bytes.fill(0, headerAt, headerAt + HEADER_BYTES);
+    view.setUint32(headerAt, FORMAT_WORD);
+    return node;
+  }
+
+  /** As {@link add}, with the whole of a packed row. */
+  addRow(rows: Uint8Array, from: number, length: number, hash: number): number {
+    const node = this.#take(hash, length);
+    this.#pages.page.bytes.set(rows.subarray(from, from + length), this.rowAt(node));
+    return node;
+  }
+
+  /** Header, ACL and data become these: the value of a row. */
+  replaceRest(node: number, bytes: Uint8Array, from: number, restBytes: number): void {
+    this.#resize(node, restBytes);
+    this.bytesOf(node).set(bytes.subarray(from, from + restBytes), this.headerAt(node));
+  }
+
+  /** Its data become these; its ACL, and what the header says of it, stay. */
+  writeData(node: number, data: Uint8Array): void {
+    const before = HEADER_BYTES + this.aclBytes(node);
+    this.#resize(node, before + data.length);
+    this.bytesOf(node).set(data, this.headerAt(node) + before);
+  }
+
+  writeAcl(node: number, acl: Uint8Array): void {
+    const at = this.headerAt(node) + HEADER_BYTES;
+    const dataAt = at + this.aclBytes(node);
+    const bytes = this.bytesOf(node);
+    const data = bytes.slice(dataAt, this.headerAt(node) + this.restBytes(node));
+    this.#resize(node, HEADER_BYTES + acl.length + data.length);
+    const from = this.headerAt(node);
+    this.viewOf(node).setUint32(from, FORMAT_WORD | acl.length);
+    this.bytesOf(node).set(acl, from + HEADER_BYTES);
+    this.bytesOf(node).set(data, from + HEADER_BYTES + acl.length);
+  }
+
+  /** It is in nobody's list of children any more. */
+  remove(node: number): void {
+    const hash = this.#hash.of(this.bytesOf(node), this.pathAt(node), this.pathBytes(node));
+    this.#index.remove(hash, node);
+    this.#pages.release(this.#pageOf(node), this.word(node, Word.at), this.#pieceBytes(node));
+    const words = this.#wordsOf(node);
+    words.fill(0, placeOf(node), placeOf(node) + WORDS);
+    this.setWord(node, Word.parent, this.#removed);
+    this.#removed = node;
+    this.#size -= 1;
+  }
+
+  clear(): void {
+    this.#index.clear();
+    this.#pages.clear();
+    this.#records = [];
+    this.#used = 1;
+    this.#removed = 0;
+    this.#size = 0;
+  }
+
+  /** In no particular order. Nodes may come and go meanwhile; a new one may be left out. */
+  *numbers(): Generator<number, undefined> {
+    for (let node = 1; node < this.#used; node += 1) {
+      if (this.word(node, Word.flags) !== 0) yield node;
+    }
+  }
+
+  word(node: number, word: number): number {
+    return this.#wordsOf(node)[placeOf(node) + word] ?? 0;
+  }
+
+  setWord(node: number, word: number, value: number): void {
+    this.#wordsOf(node)[placeOf(node) + word] = value;
+  }
+
+  /** Where the node's row is, and all that follows here. Only until something is written. */
+  bytesOf(node: number): Uint8Array {
+    return this.#pageOf(node).bytes;
+  }
+
+  viewOf(node: number): DataView {
+    return this.#pageOf(node).view;
+  }
+
+  hashAt(node: number): number {
+    return this.word(node, Word.at);
+  }
+
+  rowAt(node: number): number {
+    return this.word(node, Word.at) + HASH_BYTES;
+  }
+
+  rowBytes(node: number): number {
+    return this.#pieceBytes(node) - HASH_BYTES;
+  }
+
+  pathAt(node: number): number {
+    return this.rowAt(node) + ROW_HEADER_BYTES;
+  }
+
+  pathBytes(node: number): number {
+    return this.viewOf(node).getUint32(this.rowAt(node));
+  }
+
+  headerAt(node: number): number {
+    return this.pathAt(node) + this.pathBytes(node);
+  }
+
+  /** Of header, ACL and data. */
+  restBytes(node: number): number {
+    return this.viewOf(node).getUint32(this.rowAt(node) + 4);
+  }
+
+  aclBytes(node: number): number {
+    return this.viewOf(node).getUint32(this.headerAt(node)) & ACL_BYTES_MASK;
+  }
+
+  pathOf(node: number): string {
+    const at = this.pathAt(node);
+    return decoder.decode(this.bytesOf(node).subarray(at, at + this.pathBytes(node)));
+  }
+
+  hasPath(node: number, bytes: Uint8Array, from: number, length: number): boolean {
+    const page = this.#pageOf(node);
+    const rowAt = this.word(node, Word.at) + HASH_BYTES;
+    if (page.view.getUint32(rowAt) !== length) return false;
+    const own = page.bytes;
+    const at = rowAt + ROW_HEADER_BYTES;
+    // Paths differ at their ends.
+    for (let i = length - 1; i >= 0; i -= 1) if (own[at + i] !== bytes[from + i]) return false;
+    return true;
+  }
+
+  adopt(parent: number, child: number): void {
+    const first = this.word(parent, Word.firstChild);
+    this.setWord(child, Word.parent, parent);
+    this.setWord(child, Word.nextSibling, first);
+    if (first !== 0) this.setWord(first, Word.previousSibling, child);
+    this.setWord(parent, Word.firstChild, child);
+    this.setWord(parent, Word.childCount, this.word(parent, Word.childCount) + 1);
+  }
+
+  disown(parent: number, child: number): void {
+    const previous = this.word(child, Word.previousSibling);
+    const next = this.word(child, Word.nextSibling);
+    if (previous === 0) this.setWord(parent, Word.firstChild, next);
+    else this.setWord(previous, Word.nextSibling, next);
+    if (next !== 0) this.setWord(next, Word.previousSibling, previous);
+    this.setWord(parent, Word.childCount, this.word(parent, Word.childCount) - 1);
+  }
+
+  #find(bytes: Uint8Array, from: number, length: number): number {
+    this.#pathHash = this.#hash.of(bytes, from, length);
+    return this.#index.find(this.#pathHash, bytes, from, length);
+  }
+
+  /** Path and as much of the rest as there is room for stay what they are. */
+  #resize(node: number, restBytes: number): void {
+    const before = this.#pieceBytes(node);
+    const kept = before - this.restBytes(node);
+    if (!isSamePiece(before, kept + restBytes)) {
+      const page = this.#pageOf(node);
+      const at = this.word(node, Word.at);
+      const newAt = this.#pages.allocate(kept + restBytes);
+      const copied = Math.min(before, kept + restBytes);
+      this.#pages.page.bytes.set(page.bytes.subarray(at, at + copied), newAt);
+      this.setWord(node, Word.page, this.#pages.page.number);
+      this.setWord(node, Word.at, newAt);
+      this.#pages.release(page, at, before);
+    }
+    this.viewOf(node).setUint32(this.rowAt(node) + 4, restBytes);
+  }
+
+  /** With room for its row, in the page that pages were asked for last. */
+  #take(hash: number, rowBytes: number): number {
+    const node = this.#takeNumber();
+    const at = this.#pages.allocate(HASH_BYTES + rowBytes);
+    const words = this.#wordsOf(node);
+    const place = placeOf(node);
+    words[place + Word.page] = this.#pages.page.number;
+    words[place + Word.at] = at;
+    words[place + Word.flags] = Flag.there;
+    this.#index.add(hash, node);
+    this.#size += 1;
+    return node;
+  }
+
+  #takeNumber(): number {
+    const again = this.#removed;
+    if (again !== 0) {
+      this.#removed = this.word(again, Word.parent);
+      this.setWord(again, Word.parent, 0);
+      return again;
+    }
+    const node = this.#used;
+    assert(node < 2 ** 31 - 1, "nodes have numbers of 31 bits");
+    if (node >>> RECORDS_LOG >= this.#records.length) {
+      this.#records.push(new Int32Array(RECORDS * WORDS));
+    }
+    this.#used += 1;
+    return node;
+  }
+
+  #encode(path: string): number {
+    const bytes = pathFound;
+    for (let i = 0; i < path.length; i += 1) {
+      const unit = path.charCodeAt(i);
+      if (unit >= 0x80) return encoder.encodeInto(path, bytes).written;
+      bytes[i] = unit;
+    }
+    return path.length;
+  }
+
+  #pieceBytes(node: number): number {
+    const view = this.viewOf(node);
+    const at = this.rowAt(node);
+    return HASH_BYTES + ROW_HEADER_BYTES + view.getUint32(at) + view.getUint32(at + 4);
+  }
+
+  #pageOf(node: number): Page {
+    return this.#pages.get(this.word(node, Word.page));
+  }
+
+  #wordsOf(node: number): Int32Array {
+    return this.#records[node >>> RECORDS_LOG] ?? NO_WORDS;
+  }
+}
+
+function placeOf(node: number): number {
+  return (node & (RECORDS - 1)) * WORDS;
+}
