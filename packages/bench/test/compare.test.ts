@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { encodeDelete, encodePut, encodeRange } from "../src/compare/contenders/etcd-connection.js";
 import { othersPercent } from "../src/compare/measure/costs.js";
 import { GapMeter } from "../src/compare/measure/gap-load.js";
-import { recoveryOf } from "../src/compare/measure/overload-row.js";
+import { faultsOf, recoveryOf } from "../src/compare/measure/overload-row.js";
 import type { Measurement } from "../src/compare/measurement.js";
 import { parseSettings } from "../src/compare/options.js";
 import { areaOf, selfTimesOf, type CpuProfile } from "../src/compare/profile/cpu-profile.js";
@@ -164,6 +164,7 @@ describe("the recovery from an overload", () => {
     const after = [probe(5.1, 300), probe(5.6, 6), probe(6, 5)];
     const found = recoveryOf([...before, ...during, ...after], 2.5e6, 5e6);
     expect(found.baseMs).toBe(4);
+    expect(found.besideMs).toBe(1500);
     // Sent at 4 s and answered at 5.5 s; the one sent at 5.1 s was answered before it.
     expect(found.recoveredMs).toBeCloseTo(500, 3);
   });
@@ -171,6 +172,17 @@ describe("the recovery from an overload", () => {
   it("counts refusals as not as before", () => {
     const found = recoveryOf([probe(1, 4), probe(5.2, 1, "throttled")], 2e6, 5e6);
     expect(found.recoveredMs).toBeCloseTo(201, 3);
+    expect(found.besideMs).toBeNull();
+  });
+
+  it("is none when the leader changed, or anything but a refusal came", () => {
+    expect(faultsOf("2 in epoch 1", "2 in epoch 1", ["throttled", "ERR_SERVER_BUSY"])).toEqual([]);
+    expect(
+      faultsOf("2 in epoch 1", "2 in epoch 2", ["CONNECTION_LOSS", "CONNECTION_LOSS"]),
+    ).toEqual([
+      "it did not keep its leader: 2 in epoch 1, then 2 in epoch 2",
+      "requests ended with CONNECTION_LOSS",
+    ]);
   });
 });
 

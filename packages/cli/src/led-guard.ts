@@ -2,7 +2,7 @@
 // the lead lasts; when that time is over, or the input ends because its parent was killed, the
 // command and all that it started get SIGTERM, and SIGKILL before another node may lead.
 import { spawn } from "node:child_process";
-import { write } from "node:fs";
+import { writeSync } from "node:fs";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import { signalGroup } from "./signal-group.js";
@@ -33,8 +33,15 @@ let isFailureTold = false;
 // The parent ends the command if this process is killed. If the parent is gone, so will the input.
 tellParent(String(command.pid ?? ""));
 
+/** At once, before anybody can have heard of the command and kill this process. */
 function tellParent(text: string): void {
-  write(PARENT_FD, `${text}\n`, () => undefined);
+  try {
+    writeSync(PARENT_FD, `${text}\n`);
+  } catch (error) {
+    // If the parent is gone, so will be the input. Whatever it is, the command must be guarded on.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EPIPE") process.stderr.write(`quorate: the parent is not told: ${code}\n`);
+  }
 }
 
 function signal(name: NodeJS.Signals): void {

@@ -21,7 +21,13 @@ import {
   type PeerAddress,
 } from "@quorate/transport";
 import type { HostContext, OpenedHost, ServerDeps, ServerOptions } from "@quorate/server";
-import { isZnodeRead, operationsOf, ZnodeMachine, type QuotaExcess } from "@quorate/znode";
+import {
+  isZnodeRead,
+  operationsOf,
+  readersOf,
+  ZnodeMachine,
+  type QuotaExcess,
+} from "@quorate/znode";
 import { AttentiveMessenger } from "./ballot-silence.js";
 import { formatAddress, type Address } from "./config/address.js";
 import { describeConfig, type NodeConfig } from "./config/config.js";
@@ -174,7 +180,7 @@ function feedOf(
 ): Feed {
   return new Feed({
     log: server.committed,
-    operationsOf,
+    entries: { operationsOf, readersOf },
     isServing: () => server.status().ready,
     ...deps,
     logger: deps.logger.child({ component: "feed" }),

@@ -221,6 +221,20 @@ describe("a configuration file", () => {
     expect(warningsOf(0o640)).toEqual([]);
     expect(warningsOf(0o644)).toEqual([expect.stringMatching(/every user .* chmod it to 600/)]);
   });
+
+  it("is warned about when everybody may read the passwords of SASL's users", () => {
+    const saslPasswordsFile = fileOf('{ "bob": "secret" }');
+    const file = fileOf(
+      GOOD.replace('"nodeId"', `"zookeeper": ${JSON.stringify({ saslPasswordsFile })}, "nodeId"`),
+    );
+    chmodSync(saslPasswordsFile, 0o600);
+    expect(loadConfig({ file }).warnings).toEqual([]);
+    chmodSync(saslPasswordsFile, 0o644);
+    expect(loadConfig({ file }).warnings).toEqual([
+      `every user of this machine may read or write the file of passwords ${saslPasswordsFile}; ` +
+        "chmod it to 600",
+    ]);
+  });
 });
 
 describe("the explanation of a configuration", () => {

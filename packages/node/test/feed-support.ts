@@ -10,7 +10,14 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import { MemoryCommittedLog } from "@quorate/testkit";
-import { encodeCreate, operationsOf, withCaller, ZnodeMachine, ZnodeOp } from "@quorate/znode";
+import {
+  encodeCreate,
+  operationsOf,
+  readersOf,
+  withCaller,
+  ZnodeMachine,
+  ZnodeOp,
+} from "@quorate/znode";
 import { Feed, type SubscriptionHandle, type SubscriptionSink } from "../src/feed/feed.js";
 import type { Page } from "../src/feed/page.js";
 
@@ -115,7 +122,7 @@ export class FeedSetup {
   constructor() {
     this.feed = new Feed({
       log: this.log,
-      operationsOf,
+      entries: { operationsOf, readersOf },
       isServing: () => this.isServing,
       clock: this.clock,
       logger: silentLogger,

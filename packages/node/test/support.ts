@@ -24,7 +24,7 @@ import {
 } from "@quorate/codec";
 import { idleService, MemoryCommittedLog } from "@quorate/testkit";
 import { createRandom } from "@quorate/transport";
-import { operationsOf } from "@quorate/znode";
+import { operationsOf, readersOf } from "@quorate/znode";
 import { Feed } from "../src/feed/feed.js";
 import { buildConfig, type NodeConfig } from "../src/config/config.js";
 import { openNativePort, type NativePort, type NativePortDeps } from "../src/native/native-port.js";
@@ -204,7 +204,7 @@ export async function openTestPort(extra: Record<string, unknown> = {}): Promise
   const clock = new SteppedClock();
   const feed = new Feed({
     log: server.committed,
-    operationsOf,
+    entries: { operationsOf, readersOf },
     isServing: () => server.ready,
     clock,
     logger,

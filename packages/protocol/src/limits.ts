@@ -68,6 +68,21 @@ export const OUTSTANDING_ENTRIES_MAX = 50_000;
 export const BATCHES_IN_FLIGHT_MAX = 4;
 /** Requests of this node's clients that wait for their outcome. Beyond it: ERR_SERVER_BUSY. */
 export const PENDING_REQUESTS_MAX = 50_000;
+/**
+ * Their bytes; effect as above. Less than a pipe's queue holds: all of them may wait in it, and it
+ * must not be closed for that.
+ */
+export const PENDING_REQUEST_BYTES_MAX = 32 * MIB;
+/**
+ * So many of them may wait whatever is answered: what one connection of ZooKeeper's may have on its
+ * way. Above it, once more have waited for BACKLOG_MS_MAX than were answered lately:
+ * ERR_SERVER_BUSY, except for what keeps sessions.
+ */
+export const BACKLOG_REQUESTS_MIN = 1_000;
+/** How long a backlog may stand. */
+export const BACKLOG_MS_MAX = 100;
+/** Lately: within this window and the one before. */
+export const BACKLOG_WINDOW_MS = 250;
 /** Linearizable reads that wait for a round. Beyond it: ERR_SERVER_BUSY. */
 export const PENDING_READS_MAX = 50_000;
 /** A watcher gathers committed entries for so long or so many bytes before it writes them. */

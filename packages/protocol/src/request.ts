@@ -21,7 +21,7 @@ export interface RequestMgr {
    * come while nobody takes them wait or are refused, as the manager decides.
    */
   onRequest(receiver: ((request: RequestMsg) => void) | null): void;
-  /** Registers a request before it is handed on. False when PENDING_REQUESTS_MAX is reached. */
+  /** Registers a request before it is handed on. False when too many wait, or too much. */
   addPendingRequest(handle: RequestHandle): boolean;
   /** Completes one and forgets it; unknown numbers are ignored. */
   completeRequest(reqId: bigint, outcome: RequestOutcome): void;

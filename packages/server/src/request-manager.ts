@@ -4,7 +4,9 @@ import {
   isInternalOpCode,
   isKeyTooLong,
   isLeaderOpCode,
+  isSessionOpCode,
   OP_CODE_MAX,
+  PENDING_REQUEST_BYTES_MAX,
   PENDING_REQUESTS_MAX,
   QuorateError,
 } from "@quorate/protocol";
@@ -17,6 +19,7 @@ import type {
   RequestOutcome,
   Timer,
 } from "@quorate/protocol";
+import { Admission } from "./admission.js";
 
 /** Requests wait this long for a role that serves; then they are refused, retryable. */
 export const REQUEST_WAIT_MS = 1000;
@@ -37,6 +40,12 @@ interface Pending {
 export class RequestManager implements RequestMgr {
   readonly #clock: Clock;
   readonly #pending = new ChurnMap<bigint, Pending>();
+  #pendingBytes = 0;
+  readonly #admission = new Admission();
+  /** One for all, of whom there may be tens of thousands a second: each would record its stack. */
+  readonly #busy = new QuorateError("ERR_SERVER_BUSY", "too many requests wait", {
+    retryable: true,
+  });
   /** Not handed on yet, in arrival order. */
   #waiting: Pending[] = [];
   #receiver: ((request: RequestMsg) => void) | null = null;
@@ -69,12 +78,7 @@ export class RequestManager implements RequestMgr {
     const reqId = this.#nextId;
     this.#nextId += 1n;
     const request: RequestMsg = { kind: "request", reqId, op, key, content };
-    if (!this.addPendingRequest({ request, complete })) {
-      const busy = new QuorateError("ERR_SERVER_BUSY", "too many requests wait", {
-        retryable: true,
-      });
-      complete({ ok: false, error: busy });
-    }
+    if (!this.addPendingRequest({ request, complete })) complete({ ok: false, error: this.#busy });
   }
 
   onRequest(receiver: ((request: RequestMsg) => void) | null): void {
@@ -86,9 +90,12 @@ export class RequestManager implements RequestMgr {
   }
 
   addPendingRequest(handle: RequestHandle): boolean {
-    if (this.#pending.size >= PENDING_REQUESTS_MAX) return false;
-    const pending = { handle, since: this.#clock.now(), isHandedOn: false };
-    this.#pending.set(handle.request.reqId, pending);
+    const { request } = handle;
+    const now = this.#clock.now();
+    if (!this.#admits(request, now)) return false;
+    const pending = { handle, since: now, isHandedOn: false };
+    this.#pending.set(request.reqId, pending);
+    this.#pendingBytes += bytesOf(request);
     if (this.#receiver !== null) {
       this.#handOn(pending, this.#receiver);
     } else {
@@ -102,6 +109,8 @@ export class RequestManager implements RequestMgr {
     const pending = this.#pending.get(reqId);
     if (pending === undefined) return;
     this.#pending.delete(reqId);
+    this.#pendingBytes -= bytesOf(pending.handle.request);
+    this.#admission.answered(this.#clock.now());
     if (this.#isHandingOn) this.#clock.defer(() => pending.handle.complete(outcome));
     else pending.handle.complete(outcome);
   }
@@ -128,6 +137,14 @@ export class RequestManager implements RequestMgr {
     for (const reqId of [...this.#pending.keys()]) {
       this.completeRequest(reqId, { ok: false, error });
     }
+  }
+
+  /** Who comes or goes is let in beyond a backlog: sessions that are not kept only come again. */
+  #admits(request: RequestMsg, now: number): boolean {
+    const { size } = this.#pending;
+    if (size >= PENDING_REQUESTS_MAX) return false;
+    if (this.#pendingBytes + bytesOf(request) > PENDING_REQUEST_BYTES_MAX) return false;
+    return isSessionOpCode(request.op) || this.#admission.admits(now, size);
   }
 
   #handOn(pending: Pending, receiver: (request: RequestMsg) => void): void {
@@ -160,6 +177,10 @@ export class RequestManager implements RequestMgr {
     }
     if (this.#waiting.length > 0) this.#armTimer();
   }
+}
+
+function bytesOf({ key, content }: RequestMsg): number {
+  return key.length + content.length;
 }
 
 function checkRequest(op: number, key: string, content: Uint8Array): QuorateError | undefined {

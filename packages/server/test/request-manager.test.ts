@@ -1,7 +1,10 @@
 import {
+  BACKLOG_MS_MAX,
+  BACKLOG_REQUESTS_MIN,
   CONTENT_BYTES_MAX,
   KEY_BYTES_MAX,
   OpCode,
+  PENDING_REQUEST_BYTES_MAX,
   PENDING_REQUESTS_MAX,
   QuorateError,
   type RequestMsg,
@@ -91,6 +94,40 @@ describe("requests of this node's clients", () => {
     submit();
     expect(outcomes[4]).toMatchObject(refusal("ERR_SERVER_BUSY", true));
     expect(manager.pendingCount).toBe(PENDING_REQUESTS_MAX);
+  });
+
+  test("is bounded in bytes as well, which are free again with an outcome", () => {
+    const { manager, outcomes, handed, submit, take } = managerOf();
+    take();
+    const key = "/big";
+    const count = Math.floor(PENDING_REQUEST_BYTES_MAX / CONTENT_BYTES_MAX);
+    for (let i = 0; i < count; i += 1) submit("", OpCode.add, CONTENT_BYTES_MAX);
+    submit(key, OpCode.add, CONTENT_BYTES_MAX);
+    expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
+    manager.completeRequest(handed[0]?.reqId ?? 0n, { ok: false, error: lost });
+    manager.completeRequest(handed[1]?.reqId ?? 0n, { ok: false, error: lost });
+    submit(key, OpCode.add, CONTENT_BYTES_MAX);
+    expect(outcomes).toHaveLength(3);
+    expect(manager.pendingCount).toBe(count - 1);
+  });
+
+  test("does not join a backlog that stands, unless it keeps a session", async () => {
+    const { clock, manager, outcomes, handed, submit, take } = managerOf();
+    take();
+    for (let i = 0; i <= BACKLOG_REQUESTS_MIN; i += 1) submit();
+    await clock.pass(BACKLOG_MS_MAX);
+    submit();
+    expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
+    submit("", OpCode.createSession);
+    submit("", OpCode.closeSession);
+    expect(outcomes).toHaveLength(1);
+    expect(manager.pendingCount).toBe(BACKLOG_REQUESTS_MIN + 3);
+    const half = BACKLOG_REQUESTS_MIN / 2 + 4;
+    for (const { reqId } of handed.slice(0, half)) {
+      manager.completeRequest(reqId, { ok: false, error: lost });
+    }
+    submit();
+    expect(manager.pendingCount).toBe(BACKLOG_REQUESTS_MIN + 4 - half);
   });
 
   test("an outcome never comes from within its own submit, nor lets another one pass", async () => {

@@ -1,4 +1,4 @@
-import type { AuthIdentity } from "@quorate/protocol";
+import { assert, type AuthIdentity } from "@quorate/protocol";
 import { decodeAcl, grants, OPEN_ACL, Perms, READ_ACL, type AclEntry } from "./acl.js";
 
 /** Whether somebody who has proved these may read. */
@@ -32,6 +32,26 @@ export const STORED_CONFIG_ACL: AppliedAcl = {
   bytes: STORED_OPEN_ACL.bytes,
   mayRead: undefined,
 };
+
+/**
+ * What a transaction tells those who follow the log of who may read the node that it changes: its
+ * ACL, or nothing when everybody may. In most trees everybody may, and then this costs nothing.
+ */
+export function readersIn({ entries, bytes }: StoredAcl): Uint8Array {
+  if (bytes.length === 0 || grants(entries, Perms.read, [])) return STORED_OPEN_ACL.bytes;
+  return bytes;
+}
+
+/**
+ * Who may read by an ACL as in transactions: undefined when everybody may.
+ * @throws InvariantError when it cannot be read: what was committed was judged before.
+ */
+export function readersOfBytes(bytes: Uint8Array): MayRead | undefined {
+  if (bytes.length === 0) return undefined;
+  const entries = decodeAcl(bytes);
+  assert(entries !== null, "a committed ACL can be read");
+  return readersOf(entries);
+}
 
 interface Counted extends AppliedAcl {
   uses: number;

@@ -13,10 +13,10 @@ import { ROOT } from "./paths.js";
 import type { Sessions } from "./sessions.js";
 import { viewOf } from "./stat.js";
 import {
-  checkDeleteTransaction,
   decodeAclTransaction,
   decodeCloseTransaction,
   decodeCreateTransaction,
+  decodeDeleteTransaction,
   decodeMoveTransaction,
   decodeMultiTransaction,
   decodeSessionTransaction,
@@ -75,7 +75,7 @@ export class Applier {
       case ZnodeOp.setAcl:
         return this.#answers.stat(this.#tree.setAcl(path, txnid, decodeAclTransaction(content)));
       case ZnodeOp.delete:
-        checkDeleteTransaction(content);
+        decodeDeleteTransaction(content);
         this.#delete(path, txnid);
         return NO_DATA;
       default:

@@ -57,7 +57,7 @@ export {
   type ResultsOf,
   type SetOp,
 } from "./multi-builder.js";
-export { operationsOf } from "./operations.js";
+export { operationsOf, readersOf, type Readers } from "./operations.js";
 export { pathsBelow, SAME_PATHS, type PathMap } from "./path-map.js";
 export { checkPath, CONFIG_PATH, type PathProblem } from "./paths.js";
 export type { QuotaExcess } from "./quota.js";

@@ -9,7 +9,7 @@ import {
   spellAcl,
   type AclEntry,
 } from "./acl.js";
-import { STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
+import { readersIn, STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
 import {
   CONTAINER_OWNER,
   CreateMode,
@@ -209,7 +209,7 @@ export function prepareSet(judge: Judge, ask: Ask): Prepared {
   judge.overlay.put(record);
   judge.charge(path, 0, difference, context);
   const decided = { counter: version, timeMs: context.wallTimeMs, request: content, dataAt };
-  const packed = encodeSetTransaction(judge.slab, decided);
+  const packed = encodeSetTransaction(judge.slab, decided, readersIn(node.acl));
   return { ok: true, op: ZnodeOp.set, key: path, content: packed };
 }
 
@@ -274,7 +274,7 @@ function deleted(judge: Judge, { path, context }: Ask, node: NodeView): Prepared
     judge.putEphemeralBytes(owner, bytes, context);
   }
   removeNode(judge, path, node, context);
-  const packed = encodeDeleteTransaction(judge.slab);
+  const packed = encodeDeleteTransaction(judge.slab, readersIn(node.acl));
   return { ok: true, op: ZnodeOp.delete, key: path, content: packed };
 }
 

@@ -5,9 +5,10 @@ import {
   type PrepareContext,
   type Prepared,
 } from "@quorate/protocol";
+import { readersIn } from "./acl-table.js";
 import { ownerKind } from "./create-mode.js";
 import type { Judge } from "./judge.js";
-import { SESSIONS_MAX } from "./limits.js";
+import { EPHEMERAL_BYTES_MAX, SESSIONS_MAX } from "./limits.js";
 import { ZnodeOp } from "./op.js";
 import { NodeRecord } from "./overlay.js";
 import { parentPathOf, pathBytes } from "./paths.js";
@@ -16,6 +17,7 @@ import { movedSession, noSession, refuse, unreadable } from "./refusals.js";
 import { CLOSE_SESSION_BYTES, CREATE_SESSION_BYTES, decodeResumeSession } from "./requests.js";
 import { int32At, viewOf } from "./stat.js";
 import {
+  CLOSE_SESSION_ACL_BYTES,
   CLOSE_SESSION_PATH_BYTES,
   encodeCloseTransaction,
   encodeMoveTransaction,
@@ -96,6 +98,7 @@ export function prepareCloseSession(
   const paths = judge.ephemeralsOf(id);
   const childrenLost = new Map<string, number>();
   let bytes = 0;
+  const acls: Uint8Array[] = [];
   for (const path of paths) {
     const node = judge.newest(path);
     assert(node?.owner === id, "a session's ephemerals are there", { path });
@@ -103,6 +106,7 @@ export function prepareCloseSession(
     childrenLost.set(parentPath, (childrenLost.get(parentPath) ?? 0) + 1);
     removeNode(judge, path, node, context);
     bytes += CLOSE_SESSION_PATH_BYTES + pathBytes(path);
+    acls.push(readersIn(node.acl));
   }
   for (const [parentPath, lost] of childrenLost) {
     const parent = judge.newest(parentPath);
@@ -112,6 +116,21 @@ export function prepareCloseSession(
     judge.overlay.put(record);
   }
   judge.overlay.putSession({ id, isOpen: false, owner: 0, ephemeralBytes: 0, txnid });
-  const packed = encodeCloseTransaction(judge.slab, { id, paths }, bytes);
+  const packed = packClose(judge, { id, paths, acls }, bytes);
   return { ok: true, op: ZnodeOp.closeSession, key: "", content: packed };
+}
+
+/** With who may read what goes, as far as a transaction has room for that: a session must end. */
+function packClose(
+  judge: Judge,
+  { id, paths, acls }: { id: bigint; paths: readonly string[]; acls: readonly Uint8Array[] },
+  pathsBytes: number,
+): Uint8Array {
+  const aclBytes = acls.reduce((sum, acl) => sum + acl.length, 0);
+  if (aclBytes === 0) return encodeCloseTransaction(judge.slab, { id, paths, acls }, pathsBytes);
+  const bytes = pathsBytes + aclBytes + acls.length * CLOSE_SESSION_ACL_BYTES;
+  if (bytes > EPHEMERAL_BYTES_MAX) {
+    return encodeCloseTransaction(judge.slab, { id, paths, acls: null }, pathsBytes);
+  }
+  return encodeCloseTransaction(judge.slab, { id, paths, acls }, bytes);
 }

@@ -9,18 +9,22 @@ import { int32At, msAt, setMs, viewOf } from "./stat.js";
  * what the leader decided, so that applying asks nothing of the state and can be repeated.
  *   create  u8 format (1) | u8 has owner | u16 ACL bytes | i32 creates of the parent |
  *           u64 time ms | u64 ephemeral owner, if it has one | ACL | data
- *   set     u8 format (1) | u8 0 | u16 0         | i32 version  | u64 time ms | data
+ *   set     u8 format (1) | u8 0 | u16 ACL bytes | i32 version  | u64 time ms | ACL | data
  *   setAcl  u8 format (1) | u8 0 | u16 ACL bytes | i32 aversion | ACL
- *   delete  u8 format (1) | u8 0 | u16 0
+ *   delete  u8 format (1) | u8 0 | u16 ACL bytes | ACL
  *   createSession  u8 format (1) | u8 owner | u16 0 | u64 id | i32 timeout ms | 16 bytes password
  *   moveSession    u8 format (2) | u8 owner | u16 0 | u64 id | i32 timeout ms, 0: as it is
- *   closeSession   u8 format (1) | u8 0 | u16 0 | u64 id | u32 count | count times:
- *           u16 bytes, path of an ephemeral
+ *   closeSession   u8 format (1) | u8 readers | u16 0 | u64 id | u32 count | count times:
+ *           u16 bytes, path of an ephemeral | with readers 1: u16 bytes, ACL
  *   multi   u8 format (1) | u8 0 | u16 0 | u32 count | count times:
  *           u8 op | u16 bytes, path | u32 bytes, that op's transaction (of a check: nothing)
- * An ACL is as stored, see acl.ts; no bytes are the open one. An owner of a session is the node
- * that it writes through, or 0 for one that nobody knows. A moveSession of format 1 has no timeout,
- * and leaves it as it is: there was none before the one of a resumed session could change.
+ * An ACL is as stored, see acl.ts; no bytes are the open one. A set, a delete and a closeSession
+ * have the ACL of what they change only when not everybody may read it: for those who follow the
+ * log (ADR 0024); applying does not ask for it. Readers 0: everybody may read them all; 2: there
+ * was no room to say who may read which.
+ * An owner of a session is the node that it writes through, or 0 for one that nobody knows. A
+ * moveSession of format 1 has no timeout, and leaves it as it is: it is from before the timeout of
+ * a resumed session could change.
  */
 
 const FORMAT_WORD = 1 << 24;
@@ -37,11 +41,15 @@ const MOVE_BYTES = MOVE_BYTES_WITHOUT_TIMEOUT + 4;
 const SESSION_OWNER_SHIFT = 16;
 const SESSION_OWNER_MASK = 0xff << SESSION_OWNER_SHIFT;
 const CLOSE_HEADER_BYTES = 16;
+const CLOSE_READERS_SHIFT = 16;
+const CLOSE_READERS_MASK = 3 << CLOSE_READERS_SHIFT;
 const MULTI_HEADER_BYTES = 8;
 const OPERATION_HEADER_BYTES = 7;
 
 /** Of each path in a transaction that closes a session, besides its characters. */
 export const CLOSE_SESSION_PATH_BYTES = 2;
+/** The same of each ACL, where there are any. */
+export const CLOSE_SESSION_ACL_BYTES = 2;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -51,6 +59,8 @@ const NOTHING = new Uint8Array(0);
 export interface WriteTransaction {
   readonly counter: number;
   readonly timeMs: number;
+  /** A view into the entry. Of a set: the node's when not everybody may read it, else nothing. */
+  readonly acl: Uint8Array;
   /** A view into the entry. */
   readonly data: Uint8Array;
 }
@@ -58,8 +68,6 @@ export interface WriteTransaction {
 /** `counter` is the parent's number of creates. */
 export interface CreateTransaction extends WriteTransaction {
   readonly owner: bigint;
-  /** A view into the entry. */
-  readonly acl: Uint8Array;
 }
 
 export interface AclTransaction {
@@ -84,6 +92,8 @@ export interface MoveTransaction {
 export interface CloseTransaction {
   readonly id: bigint;
   readonly paths: readonly string[];
+  /** Of each path, nothing where everybody may read it; null when there was no room to say. */
+  readonly acls: readonly Uint8Array[] | null;
 }
 
 export interface MultiPart {
@@ -100,8 +110,8 @@ export interface Decided {
   readonly dataAt: number;
 }
 
-export function encodeSetTransaction(slab: Slab, decided: Decided): Uint8Array {
-  return encodeCreateTransaction(slab, decided, NO_OWNER, NOTHING);
+export function encodeSetTransaction(slab: Slab, decided: Decided, acl: Uint8Array): Uint8Array {
+  return encodeCreateTransaction(slab, decided, NO_OWNER, acl);
 }
 
 export function encodeCreateTransaction(
@@ -127,11 +137,15 @@ export function encodeCreateTransaction(
 /** @throws InvariantError: an entry that was committed and cannot be read means divergence. */
 export function decodeSetTransaction(content: Uint8Array): WriteTransaction {
   assert(content.length >= WRITE_HEADER_BYTES, "a write transaction has its header");
-  assert(int32At(content, 0) === FORMAT_WORD, "the write transaction's format is known");
+  const word = int32At(content, 0);
+  assert((word & ~ACL_BYTES_MASK) === FORMAT_WORD, "the write transaction's format is known");
+  const dataAt = WRITE_HEADER_BYTES + (word & ACL_BYTES_MASK);
+  assert(content.length >= dataAt, "a write transaction has its ACL");
   return {
     counter: int32At(content, 4),
     timeMs: msAt(content, 8),
-    data: content.subarray(WRITE_HEADER_BYTES),
+    acl: dataAt === WRITE_HEADER_BYTES ? NOTHING : content.subarray(WRITE_HEADER_BYTES, dataAt),
+    data: content.subarray(dataAt),
   };
 }
 
@@ -179,16 +193,23 @@ export function decodeAclTransaction(content: Uint8Array): AclTransaction {
   return { aversion: int32At(content, 4), acl: content.subarray(ACL_HEADER_BYTES) };
 }
 
-export function encodeDeleteTransaction(slab: Slab): Uint8Array {
-  const at = slab.reserve(WORD_BYTES);
-  slab.view.setUint32(at, FORMAT_WORD);
-  return slab.bytes.subarray(at, at + WORD_BYTES);
+export function encodeDeleteTransaction(slab: Slab, acl: Uint8Array): Uint8Array {
+  const length = WORD_BYTES + acl.length;
+  const at = slab.reserve(length);
+  slab.view.setUint32(at, FORMAT_WORD | acl.length);
+  if (acl.length > 0) slab.bytes.set(acl, at + WORD_BYTES);
+  return slab.bytes.subarray(at, at + length);
 }
 
-/** @throws InvariantError as {@link decodeSetTransaction}. */
-export function checkDeleteTransaction(content: Uint8Array): void {
-  const isKnown = content.length === WORD_BYTES && int32At(content, 0) === FORMAT_WORD;
+/** The ACL, as a view. @throws InvariantError as {@link decodeSetTransaction}. */
+export function decodeDeleteTransaction(content: Uint8Array): Uint8Array {
+  assert(content.length >= WORD_BYTES, "a delete transaction has its header");
+  const word = int32At(content, 0);
+  const isKnown =
+    (word & ~ACL_BYTES_MASK) === FORMAT_WORD &&
+    content.length === WORD_BYTES + (word & ACL_BYTES_MASK);
   assert(isKnown, "the delete transaction's format is known");
+  return content.subarray(WORD_BYTES);
 }
 
 /** From the request, which ends in the same fields. */
@@ -247,41 +268,58 @@ export function decodeSessionTransaction(content: Uint8Array): SessionTransactio
   };
 }
 
+/** `bytes` of the paths and their ACLs. */
 export function encodeCloseTransaction(
   slab: Slab,
-  { id, paths }: CloseTransaction,
-  pathBytes: number,
+  { id, paths, acls }: CloseTransaction,
+  listBytes: number,
 ): Uint8Array {
-  const at = slab.reserve(CLOSE_HEADER_BYTES + pathBytes);
+  const at = slab.reserve(CLOSE_HEADER_BYTES + listBytes);
   const { bytes, view } = slab;
-  view.setUint32(at, FORMAT_WORD);
+  const isOpen = acls?.every(({ length }) => length === 0) === true;
+  const readers = acls === null ? 2 : isOpen ? 0 : 1;
+  view.setUint32(at, FORMAT_WORD | (readers << CLOSE_READERS_SHIFT));
   view.setBigUint64(at + 4, id);
   view.setUint32(at + 12, paths.length);
   let pathAt = at + CLOSE_HEADER_BYTES;
-  for (const path of paths) {
+  for (const [index, path] of paths.entries()) {
     const { written } = encoder.encodeInto(path, bytes.subarray(pathAt + 2));
     view.setUint16(pathAt, written);
     pathAt += 2 + written;
+    if (readers !== 1) continue;
+    const acl = acls?.[index] ?? NOTHING;
+    view.setUint16(pathAt, acl.length);
+    bytes.set(acl, pathAt + 2);
+    pathAt += 2 + acl.length;
   }
-  assert(pathAt === at + CLOSE_HEADER_BYTES + pathBytes, "a session's paths were counted");
+  assert(pathAt === at + CLOSE_HEADER_BYTES + listBytes, "a session's paths were counted");
   return bytes.subarray(at, pathAt);
 }
 
 /** @throws InvariantError as {@link decodeSetTransaction}. */
 export function decodeCloseTransaction(content: Uint8Array): CloseTransaction {
   assert(content.length >= CLOSE_HEADER_BYTES, "a closeSession transaction has its header");
-  assert(int32At(content, 0) === FORMAT_WORD, "the closeSession transaction's format is known");
+  const word = int32At(content, 0);
+  const readers = (word & CLOSE_READERS_MASK) >> CLOSE_READERS_SHIFT;
+  const isKnown = (word & ~CLOSE_READERS_MASK) === FORMAT_WORD && readers !== 3;
+  assert(isKnown, "the closeSession transaction's format is known");
   const view = viewOf(content);
   const count = view.getUint32(12);
   const paths: string[] = [];
+  const acls: Uint8Array[] = [];
   let at = CLOSE_HEADER_BYTES;
-  while (paths.length < count && at + 2 <= content.length) {
-    const end = at + 2 + view.getUint16(at);
-    paths.push(decoder.decode(content.subarray(at + 2, end)));
-    at = end;
+  const next = (): Uint8Array => {
+    assert(at + 2 <= content.length, "a closeSession names its paths");
+    const from = at + 2;
+    at = from + view.getUint16(at);
+    return content.subarray(from, at);
+  };
+  while (paths.length < count) {
+    paths.push(decoder.decode(next()));
+    acls.push(readers === 1 ? next() : NOTHING);
   }
-  assert(paths.length === count && at === content.length, "a closeSession names its paths");
-  return { id: view.getBigUint64(4), paths };
+  assert(at === content.length, "a closeSession names its paths");
+  return { id: view.getBigUint64(4), paths, acls: readers === 2 ? null : acls };
 }
 
 /** Bytes of one operation in a multi. */

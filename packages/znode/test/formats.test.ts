@@ -332,6 +332,8 @@ describe("entries and rows that cannot be", () => {
       { op: ZnodeOp.createSession, content: NOTHING },
       { op: ZnodeOp.closeSession, content: fromHex("01000000010000000000000900000000") },
       { op: ZnodeOp.closeSession, content: fromHex("01000000010000000000000900000001") },
+      { op: ZnodeOp.closeSession, content: fromHex("01030000010000000000000900000000") },
+      { op: ZnodeOp.closeSession, content: fromHex("010100000100000000000009000000010001") },
       { op: ZnodeOp.multi, content: NOTHING },
       { op: ZnodeOp.multi, content: fromHex("0100000000000001") },
       { op: ZnodeOp.multi, content: fromHex("010000000000000104000000000000") },

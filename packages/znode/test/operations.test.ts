@@ -5,10 +5,15 @@ import {
   encodeCreate,
   encodeDelete,
   encodeSet,
+  OPEN_ACL,
   operationsOf,
+  Perms,
   READ_ACL,
+  readersOf,
   ZnodeOp,
 } from "../src/index.js";
+import { encodeAcl } from "../src/acl.js";
+import { EPHEMERAL_BYTES_MAX } from "../src/limits.js";
 import { Asking, ONE } from "./asking.js";
 import { Driver, T0_MS } from "./harness.js";
 
@@ -67,5 +72,108 @@ describe("what a committed entry did", () => {
     expect(operationsOf({ ...entry, op: OpCode.foundEnsemble })).toEqual([]);
     expect(operationsOf({ ...entry, op: OpCode.admitVoter })).toEqual([]);
     expect(() => operationsOf({ ...entry, op: 39 })).toThrow(InvariantError);
+  });
+});
+
+describe("who may read what an entry changed", () => {
+  const BOB = { scheme: "digest", id: "bob:h" };
+  const ROOT = { scheme: "super", id: "" };
+  const PRIVATE = [{ perms: Perms.all, ...BOB }];
+
+  /** Of each operation of the last entry: nobody special, Bob, the superuser. */
+  function lastReaders(asking: Asking): readonly string[] | null {
+    const entry = asking.applied.at(-1);
+    if (entry === undefined) throw new Error("nothing was applied");
+    const readers = readersOf(entry);
+    expect(readers?.length ?? operationsOf(entry).length).toBe(operationsOf(entry).length);
+    return (
+      readers?.map((may) =>
+        [[], [BOB], [ROOT]].map((who) => (may === undefined || may(who) ? "y" : "n")).join(""),
+      ) ?? null
+    );
+  }
+
+  it("is told by the entry alone: as of then, and of no more than is not for everybody", () => {
+    const asking = new Asking();
+    const all: unknown[] = [];
+    const note = (): void => void all.push(lastReaders(asking));
+    asking.create("/open");
+    note();
+    asking.set("/open", "x");
+    note();
+    asking.create("/seen", { acl: READ_ACL });
+    note();
+    asking.as(null, BOB).create("/p", { acl: PRIVATE });
+    note();
+    asking.set("/p", "secret");
+    note();
+    asking.multi(
+      { kind: "check", path: "/p" },
+      { kind: "create", path: "/n", data: bytes("") },
+      { kind: "set", path: "/p", data: bytes("y") },
+    );
+    note();
+    asking.setAcl("/p", READ_ACL);
+    note();
+    asking.as(null, ROOT).setAcl("/p", PRIVATE);
+    note();
+    asking.remove("/p");
+    note();
+    asking.run(ZnodeOp.broadcast, "topic", bytes("said"));
+    note();
+    expect(all).toEqual([
+      null,
+      null,
+      null,
+      ["nyy"],
+      ["nyy"],
+      ["yyy", "nyy"],
+      null,
+      ["nyy"],
+      ["nyy"],
+      null,
+    ]);
+  });
+
+  it("costs an entry its ACL, and nothing where everybody may", () => {
+    const asking = new Asking();
+    asking.as(null, BOB);
+    for (const acl of [OPEN_ACL, READ_ACL, PRIVATE]) {
+      asking.create("/a", { acl: acl === PRIVATE ? acl : [...acl, ...PRIVATE] });
+      asking.set("/a", "x");
+      asking.remove("/a");
+    }
+    const lengths = asking.applied
+      .filter(({ op }) => op !== ZnodeOp.create)
+      .map(({ content }) => content.length);
+    const [set = 0, remove = 0] = lengths;
+    expect([set, remove]).toEqual([17, 4]);
+    const aclBytes = encodeAcl(PRIVATE).length;
+    expect(lengths).toEqual([set, remove, set, remove, set + aclBytes, remove + aclBytes]);
+  });
+
+  it("is told of all that goes with a session, while there is room, else the superuser", () => {
+    const asking = new Asking();
+    asking.open(ONE);
+    asking.as(ONE, BOB);
+    asking.create("/a", { mode: CreateMode.ephemeral, acl: PRIVATE });
+    asking.create("/b", { mode: CreateMode.ephemeral });
+    asking.close(ONE);
+    expect(lastReaders(asking)).toEqual(["nyy", "yyy"]);
+    // As many bytes of paths as one transaction takes, to the last.
+    asking.as(null, BOB).open(ONE);
+    asking.as(ONE, BOB);
+    const name = "x".repeat(EPHEMERAL_BYTES_MAX / 51 - 2 - 3);
+    for (let i = 0; i < 51; i += 1) {
+      const path = `/${name}${String(i).padStart(2, "0")}`;
+      asking.create(path, { mode: CreateMode.ephemeral, acl: PRIVATE });
+    }
+    expect(asking.machine.sessions.get(ONE)).toMatchObject({
+      ephemeralCount: 51,
+      ephemeralBytes: EPHEMERAL_BYTES_MAX,
+    });
+    asking.close(ONE);
+    expect(lastReaders(asking)).toEqual(Array.from({ length: 51 }, () => "nny"));
+    expect(asking.machine.sessions.count).toBe(0);
   });
 });

@@ -214,7 +214,23 @@ describe("DIGEST-MD5", () => {
   });
 });
 
+test("without MD5, as in FIPS mode, nobody is let in, and the reason is told", () => {
+  const server = new DigestMd5Exchange({
+    service: "zookeeper",
+    serverName: "zk-sasl-md5",
+    users: USERS,
+    nonce: "n",
+    md5: null,
+  });
+  expect(server.step(EMPTY)).toEqual({
+    kind: "failed",
+    reason: "this server has no MD5 (FIPS mode)",
+  });
+  expect(server.step(EMPTY)).toMatchObject({ kind: "failed" });
+});
+
 const OPTIONS = { saslUsers: USERS };
+
 const sasl = (user: string): unknown => [{ perms: 31, id: { scheme: "sasl", id: user } }];
 
 function offer(client: RawClient, token: Uint8Array | null): Reply {

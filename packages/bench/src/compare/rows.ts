@@ -77,6 +77,7 @@ export const metrics = {
   idle: { title: "resident, idle, a server", unit: "MiB", better: "lower" },
   loaded: { title: "resident, loaded, a server", unit: "MiB", better: "lower" },
   notified: { title: "until all were notified", unit: "ms", better: "lower" },
+  beside: { title: "p99 of a few writes beside it", unit: "ms", better: "lower" },
   shed: { title: "refused", unit: "/s", better: "neither" },
   recovered: { title: "until it is as before", unit: "ms", better: "lower" },
   peak: { title: "resident, peak of a server", unit: "MiB", better: "lower" },
@@ -227,7 +228,7 @@ export const rows: readonly Row[] = [
     id: "overload",
     set: "overload",
     title: "open loop at three times the most",
-    headline: ["ops", "shed", "p99", "recovered", "peak"],
+    headline: ["ops", "shed", "p99", "beside", "recovered", "peak"],
   }),
 ];
 

@@ -20,7 +20,7 @@ import {
   type Members,
 } from "./members.js";
 import type { ConfigInput } from "./schema.js";
-import { refuseExposed, refuseInsecure, secretOf } from "./secret.js";
+import { publicWarnings, refuseExposed, refuseInsecure, secretOf } from "./secret.js";
 import { tlsOf, type TlsConfig } from "./tls.js";
 import { zookeeperOf, type ZookeeperConfig } from "./zookeeper.js";
 
@@ -114,8 +114,14 @@ export function configOf(layers: Layers): NodeConfig {
       level: input.log?.level ?? DEFAULTS.log.level,
       format: input.log?.format ?? DEFAULTS.log.format,
     },
-    warnings: [...layers.warnings, ...warnings],
+    warnings: [...layers.warnings, ...warnings, ...passwordWarnings(input)],
   });
+}
+
+/** Of the file of passwords, which was read before. */
+function passwordWarnings({ zookeeper }: ConfigInput): readonly string[] {
+  const file = zookeeper?.saslPasswordsFile;
+  return file === undefined ? [] : publicWarnings("the file of passwords", file);
 }
 
 /** For the start-up message: everything but the secret. */

@@ -29,15 +29,13 @@ export function secretOf(input: ConfigInput): Secret {
       details: { key: "secretFile" },
     });
   }
-  return { secret, warnings: isPublic(input.secretFile) ? [publicWarning(input.secretFile)] : [] };
+  return { secret, warnings: publicWarnings("the secret file", input.secretFile) };
 }
 
-function isPublic(file: string): boolean {
-  return process.platform !== "win32" && (statSync(file).mode & 0o007) !== 0;
-}
-
-function publicWarning(file: string): string {
-  return `every user of this machine may read or write the secret file ${file}; chmod it to 600`;
+/** That everybody may read what is a secret. `what` names the file, which is there. */
+export function publicWarnings(what: string, file: string): readonly string[] {
+  if (process.platform === "win32" || (statSync(file).mode & 0o007) === 0) return [];
+  return [`every user of this machine may read or write ${what} ${file}; chmod it to 600`];
 }
 
 /**

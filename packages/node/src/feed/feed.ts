@@ -3,6 +3,7 @@ import {
   errorCodeOf,
   formatTxnid,
   QuorateError,
+  type AuthIdentity,
   type Clock,
   type Logger,
   type Meter,
@@ -10,7 +11,7 @@ import {
   type Txnid,
 } from "@quorate/protocol";
 import type { CommittedLog } from "@quorate/server";
-import type { OperationsOf } from "./followed-batch.js";
+import type { EntryReader } from "./followed-batch.js";
 import { HistoryReader } from "./history-reader.js";
 import { IN_FLIGHT_BYTES_MAX, SUBSCRIPTIONS_MAX, TICK_MS, TURN_MS } from "./limits.js";
 import { pageOf, PageCache, type Page } from "./page.js";
@@ -24,7 +25,7 @@ import {
 
 export interface FeedDeps {
   readonly log: CommittedLog;
-  readonly operationsOf: OperationsOf;
+  readonly entries: EntryReader;
   /** Whether the node is synchronised and serves. */
   isServing(): boolean;
   readonly clock: Clock;
@@ -43,6 +44,11 @@ export interface SubscriptionRequest {
   readonly prefix: string;
   /** Null: from now on, which needs a node that serves. */
   readonly after: Txnid | null;
+  /**
+   * What the subscriber has proved so far: it hears of what those may read (ADR 0024). Without it,
+   * it is the host's own program and hears of everything.
+   */
+  readonly identities?: () => readonly AuthIdentity[];
   /** Goes on, and may begin, at a node that serves nobody. Default false. */
   readonly staysUnserved?: boolean;
 }
@@ -59,6 +65,7 @@ interface Subscription {
   readonly sink: SubscriptionSink;
   readonly machine: SubscriptionMachine<Page>;
   readonly staysUnserved: boolean;
+  readonly identities: (() => readonly AuthIdentity[]) | null;
 }
 
 /**
@@ -84,9 +91,9 @@ export class Feed {
 
   constructor(deps: FeedDeps) {
     this.#deps = deps;
-    const { log, operationsOf } = deps;
-    this.#recent = new RecentBatches(log.head, operationsOf);
-    this.#history = new HistoryReader((after, max) => log.read(after, max), operationsOf);
+    const { log, entries } = deps;
+    this.#recent = new RecentBatches(log.head, entries);
+    this.#history = new HistoryReader((after, max) => log.read(after, max), entries);
     log.listen((batches) => {
       if (batches.length === 0) this.#recent.clear(log.head);
       for (const batch of batches) this.#recent.add(batch);
@@ -111,7 +118,7 @@ export class Feed {
    * ERR_CLIENT_COMPACTED when what follows is not here any more. Later that ends the subscription.
    */
   subscribe(request: SubscriptionRequest, sink: SubscriptionSink): SubscriptionHandle {
-    const { prefix, after, staysUnserved = false } = request;
+    const { prefix, after, staysUnserved = false, identities = null } = request;
     const { log, clock, meter } = this.#deps;
     checkPrefix(prefix);
     if (this.#isClosed) throw closed();
@@ -125,7 +132,7 @@ export class Feed {
       throw errorOf("compacted", after, log.oldest);
     }
     const machine = new SubscriptionMachine<Page>(after ?? log.head, log.head, clock.now());
-    const subscription: Subscription = { prefix, sink, machine, staysUnserved };
+    const subscription: Subscription = { prefix, sink, machine, staysUnserved, identities };
     this.#subscriptions.add(subscription);
     this.#prefixes.add(prefix);
     this.#starting.push(subscription);
@@ -223,8 +230,10 @@ export class Feed {
     return page;
   }
 
-  #turnTo(subscription: Subscription, page: Page): void {
+  #turnTo(subscription: Subscription, whole: Page): void {
     const now = this.#deps.clock.now();
+    const { identities } = subscription;
+    const page = identities === null ? whole : whole.shownTo(identities());
     this.#act(subscription, subscription.machine.step({ kind: "page", page, now }));
   }
 

@@ -1,5 +1,7 @@
 import {
+  assert,
   entriesOf,
+  type AuthIdentity,
   type CommittedEvent,
   type CommittedOperation,
   type EntryBatch,
@@ -7,23 +9,41 @@ import {
 } from "@quorate/protocol";
 import type { PrefixSet } from "./prefix-set.js";
 
-/** What a committed entry did; the tree's `operationsOf`. */
-export type OperationsOf = (entry: LogEntryMsg) => readonly CommittedOperation[];
+/** How entries are read: the tree's `operationsOf` and `readersOf`. */
+export interface EntryReader {
+  operationsOf(entry: LogEntryMsg): readonly CommittedOperation[];
+  /** Who may hear of each operation; undefined, or null for all of them: everybody. */
+  readersOf(entry: LogEntryMsg): readonly (MayHear | undefined)[] | null;
+}
+
+/** Whether somebody who has proved these may hear of an operation. */
+export type MayHear = (identities: readonly AuthIdentity[]) => boolean;
+
+/** Operations that are not for everybody; most batches have none. */
+export type Restrictions = ReadonlyMap<CommittedOperation, MayHear>;
+
+export const NO_RESTRICTIONS: Restrictions = new Map();
 
 const NONE: readonly CommittedEvent[] = [];
 
 /** A batch as subscribers see it: read once and matched once, however many they are. */
 export class FollowedBatch {
   readonly batch: EntryBatch;
-  readonly #operationsOf: OperationsOf;
+  readonly #reader: EntryReader;
+  #restrictions = NO_RESTRICTIONS;
   /** Events by prefix, for the distinct prefixes of one version of the set. */
   #byPrefix = new Map<string, CommittedEvent[]>();
   #version = -1;
   #events: readonly CommittedEvent[] | null = null;
 
-  constructor(batch: EntryBatch, operationsOf: OperationsOf) {
+  constructor(batch: EntryBatch, reader: EntryReader) {
     this.batch = batch;
-    this.#operationsOf = operationsOf;
+    this.#reader = reader;
+  }
+
+  /** Of the events that were given out. */
+  get restrictions(): Restrictions {
+    return this.#restrictions;
   }
 
   /** In order, each with its matching operations alone. The prefix is in the set. */
@@ -56,10 +76,19 @@ export class FollowedBatch {
   }
 
   #read(): readonly CommittedEvent[] {
-    return entriesOf(this.batch).map((entry) => ({
-      txnid: entry.txnid,
-      operations: this.#operationsOf(entry),
-    }));
+    const restrictions = new Map<CommittedOperation, MayHear>();
+    const events = entriesOf(this.batch).map((entry) => {
+      const operations = this.#reader.operationsOf(entry);
+      const readers = this.#reader.readersOf(entry);
+      for (const [index, mayHear] of readers?.entries() ?? []) {
+        const operation = operations[index];
+        assert(operation !== undefined, "each operation has its readers");
+        if (mayHear !== undefined) restrictions.set(operation, mayHear);
+      }
+      return { txnid: entry.txnid, operations };
+    });
+    if (restrictions.size > 0) this.#restrictions = restrictions;
+    return events;
   }
 
   #add(prefix: string, event: CommittedEvent): void {

@@ -1,5 +1,5 @@
 import type { EntryBatch, Txnid } from "@quorate/protocol";
-import { FollowedBatch, type OperationsOf } from "./followed-batch.js";
+import { FollowedBatch, type EntryReader } from "./followed-batch.js";
 import { HISTORY_READS_MAX, PAGE_BYTES_SOFT_MAX } from "./limits.js";
 
 /** What is read of a log. */
@@ -8,14 +8,14 @@ export type ReadBatches = (after: Txnid, bytesMax: number) => Promise<readonly E
 /** Reads history for subscribers: a few at a time, and once for all who ask for the same. */
 export class HistoryReader {
   readonly #readBatches: ReadBatches;
-  readonly #operationsOf: OperationsOf;
+  readonly #reader: EntryReader;
   readonly #open = new Map<Txnid, Promise<readonly FollowedBatch[]>>();
   #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(readBatches: ReadBatches, operationsOf: OperationsOf) {
+  constructor(readBatches: ReadBatches, reader: EntryReader) {
     this.#readBatches = readBatches;
-    this.#operationsOf = operationsOf;
+    this.#reader = reader;
   }
 
   /** @throws (rejects) what the log does. */
@@ -35,7 +35,7 @@ export class HistoryReader {
     this.#running += 1;
     try {
       const batches = await this.#readBatches(after, PAGE_BYTES_SOFT_MAX);
-      return batches.map((batch) => new FollowedBatch(batch, this.#operationsOf));
+      return batches.map((batch) => new FollowedBatch(batch, this.#reader));
     } finally {
       this.#running -= 1;
       this.#open.delete(after);

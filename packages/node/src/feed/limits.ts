@@ -38,3 +38,5 @@ export const AHEAD_MS_MAX = 10_000;
 export const UNSERVED_MS_MAX = 5000;
 /** A turn of fan-out ends after this; what is left follows in the next turn. */
 export const TURN_MS = 5;
+/** Of one page, kept for all who may hear of the same; beyond it each subscriber's is its own. */
+export const PAGE_VIEWS_MAX = 64;

@@ -1,10 +1,16 @@
-import type { CommittedEvent, CommittedOperation, Txnid } from "@quorate/protocol";
-import type { FollowedBatch } from "./followed-batch.js";
+import type { AuthIdentity, CommittedEvent, CommittedOperation, Txnid } from "@quorate/protocol";
+import {
+  NO_RESTRICTIONS,
+  type FollowedBatch,
+  type MayHear,
+  type Restrictions,
+} from "./followed-batch.js";
 import {
   PAGE_BYTES_SOFT_MAX,
   PAGE_CACHE_BYTES_MAX,
   PAGE_CACHE_PAGES_MAX,
   PAGE_ENTRIES_SOFT_MAX,
+  PAGE_VIEWS_MAX,
 } from "./limits.js";
 import type { PrefixSet } from "./prefix-set.js";
 import type { PageInfo } from "./subscription-machine.js";
@@ -20,17 +26,50 @@ export class Page implements PageInfo {
   readonly bytes: number;
   /** Subscribers that it is on its way to. */
   holders = 0;
+  readonly #restrictions: Restrictions;
   readonly #encoded = new Map<PageEncoder, Uint8Array>();
+  /** Of those who may not hear of all, by what they may hear of. */
+  readonly #views = new Map<string, Page>();
 
-  constructor(after: Txnid, upTo: Txnid, events: readonly CommittedEvent[]) {
+  constructor(
+    after: Txnid,
+    upTo: Txnid,
+    events: readonly CommittedEvent[],
+    restrictions: Restrictions = NO_RESTRICTIONS,
+  ) {
     this.after = after;
     this.upTo = upTo;
     this.events = events;
+    this.#restrictions = restrictions;
     this.bytes = events.reduce((sum, event) => sum + weightOf(event), 0);
   }
 
   get eventCount(): number {
     return this.events.length;
+  }
+
+  /**
+   * What somebody may hear of: this very page, unless something is not for everybody. Whoever may
+   * hear of the same shares a page; the place of what is left out is passed as that of what does
+   * not match the prefix.
+   */
+  shownTo(identities: readonly AuthIdentity[]): Page {
+    if (this.#restrictions.size === 0) return this;
+    let verdicts = "";
+    for (const mayHear of this.#restrictions.values()) verdicts += mayHear(identities) ? "1" : "0";
+    if (!verdicts.includes("0")) return this;
+    const known = this.#views.get(verdicts);
+    if (known !== undefined) return known;
+    const mayHear = (one: CommittedOperation): boolean =>
+      this.#restrictions.get(one)?.(identities) !== false;
+    const events: CommittedEvent[] = [];
+    for (const { txnid, operations } of this.events) {
+      const shown = operations.filter(mayHear);
+      if (shown.length > 0) events.push({ txnid, operations: shown });
+    }
+    const view = new Page(this.after, this.upTo, events);
+    if (this.#views.size < PAGE_VIEWS_MAX) this.#views.set(verdicts, view);
+    return view;
   }
 
   /** Encoded once, whoever asks. */
@@ -57,6 +96,7 @@ export function pageOf(
   prefixes: PrefixSet,
 ): Page {
   let events: CommittedEvent[] = [];
+  const restrictions = new Map<CommittedOperation, MayHear>();
   let upTo = after;
   let bytes = 0;
   let entries = 0;
@@ -65,21 +105,44 @@ export function pageOf(
     const found = followed.eventsFor(prefix, prefixes);
     // Whoever resumes in the middle of a batch has seen its beginning.
     const isWhole = batch.first > after;
-    events = events.concat(isWhole ? found : found.filter(({ txnid }) => txnid > after));
+    const own = isWhole ? found : found.filter(({ txnid }) => txnid > after);
+    events = events.concat(own);
+    restrictionsOn(own, followed.restrictions, restrictions);
     upTo = batch.last;
     bytes += batch.bytes.length;
     entries += batch.count;
     if (bytes >= PAGE_BYTES_SOFT_MAX || entries >= PAGE_ENTRIES_SOFT_MAX) break;
   }
-  const page = new Page(after, upTo, events);
+  const page = new Page(after, upTo, events, restrictions);
   // A few events must not keep whole batches in memory for as long as the page is held.
-  return page.bytes * 2 < bytes ? new Page(after, upTo, copiesOf(events)) : page;
+  if (page.bytes * 2 >= bytes) return page;
+  const copied = copiesOf(events, restrictions);
+  return new Page(after, upTo, copied.events, copied.restrictions);
+}
+
+/** Those of the events' own operations alone: a page keeps no others. */
+function restrictionsOn(
+  events: readonly CommittedEvent[],
+  all: Restrictions,
+  into: Map<CommittedOperation, MayHear>,
+): void {
+  if (all.size === 0) return;
+  for (const { operations } of events) {
+    for (const operation of operations) {
+      const mayHear = all.get(operation);
+      if (mayHear !== undefined) into.set(operation, mayHear);
+    }
+  }
 }
 
 /** The same events, with their data in one piece of memory of their own. */
-function copiesOf(events: readonly CommittedEvent[]): CommittedEvent[] {
+function copiesOf(
+  events: readonly CommittedEvent[],
+  restrictions: Restrictions,
+): { readonly events: CommittedEvent[]; readonly restrictions: Restrictions } {
   const total = events.reduce((sum, { operations }) => sum + dataBytesOf(operations), 0);
   const memory = new Uint8Array(total);
+  const copied = new Map<CommittedOperation, MayHear>();
   let at = 0;
   const copy = (operation: CommittedOperation): CommittedOperation => {
     if (!("data" in operation)) return operation;
@@ -88,7 +151,17 @@ function copiesOf(events: readonly CommittedEvent[]): CommittedEvent[] {
     at += data.length;
     return { ...operation, data };
   };
-  return events.map(({ txnid, operations }) => ({ txnid, operations: operations.map(copy) }));
+  const copyOf = (operation: CommittedOperation): CommittedOperation => {
+    const own = copy(operation);
+    const mayHear = restrictions.get(operation);
+    if (mayHear !== undefined) copied.set(own, mayHear);
+    return own;
+  };
+  const all = events.map(({ txnid, operations }) => ({
+    txnid,
+    operations: operations.map(copyOf),
+  }));
+  return { events: all, restrictions: copied };
 }
 
 function dataBytesOf(operations: readonly CommittedOperation[]): number {

@@ -1,10 +1,10 @@
 import type { EntryBatch, Txnid } from "@quorate/protocol";
-import { FollowedBatch, type OperationsOf } from "./followed-batch.js";
+import { FollowedBatch, type EntryReader } from "./followed-batch.js";
 import { PAGE_ENTRIES_SOFT_MAX, RECENT_BATCHES_MAX, RECENT_BYTES_MAX } from "./limits.js";
 
 /** The newest batches, for those who follow closely or come back after a moment. */
 export class RecentBatches {
-  readonly #operationsOf: OperationsOf;
+  readonly #reader: EntryReader;
   #batches: FollowedBatch[] = [];
   /** The first of them that is still there; the rest is cut off lazily. */
   #from = 0;
@@ -12,9 +12,9 @@ export class RecentBatches {
   /** They reach above it without a hole. */
   #start: Txnid;
 
-  constructor(start: Txnid, operationsOf: OperationsOf) {
+  constructor(start: Txnid, reader: EntryReader) {
     this.#start = start;
-    this.#operationsOf = operationsOf;
+    this.#reader = reader;
   }
 
   get bytes(): number {
@@ -23,7 +23,7 @@ export class RecentBatches {
 
   /** It follows the last one, or the start. */
   add(batch: EntryBatch): void {
-    this.#batches.push(new FollowedBatch(batch, this.#operationsOf));
+    this.#batches.push(new FollowedBatch(batch, this.#reader));
     this.#bytes += batch.bytes.length;
     while (this.#bytes > RECENT_BYTES_MAX || this.#size > RECENT_BATCHES_MAX) this.#dropOldest();
   }

@@ -1,4 +1,4 @@
-import { QuorateError, TXNID_ZERO, type Txnid } from "@quorate/protocol";
+import { QuorateError, TXNID_ZERO, type AuthIdentity, type Txnid } from "@quorate/protocol";
 import {
   decodeSubscribe,
   decodeTaken,
@@ -18,6 +18,8 @@ const NO_CONTENT = new Uint8Array(0);
 const NO_EVENTS = encodeEvents([]);
 
 export interface SubscriptionsDeps {
+  /** What the client has proved so far. */
+  readonly identities: () => readonly AuthIdentity[];
   reply(reply: NativeReply): void;
   /** One message in pieces, in order. */
   send(parts: readonly Uint8Array[]): void;
@@ -61,7 +63,7 @@ export class ConnectionSubscriptions {
       throw new QuorateError("ERR_SERVER_BUSY", "too many subscriptions of one connection");
     }
     const handle = this.#feed.subscribe(
-      { prefix: key, after },
+      { prefix: key, after, identities: this.#deps.identities },
       {
         deliver: (page) => this.#send(id, page.upTo, page.encodedBy(encodeEvents)),
         bookmark: (upTo) => this.#send(id, upTo, NO_EVENTS),

@@ -91,6 +91,7 @@ export class NativeConnection {
     this.#deps = deps;
     this.#outbox = this.#openOutbox();
     this.#subscriptions = new ConnectionSubscriptions(deps.server, {
+      identities: () => this.#member.identities,
       reply: (reply) => this.#outbox.reply(reply),
       send: (parts) => this.#outbox.sendParts(parts),
     });

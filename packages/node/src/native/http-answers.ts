@@ -2,14 +2,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { errorCodeOf, QuorateError } from "@quorate/protocol";
 import type { NodeConfig } from "../config/config.js";
 import { refusalOf } from "./guard.js";
+import { httpIdentities } from "./http-identities.js";
 import { WATCHES_MAX } from "./limits.js";
+import { authRequired } from "./member.js";
 import type { NativePortDeps } from "./native-port.js";
 import { statusDocument, type StatusDocument } from "./status-document.js";
 import { openWatch, watchRequestOf, type Watch } from "./watch.js";
 
 type HttpConfig = Pick<
   NodeConfig,
-  "cluster" | "nodeId" | "members" | "allowedHosts" | "allowedOrigins"
+  "cluster" | "nodeId" | "members" | "allowedHosts" | "allowedOrigins" | "tls"
 >;
 
 /** What the native port says over HTTP: to probes, to people with curl, to pages that may ask. */
@@ -107,13 +109,21 @@ export class HttpAnswers {
       // An answer that waits behind another one is not told that its connection has gone.
       if (response.socket === null) throw busy("this connection is still being answered");
       if (this.#watches.size >= WATCHES_MAX) throw busy("too many watches");
-      const watch = openWatch(watchRequestOf(request), response, this.#deps);
+      const { superDigest, requiredSchemes } = this.#deps.desk.options;
+      const superUser = this.#config.tls?.superUser ?? null;
+      const proved = httpIdentities(request, { superUser, superDigest });
+      if (!proved.satisfies(requiredSchemes)) throw authRequired(requiredSchemes);
+      const asked = { ...watchRequestOf(request), identities: () => proved.list };
+      const watch = openWatch(asked, response, this.#deps);
       this.#watches.add(watch);
       response.once("close", () => this.#watches.delete(watch));
     } catch (error) {
       const code = errorCodeOf(error);
       if (!(error instanceof QuorateError) || code === undefined) throw error;
       const { message, retryable, details } = error;
+      if (code === "ERR_SESSION_AUTH_REQUIRED") {
+        response.setHeader("WWW-Authenticate", 'Basic realm="quorate", charset="UTF-8"');
+      }
       if (retryable) response.setHeader("Retry-After", "1");
       send(response, statusOf(error), { error: { code, message, ...details } });
     }
@@ -126,6 +136,7 @@ function busy(message: string): QuorateError {
 
 function statusOf({ code, retryable }: QuorateError): number {
   if (code === "ERR_CLIENT_COMPACTED") return 410;
+  if (code === "ERR_SESSION_AUTH_REQUIRED") return 401;
   return retryable ? 503 : 400;
 }
 

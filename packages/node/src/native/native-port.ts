@@ -12,6 +12,7 @@ import type { VitalsDocument } from "../vitals.js";
 import { NativeConnection } from "./connection.js";
 import { refusalOf } from "./guard.js";
 import { HttpAnswers } from "./http-answers.js";
+import { plainAddress } from "./http-identities.js";
 import type { PortBudget } from "./outbox.js";
 import type { ServiceDesk } from "./service-desk.js";
 import {
@@ -206,11 +207,6 @@ function answerAnyway(answers: HttpAnswers, request: IncomingMessage, socket: Du
   response.assignSocket(socket as Socket);
   response.once("finish", () => socket.end(() => socket.destroy()));
   answers.answer(request, response);
-}
-
-/** An IPv4 address within one of IPv6 is told as what it is. Empty when it is gone already. */
-function plainAddress(address = ""): string {
-  return address.replace(/^::ffff:(?=[0-9.]+$)/i, "").replace(/%.*$/, "");
 }
 
 interface Upgrade {

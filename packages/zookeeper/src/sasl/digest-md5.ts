@@ -14,6 +14,23 @@ export interface DigestMd5Options {
   readonly users: ReadonlyMap<string, string>;
   /** Nobody can guess it, and no other exchange has it. Printable, without quotes. */
   readonly nonce: string;
+  /** Default: the platform's; null where that has none. */
+  readonly md5?: Md5 | null;
+}
+
+type Md5 = (bytes: Uint8Array) => Buffer;
+
+/** The platform's MD5, or null where it has none: in FIPS mode. Then nobody can log in. */
+function platformMd5(): Md5 | null {
+  const md5: Md5 = (bytes) => createHash("md5").update(bytes).digest();
+  try {
+    md5(Buffer.alloc(0));
+    return md5;
+  } catch (error) {
+    // OpenSSL says so in several ways, and none of them leaves anything to try.
+    if (error instanceof Error) return null;
+    throw error;
+  }
 }
 
 export type SaslStep =
@@ -21,6 +38,8 @@ export type SaslStep =
   /** The client is who it says it is; the token proves to it that the server knows that, too. */
   | { readonly kind: "done"; readonly token: Uint8Array; readonly user: string }
   | { readonly kind: "failed"; readonly reason: string };
+
+const NO_MD5 = "this server has no MD5 (FIPS mode)";
 
 type State = "new" | "challenged" | "over";
 
@@ -31,10 +50,12 @@ type State = "new" | "challenged" | "over";
  */
 export class DigestMd5Exchange {
   readonly #options: DigestMd5Options;
+  readonly #md5: Md5 | null;
   #state: State = "new";
 
   constructor(options: DigestMd5Options) {
     this.#options = options;
+    this.#md5 = options.md5 === undefined ? platformMd5() : options.md5;
   }
 
   /** Takes the client's next token; the first one is empty. */
@@ -43,7 +64,8 @@ export class DigestMd5Exchange {
     this.#state = "over";
     if (token.length > SASL_TOKEN_BYTES_MAX) return failed("the token is too long");
     if (state === "over") return failed("the exchange is over");
-    if (state === "challenged") return this.#judge(token);
+    if (this.#md5 === null) return failed(NO_MD5);
+    if (state === "challenged") return this.#judge(token, this.#md5);
     if (token.length > 0) return failed("the first token is not empty");
     this.#state = "challenged";
     const { serverName, nonce } = this.#options;
@@ -53,7 +75,7 @@ export class DigestMd5Exchange {
     return { kind: "challenge", token: Buffer.from(text, "latin1") };
   }
 
-  #judge(token: Uint8Array): SaslStep {
+  #judge(token: Uint8Array, md5: Md5): SaslStep {
     const directives = directivesOf(Buffer.from(token).toString("latin1"));
     if (directives === null) return failed("the token cannot be read");
     const problem = problemOf(directives, this.#options);
@@ -63,7 +85,7 @@ export class DigestMd5Exchange {
     if (user === null) return failed("the name is not UTF-8");
     const password = this.#options.users.get(user);
     // A name that nobody has takes as long as one with another password.
-    const digests = digestsOf(directives, { user, password: password ?? "", isUtf8 });
+    const digests = digestsOf(directives, { user, password: password ?? "", isUtf8, md5 });
     const isRight = isEqual(directives.get("response") ?? "", digests.response);
     if (password === undefined || !isRight) return failed("unknown name or wrong password");
     const answer = `rspauth=${digests.rspauth}`;
@@ -100,12 +122,13 @@ interface Claim {
   readonly user: string;
   readonly password: string;
   readonly isUtf8: boolean;
+  readonly md5: Md5;
 }
 
 /** What proves the client's knowledge of the password, and the server's (RFC 2831, 2.1.2.1). */
 function digestsOf(
   directives: Directives,
-  { user, password, isUtf8 }: Claim,
+  { user, password, isUtf8, md5 }: Claim,
 ): { readonly response: string; readonly rspauth: string } {
   const raw = (name: string): string => directives.get(name) ?? "";
   const realm = textOf(raw("realm"), isUtf8) ?? raw("realm");
@@ -144,10 +167,6 @@ const BEYOND_LATIN1 = /[^\u0000-\u00ff]/;
  */
 function hashedBytesOf(text: string, isUtf8: boolean): Buffer {
   return Buffer.from(text, isUtf8 && BEYOND_LATIN1.test(text) ? "utf8" : "latin1");
-}
-
-function md5(bytes: Uint8Array): Buffer {
-  return createHash("md5").update(bytes).digest();
 }
 
 /** Takes as long for any two of a length. */

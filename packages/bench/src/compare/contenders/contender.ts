@@ -43,6 +43,8 @@ export interface Contender {
   readonly description: string;
   readonly canHaveWatchers: boolean;
   readonly canBeProfiled: boolean;
+  /** A build of Quorate: a measurement fails when it does not keep what it promises. */
+  readonly isOurs: boolean;
   open(wish: EnsembleWish): Promise<BenchEnsemble>;
 }
 

@@ -29,6 +29,7 @@ export function etcdContender(description: string): Contender {
     description,
     canHaveWatchers: false,
     canBeProfiled: false,
+    isOurs: false,
     open: (wish) => EtcdEnsemble.create(wish),
   };
 }

@@ -26,6 +26,7 @@ export function quorateContender(
     description,
     canHaveWatchers: true,
     canBeProfiled: true,
+    isOurs: true,
     open: (wish) => openQuorate(name, command, syncs, wish),
   };
 }

@@ -24,6 +24,7 @@ export function zookeeperContender(description: string, syncs: SyncCounter): Con
     description,
     canHaveWatchers: true,
     canBeProfiled: false,
+    isOurs: false,
     open: (wish) => openZookeeper(name, syncs, wish),
   };
 }

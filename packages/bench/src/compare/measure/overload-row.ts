@@ -8,6 +8,8 @@ import { errand, serversOf, type BenchContext } from "./bench-context.js";
 import type { Probe } from "./errands.js";
 import { prepareRows, rootOf } from "./load-row.js";
 
+/** What may be told to whoever asks for too much: tried again, it may have room. */
+const REFUSALS: readonly string[] = ["throttled", "ERR_SERVER_BUSY"];
 /** Of the rate that a closed loop reaches, and could be asked for all day. */
 const OVERLOAD = 3;
 const TREE = { keys: 1000, valueBytes: 1024 } as const;
@@ -27,7 +29,6 @@ export async function measureOverload(
 ): Promise<Measured> {
   const { warmUpMs, measureMs } = context.pace;
   await prepareRows(context, ensemble, [TREE]);
-  await ensemble.untilReady();
   const servers = serversOf(ensemble, ensemble.ids);
   const order: LoadOrder = {
     ...TREE,
@@ -66,7 +67,7 @@ export async function measureOverload(
   await pause(AFTER_MS, undefined, { signal: context.signal });
   stopProbing();
   const probes = await probing.probes;
-  const { baseMs, recoveredMs } = recoveryOf(probes, beganAt, endedAt);
+  const { baseMs, besideMs, recoveredMs } = recoveryOf(probes, beganAt, endedAt);
   const refused = Object.values(result.errors).reduce((sum, one) => sum + one, 0);
   const notes = [
     `${ratePerSecond}/s were meant to arrive, ${result.unsent} of them were never sent`,
@@ -75,19 +76,31 @@ export async function measureOverload(
   const refusals = new Set(probes.flatMap(({ error }) => error ?? []));
   if (refusals.size > 0) notes.push(`some of these ended with ${[...refusals].join(", ")}`);
   await ensemble.untilReady();
-  const termNow = await ensemble.term();
-  if (termNow !== term) notes.push(`it did not keep its leader: ${term}, then ${termNow}`);
+  const errors = [...Object.keys(result.errors), ...refusals];
+  const faults = faultsOf(term, await ensemble.term(), errors);
+  if (context.contender.isOurs && faults.length > 0) throw new Error(faults.join("; "));
+  notes.push(...faults);
   return {
     values: {
       ops: [result.done / result.seconds],
       shed: [refused / result.seconds],
       p99: [result.latencyMs.p99],
+      beside: besideMs === null ? [] : [besideMs],
       recovered: [recoveredMs],
       peak: [Math.max(...ensemble.ids.map((id) => costsOf(ensemble.pidOf(id)).residentMaxMiB))],
     },
     errors: result.errors,
     notes,
   };
+}
+
+/** What an overload must not do: take the leader, or end a request with anything but a refusal. */
+export function faultsOf(term: string, termNow: string, errors: readonly string[]): string[] {
+  const faults: string[] = [];
+  if (termNow !== term) faults.push(`it did not keep its leader: ${term}, then ${termNow}`);
+  const others = [...new Set(errors)].filter((error) => !REFUSALS.includes(error));
+  if (others.length > 0) faults.push(`requests ended with ${others.join(", ")}`);
+  return faults;
 }
 
 /** `steady` gives how to end it, once it writes. */
@@ -118,21 +131,31 @@ function startProbing(
 /** So much slower than before is as before; noise of a few milliseconds is none of a load's. */
 const AS_BEFORE = { times: 2, plusMs: 10 } as const;
 
-/** How long after the end of a load the last answer came that was not as those before it. */
-export function recoveryOf(
-  probes: readonly Probe[],
-  beganAt: number,
-  endedAt: number,
-): { readonly baseMs: number; readonly recoveredMs: number } {
-  const before = probes
-    .filter(({ startedAt, error }) => startedAt < beganAt && error === null)
-    .map(({ ms }) => ms)
-    .sort((a, b) => a - b);
-  const baseMs = before[Math.floor(before.length * 0.99)] ?? 0;
+export interface Recovery {
+  /** p99 of those carried out before the load, and while it lasted; null for none of these. */
+  readonly baseMs: number;
+  readonly besideMs: number | null;
+  /** How long after its end the last answer came that was not as those before it. */
+  readonly recoveredMs: number;
+}
+
+/** What an overload was to a few writes beside it. */
+export function recoveryOf(probes: readonly Probe[], beganAt: number, endedAt: number): Recovery {
+  const baseMs = p99Of(probes.filter(({ startedAt }) => startedAt < beganAt)) ?? 0;
+  const besideMs = p99Of(
+    probes.filter(({ startedAt }) => startedAt >= beganAt && startedAt < endedAt),
+  );
   const limitMs = Math.max(baseMs * AS_BEFORE.times, baseMs + AS_BEFORE.plusMs);
   const others = probes.filter(
     ({ startedAt, ms, error }) => startedAt >= beganAt && (error !== null || ms > limitMs),
   );
   const lastAt = Math.max(endedAt, ...others.map(({ startedAt, ms }) => startedAt + ms * 1000));
-  return { baseMs, recoveredMs: (lastAt - endedAt) / 1000 };
+  return { baseMs, besideMs, recoveredMs: (lastAt - endedAt) / 1000 };
+}
+
+/** Of those that were carried out; null for none. */
+function p99Of(probes: readonly Probe[]): number | null {
+  const all = probes.filter(({ error }) => error === null).map(({ ms }) => ms);
+  all.sort((a, b) => a - b);
+  return all[Math.floor(all.length * 0.99)] ?? null;
 }

@@ -39,6 +39,9 @@ const decoder = new TextDecoder();
 const HEADER_BYTES = 4;
 const HAS_OWNER = 0x1_0000;
 const ACL_BYTES_MASK = 0xffff;
+/** Of a closeSession: whether each path has its ACL behind it. */
+const READERS_AT = 1;
+const READERS_NAMED = 1;
 const TIME_AT = 8;
 const WRITE_HEADER_BYTES = 16;
 const OWNER_BYTES = 8;
@@ -75,9 +78,11 @@ function single(op: number, path: string, content: Uint8Array): readonly Effect[
     case OpCode.add:
       return [create(path, content)];
     case OpCode.set: {
-      const timeMs = Number(viewOf(content).getBigUint64(TIME_AT));
-      const data = decoder.decode(content.subarray(WRITE_HEADER_BYTES));
-      return [{ kind: "set", path, timeMs, data }];
+      const view = viewOf(content);
+      const timeMs = Number(view.getBigUint64(TIME_AT));
+      // Before them lies the ACL of a node that not everybody may read.
+      const dataAt = WRITE_HEADER_BYTES + (view.getUint32(0) & ACL_BYTES_MASK);
+      return [{ kind: "set", path, timeMs, data: decoder.decode(content.subarray(dataAt)) }];
     }
     case OpCode.delete:
       return [{ kind: "delete", path }];
@@ -115,12 +120,13 @@ function closeSession(content: Uint8Array): readonly Effect[] {
   const view = viewOf(content);
   const id = view.getBigUint64(HEADER_BYTES);
   const count = view.getUint32(HEADER_BYTES + 8);
+  const hasAcls = view.getUint8(READERS_AT) === READERS_NAMED;
   const effects: Effect[] = [];
   let at = HEADER_BYTES + 12;
   for (let i = 0; i < count; i += 1) {
     const end = at + 2 + view.getUint16(at);
     effects.push({ kind: "delete", path: decoder.decode(content.subarray(at + 2, end)) });
-    at = end;
+    at = hasAcls ? end + 2 + view.getUint16(end) : end;
   }
   return [...effects, { kind: "closeSession", id }];
 }
