@@ -39,6 +39,9 @@ const decoder = new TextDecoder();
 const HEADER_BYTES = 4;
 const HAS_OWNER = 0x1_0000;
 const ACL_BYTES_MASK = 0xffff;
+/** Of a closeSession: whether each path has its ACL behind it. */
+const READERS_AT = 1;
+const READERS_NAMED = 1;
 const TIME_AT = 8;
 const WRITE_HEADER_BYTES = 16;
 const OWNER_BYTES = 8;
@@ -76,8 +79,9 @@ function single(op: number, path: string, content: Uint8Array): readonly Effect[
       return [create(path, content)];
     case OpCode.set: {
       const view = viewOf(content);
-      const dataAt = WRITE_HEADER_BYTES + (view.getUint32(0) & ACL_BYTES_MASK);
       const timeMs = Number(view.getBigUint64(TIME_AT));
+      // Before them lies the ACL of a node that not everybody may read.
+      const dataAt = WRITE_HEADER_BYTES + (view.getUint32(0) & ACL_BYTES_MASK);
       return [{ kind: "set", path, timeMs, data: decoder.decode(content.subarray(dataAt)) }];
     }
     case OpCode.delete:
@@ -116,7 +120,7 @@ function closeSession(content: Uint8Array): readonly Effect[] {
   const view = viewOf(content);
   const id = view.getBigUint64(HEADER_BYTES);
   const count = view.getUint32(HEADER_BYTES + 8);
-  const hasAcls = view.getUint8(1) === 1;
+  const hasAcls = view.getUint8(READERS_AT) === READERS_NAMED;
   const effects: Effect[] = [];
   let at = HEADER_BYTES + 12;
   for (let i = 0; i < count; i += 1) {
