@@ -9,6 +9,7 @@ import {
   silentMeter,
   toEpoch,
   toNodeId,
+  type CheckpointWriter,
   type DurableStore,
   type LogPosition,
   type QuorateError,
@@ -107,8 +108,17 @@ async function checkpoints(): Promise<void> {
       note("checkpoint");
     } catch (error) {
       note(`no checkpoint ${String(errorCodeOf(error))}`);
-      await writer.discard();
+      await discarded(writer);
     }
+  }
+}
+
+/** What was written before the disk was full needs room to be removed. */
+async function discarded(writer: CheckpointWriter): Promise<void> {
+  try {
+    await writer.discard();
+  } catch (error) {
+    note(`not discarded ${String(errorCodeOf(error))}`);
   }
 }
 
@@ -128,9 +138,7 @@ async function halves(): Promise<void> {
       note(`checkpoint ${key}`);
     } catch (error) {
       note(`no checkpoint ${String(errorCodeOf(error))}`);
-      await writer.discard().catch((again: unknown) => {
-        note(`not discarded ${String(errorCodeOf(again))}`);
-      });
+      await discarded(writer);
     }
   };
   await checkpoint("first", "before");
