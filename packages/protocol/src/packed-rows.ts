@@ -72,6 +72,20 @@ export class PackedRows implements StateRows {
   }
 }
 
+/** One row, packed, in memory that is as long. */
+export function packRow(key: Uint8Array, value: Uint8Array | null): Uint8Array {
+  const bytes = new Uint8Array(ROW_HEADER_BYTES + key.length + (value?.length ?? 0));
+  writeRow(bytes, new DataView(bytes.buffer), 0, { key, value });
+  return bytes;
+}
+
+function writeRow(bytes: Uint8Array, view: DataView, at: number, { key, value }: StateRow): void {
+  view.setUint32(at, key.length);
+  view.setUint32(at + 4, value === null ? NO_VALUE : value.length);
+  bytes.set(key, at + ROW_HEADER_BYTES);
+  if (value !== null) bytes.set(value, at + ROW_HEADER_BYTES + key.length);
+}
+
 const INITIAL_BYTES = 4096;
 
 /** Packs rows; one serves for many. */
@@ -85,12 +99,8 @@ export class RowPacker {
   }
 
   add(key: Uint8Array, value: Uint8Array | null): void {
-    const valueBytes = value?.length ?? 0;
-    const at = this.#reserve(ROW_HEADER_BYTES + key.length + valueBytes);
-    this.#view.setUint32(at, key.length);
-    this.#view.setUint32(at + 4, value === null ? NO_VALUE : valueBytes);
-    this.#bytes.set(key, at + ROW_HEADER_BYTES);
-    if (value !== null) this.#bytes.set(value, at + ROW_HEADER_BYTES + key.length);
+    const at = this.#reserve(ROW_HEADER_BYTES + key.length + (value?.length ?? 0));
+    writeRow(this.#bytes, this.#view, at, { key, value });
   }
 
   /** One row, or many, that are packed already. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import fc from "fast-check";
-import { PackedRows, RowPacker, type StateRow } from "../src/index.js";
+import { PackedRows, packRow, RowPacker, type StateRow } from "../src/index.js";
 
 const row: fc.Arbitrary<StateRow> = fc.record({
   key: fc.uint8Array({ maxLength: 20 }),
@@ -20,6 +20,8 @@ describe("packed rows", () => {
         expect(packed.length).toBe(all.length);
         expect(packed.values).toBe(all.filter(({ value }) => value !== null).length);
         expect(packer.take()).toHaveLength(0);
+        for (const { key, value } of all) packer.addPacked(packRow(key, value));
+        expect(packer.take().bytes).toEqual(packed.bytes);
       }),
     );
   });

@@ -4,6 +4,14 @@ const PAGE_BYTES = 256 * 1024;
 const UNIT_BYTES = 16;
 /** A longer piece has a page of its own. */
 const SHARED_PIECE_BYTES_MAX = 16 * 1024;
+const SHARED_UNITS_MAX = SHARED_PIECE_BYTES_MAX / UNIT_BYTES;
+/**
+ * Up to here there is a size of piece for each number of units, above it eight for each doubling:
+ * what nodes that grow leave behind fits only their own size, and a page goes when all of it is
+ * free. So what grows step by step leaves less than thirteen times its size, not hundreds of times.
+ */
+const EACH_UNITS_MAX = 16;
+const SIZES_LOG = 3;
 
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
@@ -119,6 +127,10 @@ export function isSamePiece(a: number, b: number): boolean {
   return unitsOf(a) === unitsOf(b);
 }
 
+/** Of the piece that has room for so much. */
 function unitsOf(length: number): number {
-  return Math.ceil(length / UNIT_BYTES);
+  const units = Math.ceil(length / UNIT_BYTES);
+  if (units <= EACH_UNITS_MAX || units > SHARED_UNITS_MAX) return units;
+  const step = 2 ** (31 - Math.clz32(units - 1) - SIZES_LOG);
+  return Math.ceil(units / step) * step;
 }

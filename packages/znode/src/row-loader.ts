@@ -56,7 +56,6 @@ export class RowLoader {
     return node;
   }
 
-  /** Made with its own ancestors when rows come children first. */
   #parentOf(rows: Uint8Array, pathAt: number, slash: number): number {
     const length = Math.max(1, slash);
     const table = this.#table;
@@ -64,17 +63,34 @@ export class RowLoader {
     if (this.#lastParent !== 0 && table.hasPath(this.#lastParent, rows, pathAt, length)) {
       return this.#lastParent;
     }
-    let node = table.findBytes(rows, pathAt, length);
-    if (node === 0) {
-      const hash = table.hashFound;
+    const known = table.findBytes(rows, pathAt, length);
+    this.#lastParent = known === 0 ? this.#awaitedAt(rows, pathAt, length) : known;
+    return this.#lastParent;
+  }
+
+  /**
+   * Made with its own ancestors when rows come children first: a path may have tens of thousands
+   * of them, more than calls fit a stack.
+   */
+  #awaitedAt(rows: Uint8Array, pathAt: number, pathBytes: number): number {
+    const table = this.#table;
+    const missing: { readonly length: number; readonly hash: number }[] = [];
+    let length = pathBytes;
+    let node = 0;
+    // The root is there.
+    while (node === 0) {
+      missing.push({ length, hash: table.hashFound });
       this.#path.read(rows, pathAt, length);
       this.characters += this.#path.characters;
-      const parent = this.#parentOf(rows, pathAt, this.#path.slash);
-      node = table.add(rows, pathAt, length, hash, HEADER_BYTES);
-      table.adopt(parent, node);
-      this.#awaited.add(node);
+      length = Math.max(1, this.#path.slash);
+      node = table.findBytes(rows, pathAt, length);
     }
-    this.#lastParent = node;
+    for (const { length: ownLength, hash } of missing.reverse()) {
+      const child = table.add(rows, pathAt, ownLength, hash, HEADER_BYTES);
+      table.adopt(node, child);
+      this.#awaited.add(child);
+      node = child;
+    }
     return node;
   }
 }

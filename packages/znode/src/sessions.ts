@@ -1,7 +1,7 @@
 import {
   assert,
   NODE_ID_MAX,
-  PackedRows,
+  packRow,
   QuorateError,
   SESSION_PASSWORD_BYTES,
   type SessionInfo,
@@ -65,8 +65,11 @@ export class Sessions {
   readonly #changes = new ChangeTracker<Session>(
     { get: (key) => this.#byId.get(idOf(key)), values: () => this.#byId.values() },
     {
-      rowOf: (session) => PackedRows.of([rowOf(session)]).bytes,
-      tombstoneOf: (key) => PackedRows.of([{ key: keyBytes(key), value: null }]).bytes,
+      rowOf: (session) => {
+        const { key, value } = rowOf(session);
+        return packRow(key, value);
+      },
+      tombstoneOf: (key) => packRow(keyBytes(key), null),
     },
   );
 

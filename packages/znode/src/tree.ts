@@ -1,4 +1,4 @@
-import { assert, PackedRows, ROW_HEADER_BYTES } from "@quorate/protocol";
+import { assert, packRow, ROW_HEADER_BYTES } from "@quorate/protocol";
 import type { StateChanges, Txnid } from "@quorate/protocol";
 import { AclTable, STORED_CONFIG_ACL, STORED_OPEN_ACL, type AppliedAcl } from "./acl-table.js";
 import { ChangeTracker } from "./changes.js";
@@ -64,7 +64,7 @@ export class Tree {
     { get: (path) => this.get(path), values: () => this.#all() },
     {
       rowOf: (node) => node.row,
-      tombstoneOf: (path) => PackedRows.of([{ key: encoder.encode(path), value: null }]).bytes,
+      tombstoneOf: (path) => packRow(encoder.encode(path), null),
     },
   );
   readonly #loader: RowLoader;

@@ -386,4 +386,16 @@ describe("entries and rows that cannot be", () => {
     machine.restore([{ key: bytes("/lost"), value }]);
     expect(typeof machine.digest()).toBe("bigint");
   });
+
+  test("a row may come before any of its ancestors, however many there are", () => {
+    const value = rowsOf(scripted().machine)[0]?.value ?? null;
+    const machine = new ZnodeMachine();
+    const planted = machine.nodeCount;
+    machine.restore([{ key: bytes("/a".repeat(8_000)), value }]);
+    expect(machine.nodeCount).toBe(planted + 8_000);
+    for (let depth = 1; depth < 8_000; depth += 1) {
+      machine.restore([{ key: bytes("/a".repeat(depth)), value }]);
+    }
+    expect(typeof machine.digest()).toBe("bigint");
+  });
 });

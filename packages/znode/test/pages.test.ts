@@ -56,6 +56,30 @@ describe("pages", () => {
     expect([isSamePiece(100, 98), isSamePiece(100, 50)]).toEqual([true, false]);
   });
 
+  test("what grows step by step beside what stays leaves a bounded part of memory behind", () => {
+    const pages = new Pages();
+    const seen = new Set<Page>();
+    const take = (length: number): Piece => {
+      const at = pages.allocate(length);
+      seen.add(pages.page);
+      return { page: pages.page, at, length, mark: 0 };
+    };
+    let growing = Array.from({ length: 400 }, () => take(64));
+    for (let length = 80; length <= 4096; length += 16) {
+      growing = growing.map((piece, index) => {
+        if (isSamePiece(piece.length, length)) return { ...piece, length };
+        const grown = take(length);
+        pages.release(piece.page, piece.at, piece.length);
+        // Something small in every page, which stays.
+        if (index % 20 === 0) take(32);
+        return grown;
+      });
+    }
+    let held = 0;
+    for (const { bytes } of seen) held += bytes.length;
+    expect(held).toBeLessThan(14 * 400 * 4096);
+  });
+
   test("a page whose pieces are all freed is let go", () => {
     const pages = new Pages();
     const many = Array.from({ length: 1000 }, () => allocated(pages, 1000, 5));
