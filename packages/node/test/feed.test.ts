@@ -6,17 +6,21 @@ import {
   toIdentity,
   TXNID_ZERO,
   type CommittedEvent,
+  type CommittedOperation,
 } from "@quorate/protocol";
 import {
   AHEAD_MS_MAX,
   IN_FLIGHT_BYTES_MAX,
+  PAGE_CACHE_BYTES_MAX,
   RECENT_BYTES_MAX,
   STALL_MS,
   SUBSCRIPTIONS_MAX,
   UNSERVED_MS_MAX,
 } from "../src/feed/limits.js";
 import { encodeEvents } from "@quorate/codec";
-import { Page } from "../src/feed/page.js";
+import { FollowedBatch, type MayHear } from "../src/feed/followed-batch.js";
+import { Page, PageCache } from "../src/feed/page.js";
+import { PrefixSet } from "../src/feed/prefix-set.js";
 import { FeedSetup, type TestSink } from "./feed-support.js";
 
 describe("a page", () => {
@@ -35,6 +39,35 @@ describe("a page", () => {
     const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0);
     expect(bytes).toBeLessThan(10 * 100);
     expect(pages[9]).toEqual(new Uint8Array(encodeEvents([eventOf(10)])));
+  });
+});
+
+describe("the pages that are kept", () => {
+  it("count with what each who may not hear of all of them is shown", () => {
+    const data = new Uint8Array(PAGE_CACHE_BYTES_MAX / 8);
+    const owners = Array.from({ length: 10 }, (_, i) => `owner${i}`);
+    const open = { kind: "broadcast", path: "a", data } as const;
+    const own = owners.map((id) => [{ kind: "delete", path: `/${id}` } as const, id] as const);
+    const mayHear = new Map<CommittedOperation, MayHear>(
+      own.map(([operation, id]) => [operation, (who) => who.some((one) => one.id === id)]),
+    );
+    const txnid = makeTxnid(1, 1);
+    const events = [{ txnid, operations: [open, ...own.map(([operation]) => operation)] }];
+    const page = new Page(TXNID_ZERO, txnid, events, mayHear);
+    const cache = new PageCache();
+    cache.put("", page);
+    const show = (id: string): void => {
+      page.shownTo([{ scheme: "digest", id }]);
+      cache.shown("", page);
+    };
+    for (const id of owners.slice(0, 4)) show(id);
+    show("owner0");
+    expect(cache.get("", TXNID_ZERO)).toBe(page);
+    expect(cache.bytes).toBeGreaterThan(5 * data.length);
+    expect(cache.bytes).toBeLessThan(5.1 * data.length);
+    for (const id of owners) show(id);
+    expect(cache.get("", TXNID_ZERO)).toBeUndefined();
+    expect(cache.bytes).toBe(0);
   });
 });
 
@@ -283,5 +316,24 @@ describe("many subscribers", () => {
     expect(cut).toEqual(slow.slice(0, cut.length));
     for (const { error } of cut) expect(error?.code).toBe("ERR_CLIENT_TOO_SLOW");
     expect(quick.error).toBeNull();
+  });
+});
+
+describe("one transaction of very many operations, as a session with its ephemerals ends", () => {
+  it("is matched in one pass over them", async () => {
+    const setup = new FeedSetup();
+    setup.say(["/e"]);
+    const [batch] = await setup.log.read(TXNID_ZERO, 1);
+    if (batch === undefined) throw new Error("no batch");
+    const operations = Array.from({ length: 300_000 }, (_, i) => {
+      return { kind: "delete", path: `/e/${i}` } as const;
+    });
+    const reader = { operationsOf: () => operations, readersOf: () => null };
+    const prefixes = new PrefixSet();
+    prefixes.add("/e");
+    // As many lists of them as there are would not be made within a test's time.
+    const [event] = new FollowedBatch(batch, reader).eventsFor("/e", prefixes);
+    expect(event?.operations.length).toBe(operations.length);
+    expect(event?.operations.at(-1)).toBe(operations.at(-1));
   });
 });

@@ -12,6 +12,7 @@ import {
   encodeSubscribe,
   encodeUnwatch,
   encodeWatch,
+  NATIVE_FRAME_MESSAGES_MAX,
   NATIVE_OP_AUTH,
   NATIVE_OP_REWATCH,
   NATIVE_OP_SESSION,
@@ -30,10 +31,15 @@ import { RawClient, until } from "./support.js";
 let dataDir = "";
 let node: EmbeddedNode;
 let url = "";
+/** A host's own operation, answered when the test says so. */
+const HELD = 60;
+const release: (() => void)[] = [];
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "quorate-native-"));
-  node = await embed({ dataDir });
+  const held = (): Promise<Uint8Array> =>
+    new Promise((resolve) => release.push(() => resolve(NOTHING)));
+  node = await embed({ dataDir }, { handlers: { [HELD]: held } });
   await node.ready();
   url = `127.0.0.1:${node.requestAddress.port}`;
 }, 30_000);
@@ -109,6 +115,17 @@ async function connectZk(asked: OpenedSession): Promise<{ socket: Socket; opened
 
 const codeOf = (reply: NativeReply): string => (reply.ok ? "ok" : reply.error.code);
 
+describe("a frame of as many reads as it may hold", () => {
+  it("is answered whole, each read once", async () => {
+    using client = await RawClient.connect(url);
+    const ids = Array.from({ length: NATIVE_FRAME_MESSAGES_MAX }, (_, i) => i + 1);
+    client.send(...ids.map((id) => ({ id, op: ZnodeOp.exists, key: "/", content: NOTHING })));
+    await until(() => client.replies.length >= ids.length);
+    expect(client.replies.every(({ ok }) => ok)).toBe(true);
+    expect(client.replies.map(({ id }) => id)).toEqual(ids);
+  });
+});
+
 describe("sessions on the native port", () => {
   it("are asked for by their own operations, and never by those of the log", async () => {
     using client = await Asking.connect();
@@ -132,6 +149,34 @@ describe("sessions on the native port", () => {
     expect(await node.client.exists("/moves")).toBeNull();
     // Whatever follows is not the session's any more, nor anybody's.
     expect(codeOf(await second.ask({ op: ZnodeOp.get, key: "/" }))).toBe("ERR_SESSION_EXPIRED");
+  });
+
+  it("leave behind the writes that wait at the older connection (Invariant 8)", async () => {
+    using first = await Asking.connect();
+    const session = await first.open();
+    const key = "/leftBehind";
+    const content = encodeCreate({ data: bytes("old") });
+    expect(codeOf(await first.ask({ op: ZnodeOp.create, key, content }))).toBe("ok");
+    // A write waits behind a read that waits for an operation that is not logged.
+    first.raw.send(
+      { id: 100, op: HELD },
+      { id: 101, op: ZnodeOp.get, key, content: NOTHING },
+      { id: 102, op: ZnodeOp.set, key, content: encodeSet({ data: bytes("late") }) },
+      { id: 103, op: NATIVE_OP_SESSION_END, content: NOTHING },
+    );
+    await until(() => release.length === 1);
+    using second = await Asking.connect();
+    expect(codeOf(await second.resume(session))).toBe("ok");
+    await until(() => first.raw.closeCode !== null);
+    for (const answer of release.splice(0)) answer();
+    const own = second.ask({ op: HELD });
+    await until(() => release.length === 1);
+    for (const answer of release.splice(0)) answer();
+    expect(codeOf(await own)).toBe("ok");
+    const create = encodeCreate({ data: bytes("x"), mode: CreateMode.ephemeral });
+    const made = await second.ask({ op: ZnodeOp.create, key: "/mine", content: create });
+    expect(codeOf(made)).toBe("ok");
+    expect((await node.client.get(key)).data).toEqual(bytes("old"));
   });
 
   it("have the timeout that they are taken up with, within its bounds; older clients name none", async () => {

@@ -62,6 +62,7 @@ export class NodeCore {
   #resolveDone: (reason: ExitReason) => void = () => undefined;
   #action: NodeState | null = null;
   #closeStore: () => Promise<void> = () => Promise.resolve();
+  #isReplicated: (op: number) => boolean = () => false;
   #role: Role | null = null;
   #leader: NodeId | null = null;
   #status: PeerStatus = "electing";
@@ -69,7 +70,8 @@ export class NodeCore {
   constructor(options: CoreOptions, deps: CoreDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.requests = new RequestManager(deps);
+    const isReplicated = (op: number): boolean => this.#isReplicated(op);
+    this.requests = new RequestManager({ ...deps, isReplicated });
     this.committed = new AppliedFeed(deps);
     this.signal = this.#abort.signal;
     const { nodeId } = options;
@@ -256,6 +258,7 @@ export class NodeCore {
     const custom = createCustomState?.();
     const combined = custom === undefined ? null : new CombinedMachine(tree, custom);
     const machine = combined ?? tree;
+    this.#isReplicated = (op) => combined?.isWrite(op) ?? false;
     const opened = await openStore();
     machine.attach?.(this.inner.listener);
     const { diskTimeoutMs } = timings;
@@ -271,7 +274,7 @@ export class NodeCore {
         {
           store,
           stateMachine: machine,
-          ...(combined === null ? {} : { isReplicated: (op) => combined.isWrite(op) }),
+          isReplicated: this.#isReplicated,
           onLoad: (phase) => {
             if (phase === "begun") this.inner.stateLoading();
             else this.inner.stateLoaded(machine);

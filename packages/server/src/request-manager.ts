@@ -1,6 +1,7 @@
 import {
   ChurnMap,
   CONTENT_BYTES_MAX,
+  isCustomOpCode,
   isInternalOpCode,
   isKeyTooLong,
   isLeaderOpCode,
@@ -28,6 +29,15 @@ interface Pending {
   readonly handle: RequestHandle;
   readonly since: number;
   isHandedOn: boolean;
+  /** The host's handler answers it when it likes, beside the order of all others. */
+  readonly isHandlers: boolean;
+}
+
+export interface RequestManagerDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Whether a custom operation is logged, as the tree's are. Default: none is. */
+  readonly isReplicated?: (op: number) => boolean;
 }
 
 /**
@@ -39,8 +49,10 @@ interface Pending {
  */
 export class RequestManager implements RequestMgr {
   readonly #clock: Clock;
+  readonly #isReplicated: (op: number) => boolean;
   readonly #pending = new ChurnMap<bigint, Pending>();
   #pendingBytes = 0;
+  #handlersCount = 0;
   readonly #admission = new Admission();
   /** One for all, of whom there may be tens of thousands a second: each would record its stack. */
   readonly #busy = new QuorateError("ERR_SERVER_BUSY", "too many requests wait", {
@@ -54,8 +66,9 @@ export class RequestManager implements RequestMgr {
   /** Requests are being handed on: what is answered meanwhile is told in the next turn. */
   #isHandingOn = false;
 
-  constructor(deps: { readonly clock: Clock; readonly random: Random }) {
+  constructor(deps: RequestManagerDeps) {
     this.#clock = deps.clock;
+    this.#isReplicated = deps.isReplicated ?? (() => false);
     this.#nextId = (deps.random.nextUint64() >> 2n) + 1n;
   }
 
@@ -92,8 +105,10 @@ export class RequestManager implements RequestMgr {
   addPendingRequest(handle: RequestHandle): boolean {
     const { request } = handle;
     const now = this.#clock.now();
-    if (!this.#admits(request, now)) return false;
-    const pending = { handle, since: now, isHandedOn: false };
+    const isHandlers = isCustomOpCode(request.op) && !this.#isReplicated(request.op);
+    if (!this.#admits(request, now, isHandlers)) return false;
+    const pending = { handle, since: now, isHandedOn: false, isHandlers };
+    if (isHandlers) this.#handlersCount += 1;
     this.#pending.set(request.reqId, pending);
     this.#pendingBytes += bytesOf(request);
     if (this.#receiver !== null) {
@@ -110,7 +125,8 @@ export class RequestManager implements RequestMgr {
     if (pending === undefined) return;
     this.#pending.delete(reqId);
     this.#pendingBytes -= bytesOf(pending.handle.request);
-    this.#admission.answered(this.#clock.now());
+    if (pending.isHandlers) this.#handlersCount -= 1;
+    else this.#admission.answered(this.#clock.now());
     if (this.#isHandingOn) this.#clock.defer(() => pending.handle.complete(outcome));
     else pending.handle.complete(outcome);
   }
@@ -139,12 +155,17 @@ export class RequestManager implements RequestMgr {
     }
   }
 
-  /** Who comes or goes is let in beyond a backlog: sessions that are not kept only come again. */
-  #admits(request: RequestMsg, now: number): boolean {
+  /**
+   * Who comes or goes is let in beyond a backlog: sessions that are not kept only come again. What
+   * waits for the host's handler, perhaps for long, is no part of one; the leader bounds it.
+   */
+  #admits(request: RequestMsg, now: number, isHandlers: boolean): boolean {
     const { size } = this.#pending;
     if (size >= PENDING_REQUESTS_MAX) return false;
+    // Of some 30 bytes each: their number bounds them.
+    if (isSessionOpCode(request.op)) return true;
     if (this.#pendingBytes + bytesOf(request) > PENDING_REQUEST_BYTES_MAX) return false;
-    return isSessionOpCode(request.op) || this.#admission.admits(now, size);
+    return isHandlers || this.#admission.admits(now, size - this.#handlersCount);
   }
 
   #handOn(pending: Pending, receiver: (request: RequestMsg) => void): void {

@@ -90,7 +90,8 @@ describe("a client that comes anew", () => {
     expect(said).toEqual(["propose 9/6"]);
     apply(OpCode.resumeSession, resumeContent(ID, PASSWORD, 5000));
     prove();
-    expect(said).toEqual(["propose 9/6", "propose 9/5"]);
+    // The older one must not take its timeout from the newer one.
+    expect(said).toEqual(["propose 9/6", "refuse 9/5 ERR_SESSION_MOVED"]);
   });
 
   test("while its session moves away is proposed, behind that", () => {
@@ -105,6 +106,15 @@ describe("a client that comes anew", () => {
     machine.prepare(OpCode.resumeSession, "", resumeContent(ID, PASSWORD), context);
     sessions.resume("9", resume(6n));
     expect(said.at(-1)).toBe("propose 9/6");
+  });
+
+  test("leaves behind its earlier coming, which would take the session back", () => {
+    const { sessions, said, apply, prove } = sessionsOf();
+    sessions.resume("9", resume(5n));
+    sessions.resume("8", resume(1n));
+    apply(OpCode.resumeSession, resumeContent(ID, PASSWORD), toNodeId(8));
+    prove();
+    expect(said).toEqual(["propose 8/1", "refuse 9/5 ERR_SESSION_MOVED"]);
   });
 
   test("Invariant 8: leaves behind what its node asked for before, by whatever way that comes", () => {

@@ -2,6 +2,7 @@ import {
   BACKLOG_MS_MAX,
   BACKLOG_REQUESTS_MIN,
   CONTENT_BYTES_MAX,
+  CUSTOM_OP_CODE_MIN,
   KEY_BYTES_MAX,
   OpCode,
   PENDING_REQUEST_BYTES_MAX,
@@ -104,11 +105,15 @@ describe("requests of this node's clients", () => {
     for (let i = 0; i < count; i += 1) submit("", OpCode.add, CONTENT_BYTES_MAX);
     submit(key, OpCode.add, CONTENT_BYTES_MAX);
     expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
+    // To the last byte; who keeps a session is let in all the same.
+    submit("", OpCode.add, PENDING_REQUEST_BYTES_MAX - count * CONTENT_BYTES_MAX);
+    submit("", OpCode.resumeSession, 28);
+    expect(outcomes).toHaveLength(1);
     manager.completeRequest(handed[0]?.reqId ?? 0n, { ok: false, error: lost });
     manager.completeRequest(handed[1]?.reqId ?? 0n, { ok: false, error: lost });
     submit(key, OpCode.add, CONTENT_BYTES_MAX);
     expect(outcomes).toHaveLength(3);
-    expect(manager.pendingCount).toBe(count - 1);
+    expect(manager.pendingCount).toBe(count + 1);
   });
 
   test("does not join a backlog that stands, unless it keeps a session", async () => {
@@ -128,6 +133,17 @@ describe("requests of this node's clients", () => {
     }
     submit();
     expect(manager.pendingCount).toBe(BACKLOG_REQUESTS_MIN + 4 - half);
+  });
+
+  test("what waits for the host's handler is no backlog of writes", async () => {
+    const { clock, manager, outcomes, submit, take } = managerOf();
+    take();
+    for (let i = 0; i < 2 * BACKLOG_REQUESTS_MIN; i += 1) submit("", CUSTOM_OP_CODE_MIN);
+    await clock.pass(2 * BACKLOG_MS_MAX);
+    submit();
+    submit("", CUSTOM_OP_CODE_MIN);
+    expect(outcomes).toEqual([]);
+    expect(manager.pendingCount).toBe(2 * BACKLOG_REQUESTS_MIN + 2);
   });
 
   test("an outcome never comes from within its own submit, nor lets another one pass", async () => {

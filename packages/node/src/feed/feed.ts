@@ -232,8 +232,9 @@ export class Feed {
 
   #turnTo(subscription: Subscription, whole: Page): void {
     const now = this.#deps.clock.now();
-    const { identities } = subscription;
+    const { identities, prefix } = subscription;
     const page = identities === null ? whole : whole.shownTo(identities());
+    if (page !== whole) this.#cache.shown(prefix, whole);
     this.#act(subscription, subscription.machine.step({ kind: "page", page, now }));
   }
 

@@ -66,7 +66,9 @@ export class FollowedBatch {
       const matching = new Map<string, CommittedOperation[]>();
       for (const operation of event.operations) {
         for (const prefix of prefixes.covering(operation.path)) {
-          matching.set(prefix, [...(matching.get(prefix) ?? []), operation]);
+          const operations = matching.get(prefix);
+          if (operations === undefined) matching.set(prefix, [operation]);
+          else operations.push(operation);
         }
       }
       for (const [prefix, operations] of matching) {

@@ -30,6 +30,7 @@ export class Page implements PageInfo {
   readonly #encoded = new Map<PageEncoder, Uint8Array>();
   /** Of those who may not hear of all, by what they may hear of. */
   readonly #views = new Map<string, Page>();
+  #viewBytes = 0;
 
   constructor(
     after: Txnid,
@@ -46,6 +47,11 @@ export class Page implements PageInfo {
 
   get eventCount(): number {
     return this.events.length;
+  }
+
+  /** With what is kept of it for those who may not hear of all; each is encoded by itself. */
+  get keptBytes(): number {
+    return this.bytes + this.#viewBytes;
   }
 
   /**
@@ -68,7 +74,10 @@ export class Page implements PageInfo {
       if (shown.length > 0) events.push({ txnid, operations: shown });
     }
     const view = new Page(this.after, this.upTo, events);
-    if (this.#views.size < PAGE_VIEWS_MAX) this.#views.set(verdicts, view);
+    if (this.#views.size < PAGE_VIEWS_MAX) {
+      this.#views.set(verdicts, view);
+      this.#viewBytes += view.bytes + verdicts.length;
+    }
     return view;
   }
 
@@ -170,7 +179,7 @@ function dataBytesOf(operations: readonly CommittedOperation[]): number {
 
 /** Remembers pages for the next subscriber that is at the same place. */
 export class PageCache {
-  readonly #pages = new Map<string, Page>();
+  readonly #pages = new Map<string, { readonly page: Page; bytes: number }>();
   #bytes = 0;
 
   get bytes(): number {
@@ -178,14 +187,30 @@ export class PageCache {
   }
 
   get(prefix: string, after: Txnid): Page | undefined {
-    return this.#pages.get(keyOf(prefix, after));
+    return this.#pages.get(keyOf(prefix, after))?.page;
   }
 
   put(prefix: string, page: Page): void {
     const key = keyOf(prefix, page.after);
     this.#drop(key);
-    this.#pages.set(key, page);
-    this.#bytes += page.bytes + EVENT_OVERHEAD_BYTES;
+    const bytes = page.keptBytes + EVENT_OVERHEAD_BYTES;
+    this.#pages.set(key, { page, bytes });
+    this.#bytes += bytes;
+    this.#trim();
+  }
+
+  /** A page that may be here was shown to somebody who may not hear of all of it. */
+  shown(prefix: string, page: Page): void {
+    const kept = this.#pages.get(keyOf(prefix, page.after));
+    if (kept?.page !== page) return;
+    const grownBy = page.keptBytes + EVENT_OVERHEAD_BYTES - kept.bytes;
+    if (grownBy === 0) return;
+    kept.bytes += grownBy;
+    this.#bytes += grownBy;
+    this.#trim();
+  }
+
+  #trim(): void {
     for (const oldest of this.#pages.keys()) {
       if (this.#bytes <= PAGE_CACHE_BYTES_MAX && this.#pages.size <= PAGE_CACHE_PAGES_MAX) return;
       this.#drop(oldest);
@@ -193,10 +218,10 @@ export class PageCache {
   }
 
   #drop(key: string): void {
-    const page = this.#pages.get(key);
-    if (page === undefined) return;
+    const kept = this.#pages.get(key);
+    if (kept === undefined) return;
     this.#pages.delete(key);
-    this.#bytes -= page.bytes + EVENT_OVERHEAD_BYTES;
+    this.#bytes -= kept.bytes;
   }
 }
 

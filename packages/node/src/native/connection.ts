@@ -77,6 +77,7 @@ export class NativeConnection {
   /** Framed requests that are not yet taken on: what one read of the socket brought, at most. */
   #inbox: (NativeRequest | UnreadableRequest)[] = [];
   #inboxAt = 0;
+  #isDraining = false;
   #outstanding = 0;
   #outstandingReads = 0;
   #outstandingBytes = 0;
@@ -206,11 +207,16 @@ export class NativeConnection {
 
   /** Takes on as much as the bounds allow and reads on, or not, accordingly. */
   #drain(): void {
+    // What is answered within the loop makes room, which the loop sees: one within another for each
+    // of a frame's requests would be deeper than the stack.
+    if (this.#isDraining) return;
+    this.#isDraining = true;
     while (this.#inboxAt < this.#inbox.length && this.#hasRoom()) {
       const request = this.#inbox[this.#inboxAt];
       this.#inboxAt += 1;
       if (request !== undefined) this.#take(request);
     }
+    this.#isDraining = false;
     const done = this.#inboxAt === this.#inbox.length;
     if (done && this.#inbox.length > 0) {
       this.#inbox = [];
@@ -286,7 +292,8 @@ export class NativeConnection {
     if (request.op === NATIVE_OP_SESSION_END) {
       // Behind all writes of the session, those included that wait here.
       this.#order.passWrite((write) => {
-        this.#sessionRequests.take(request);
+        // As a write: the session may be another connection's by now.
+        if (!this.#closed) this.#sessionRequests.take(request);
         this.#order.endWrite(write);
       });
       return;
@@ -306,6 +313,13 @@ export class NativeConnection {
   /** `whole` is the content behind who asks. */
   #write(request: NativeRequest, whole: Uint8Array, write: number): void {
     const { op, key } = request;
+    if (this.#closed) {
+      // It waited behind a read and was never begun. Its client may have come again with the same
+      // session, and what it asks for now must not be overtaken by this (Invariant 8).
+      this.#order.endWrite(write);
+      this.#end(request, 0);
+      return;
+    }
     const answered = (txnid: Txnid, content: Uint8Array): void => {
       this.#outbox.reply({ id: request.id, ok: true, txnid, content });
       this.#order.endWrite(write);
@@ -433,7 +447,7 @@ export class NativeConnection {
     this.#socket.terminate();
   }
 
-  /** What is still outstanding goes on; nobody will hear of it. */
+  /** What is begun goes on; nobody will hear of it. No write is begun any more. */
   #onClose(): void {
     this.#closed = true;
     this.#subscriptions.close();

@@ -116,7 +116,7 @@ export class LeaderSessions implements SessionKeeper {
     const session = sessionOf(request);
     const { reqId } = request;
     if (session === null || !this.#tracker.isLeftBehind(session, { fid, reqId })) return null;
-    return new QuorateError("ERR_SESSION_MOVED", "its client has come anew since");
+    return cameAnew();
   }
 
   touched(sessions: readonly bigint[]): void {
@@ -152,7 +152,10 @@ export class LeaderSessions implements SessionKeeper {
     }
     leader.readIndex((proof) => {
       if (typeof proof !== "bigint") leader.answers.refuse(fid, reqId, proof);
-      else if (!isSettled()) leader.propose(fid, request);
+      // What was asked for later may be done: it must not be undone, nor its timeout shortened.
+      else if (!isSettled() && this.#tracker.isOvertaken(id, { fid, reqId })) {
+        leader.answers.refuse(fid, reqId, cameAnew());
+      } else if (!isSettled()) leader.propose(fid, request);
       else leader.answers.answer(fid, reqId, int32(session.timeoutMs));
     });
   }
@@ -213,6 +216,10 @@ export class LeaderSessions implements SessionKeeper {
       this.#nextDueNode += 1;
     }
   }
+}
+
+function cameAnew(): QuorateError {
+  return new QuorateError("ERR_SESSION_MOVED", "its client has come anew since");
 }
 
 /** The session in whose name a request writes. */

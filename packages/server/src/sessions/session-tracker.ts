@@ -137,6 +137,12 @@ export class SessionTracker {
     return reqId < attachment.reqId || reqId - attachment.reqId > REQUESTS_PER_LIFE_MAX;
   }
 
+  /** Whether its client has come anew since this request, by which it came as well. */
+  isOvertaken(id: bigint, { fid, reqId }: NumberedRequest): boolean {
+    const attachment = this.#sessions.get(id)?.attachment ?? null;
+    return attachment !== null && (attachment.fid !== fid || attachment.reqId !== reqId);
+  }
+
   step(event: SessionEvent): readonly SessionEffect[] {
     switch (event.kind) {
       case "created":
