@@ -5,6 +5,8 @@ import { type ProcessEnsemble, type ZookeeperEnsemble } from "@quorate/testkit/p
 export interface Victims extends AsyncDisposable {
   /** The addresses for ZooKeeper's clients. */
   readonly servers: readonly string[];
+  /** The processes that run, or ran last. */
+  pids(): readonly number[];
   /** Waits until there is one. */
   leader(): Promise<number>;
   signal(id: number, signal: NodeJS.Signals): void;
@@ -21,6 +23,7 @@ const POLL_MS = 50;
 export function zookeeperVictims(ensemble: ZookeeperEnsemble): Victims {
   return {
     servers: ensemble.servers,
+    pids: () => ensemble.ids.map((id) => ensemble.process(id).pid),
     leader: async () => {
       const deadline = performance.now() + WAIT_MS;
       for (;;) {
@@ -45,6 +48,7 @@ export function zookeeperVictims(ensemble: ZookeeperEnsemble): Victims {
 export function quorateVictims(ensemble: ProcessEnsemble): Victims {
   return {
     servers: ensemble.servers,
+    pids: () => ensemble.ids.map((id) => ensemble.process(id).pid),
     leader: () => ensemble.untilReady(),
     signal: (id, signal) => ensemble.process(id).signal(signal),
     kill: async (id) => {
