@@ -21,10 +21,8 @@ export const Word = {
   acl: 7,
   /** Of {@link Flag}. */
   flags: 8,
-  changedIn: 9,
-  imagedBy: 10,
 } as const;
-const WORDS = 11;
+const WORDS = 9;
 
 export const Flag = {
   /** The number stands for a node. */
@@ -48,7 +46,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * and an index take twice the memory, are walked through by the collector again and again,
  * and take most of the time of a restart to make.
  *
- * A node has a record of eleven words, and a piece of a page with its row as a checkpoint has it:
+ * A node has a record of nine words, and a piece of a page with its row as a checkpoint has it:
  *   two words of the digest | u32 bytes of the path | u32 bytes of the rest | path | header | ACL |
  *   data
  */

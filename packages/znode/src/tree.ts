@@ -61,7 +61,11 @@ export class Tree {
   readonly #digest: TreeDigest;
   readonly #sessions: Sessions;
   readonly #changes = new ChangeTracker<Znode>(
-    { get: (path) => this.get(path), values: () => this.#all() },
+    {
+      get: (number) => this.#node(number, null),
+      find: (path) => this.get(path),
+      values: () => this.#all(),
+    },
     {
       rowOf: (node) => node.row,
       tombstoneOf: (path) => packRow(encoder.encode(path), null),

@@ -177,24 +177,6 @@ export class Znode {
     this.view.setInt32(this.#table.hashAt(this.number) + 4, value);
   }
 
-  /** The generation of changes in which the node was last marked as changed. */
-  get changedIn(): number {
-    return this.#table.word(this.number, Word.changedIn);
-  }
-
-  set changedIn(value: number) {
-    this.#table.setWord(this.number, Word.changedIn, value);
-  }
-
-  /** The image that has dealt with the node, or that began before the node did. */
-  get imagedBy(): number {
-    return this.#table.word(this.number, Word.imagedBy);
-  }
-
-  set imagedBy(value: number) {
-    this.#table.setWord(this.number, Word.imagedBy, value);
-  }
-
   /** As it is created. */
   created(txnid: Txnid, timeMs: number, owner: bigint): void {
     const { view } = this;
