@@ -116,7 +116,7 @@ export class Sessions {
   move({ id, owner, timeoutMs }: MoveTransaction): Session {
     const session = this.require(id);
     this.#changes.beforeChange(session);
-    this.#digest.subtract(session);
+    this.#digest.subtractRow(session);
     session.owner = owner;
     if (timeoutMs > 0) session.timeoutMs = timeoutMs;
     this.#hash(session);
@@ -129,7 +129,7 @@ export class Sessions {
     const left = session.ephemerals?.size ?? 0;
     assert(left === 0, "a session closes after its ephemerals are gone", { id, left });
     this.#changes.beforeDelete(session);
-    this.#digest.subtract(session);
+    this.#digest.subtractRow(session);
     this.#byId.delete(id);
     this.#byNumber[session.number] = undefined;
     this.#unused.push(session.number);
@@ -180,7 +180,7 @@ export class Sessions {
 
   reset(): void {
     for (const session of this.#byId.values()) {
-      if (!this.#awaited.has(session)) this.#digest.subtract(session);
+      if (!this.#awaited.has(session)) this.#digest.subtractRow(session);
     }
     this.#byId.clear();
     this.#byNumber = [];
