@@ -31,6 +31,9 @@ const HAS_SESSION = 1;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Every write asks for its session: a view of each content would be most of the cost. */
+const sessionView = new DataView(new ArrayBuffer(8));
+
 /** Nobody in particular: no session, no identity. */
 export const ANYONE: Caller = { session: null, identities: [] };
 
@@ -91,7 +94,8 @@ export function callerBytes(content: Uint8Array): number {
 /** The session of a content's caller; null without one or when there is no readable caller. */
 export function callerSession(content: Uint8Array): bigint | null {
   if (content[0] !== HAS_SESSION || content.length < 9) return null;
-  return new DataView(content.buffer, content.byteOffset, content.byteLength).getBigUint64(1);
+  for (let i = 0; i < 8; i += 1) sessionView.setUint8(i, content[1 + i] ?? 0);
+  return sessionView.getBigUint64(0);
 }
 
 /** @throws ERR_PROTOCOL_DECODE when the content does not start with a caller. */

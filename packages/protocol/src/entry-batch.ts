@@ -1,6 +1,7 @@
 import { QuorateError } from "./errors.js";
 import { assert } from "./assert.js";
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, TXN_COUNTER_MAX } from "./limits.js";
+import { writeText } from "./text.js";
 import { advanceTxnid, counterOf, TXNID_ZERO, toTxnid, type Txnid } from "./txnid.js";
 
 /**
@@ -64,7 +65,6 @@ const HEADER_BYTES = 24;
 const ENTRY_HEADER_BYTES = 20;
 const INITIAL_BYTES = 4096;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const fids: readonly string[] = Array.from({ length: 256 }, (_, id) => String(id));
 
@@ -144,16 +144,6 @@ export class BatchBuilder {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
-}
-
-/** A path is short and ASCII nearly always: written without a call out of the engine. */
-function writeText(text: string, bytes: Uint8Array, at: number): number {
-  for (let i = 0; i < text.length; i += 1) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return encoder.encodeInto(text, bytes.subarray(at)).written;
-    bytes[at + i] = unit;
-  }
-  return text.length;
 }
 
 /**

@@ -30,5 +30,6 @@ export * from "./ports/state-machine.js";
 export * from "./quorum.js";
 export * from "./request.js";
 export * from "./session-password.js";
+export * from "./text.js";
 export * from "./timings.js";
 export * from "./txnid.js";

@@ -1,26 +1,28 @@
+import { writeText } from "@quorate/protocol";
 import type { AclEntry } from "./acl.js";
 import { spellAcl } from "./acl.js";
 import { CHILDREN_BYTES_MAX } from "./limits.js";
+import { PartList } from "./part-list.js";
 import { nameOf } from "./paths.js";
 import { Slab } from "./slab.js";
 import { STAT_BYTES } from "./stat.js";
 import { writeStat, type Znode } from "./znode.js";
 
-const MULTI_PART_HEADER_BYTES = 5;
+const COUNT_BYTES = 4;
 const encoder = new TextEncoder();
 
 /** Writes the answers that answers.ts describes and reads. */
 export class AnswerWriter {
   readonly #slab = new Slab();
+  readonly #parts = new PartList();
 
   stat(node: Znode): Uint8Array {
     return this.#finish(this.#begin(node, 0), STAT_BYTES);
   }
 
   created(node: Znode): Uint8Array {
-    const at = this.#begin(node, node.path.length * 3);
-    const pathAt = at + STAT_BYTES;
-    const { written } = encoder.encodeInto(node.path, this.#slab.bytes.subarray(pathAt));
+    const at = this.#begin(node, node.pathBytes);
+    const written = writeText(node.path, this.#slab.bytes, at + STAT_BYTES);
     return this.#finish(at, STAT_BYTES + written);
   }
 
@@ -83,20 +85,17 @@ export class AnswerWriter {
     return this.#finish(at, length);
   }
 
-  multi(parts: readonly { readonly op: number; readonly answer: Uint8Array }[]): Uint8Array {
-    let length = 4;
-    for (const { answer } of parts) length += MULTI_PART_HEADER_BYTES + answer.length;
-    const at = this.#slab.reserve(length);
-    const { bytes, view } = this.#slab;
-    view.setUint32(at, parts.length);
-    let partAt = at + 4;
-    for (const { op, answer } of parts) {
-      view.setUint8(partAt, op);
-      view.setUint32(partAt + 1, answer.length);
-      bytes.set(answer, partAt + MULTI_PART_HEADER_BYTES);
-      partAt += MULTI_PART_HEADER_BYTES + answer.length;
-    }
-    return this.#finish(at, length);
+  /** The answers so far of the multi that is being applied: none. */
+  startMulti(): PartList {
+    this.#parts.start(COUNT_BYTES);
+    return this.#parts;
+  }
+
+  /** Of the parts that {@link startMulti} began. */
+  multi(parts: PartList): Uint8Array {
+    const at = parts.finish(this.#slab);
+    this.#slab.view.setUint32(at, parts.length);
+    return this.#finish(at, parts.byteLength);
   }
 
   #begin(node: Znode, bytesBehindStat: number): number {

@@ -90,11 +90,11 @@ export class Applier {
   }
 
   #multi(content: Uint8Array, txnid: Txnid): Uint8Array {
-    const answers: { op: number; answer: Uint8Array }[] = [];
+    const answers = this.#answers.startMulti();
     for (const part of decodeMultiTransaction(content)) {
       const { op, path } = part;
       const answer = op === ZnodeOp.check ? NO_DATA : this.#write(op, path, part.content, txnid);
-      answers.push({ op, answer });
+      answers.addAnswer(op, answer);
     }
     return this.#answers.multi(answers);
   }

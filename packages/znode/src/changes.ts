@@ -1,18 +1,20 @@
 import { assert, RowPacker, type PackedRows, type StateChanges } from "@quorate/protocol";
+import { NumberSet } from "./number-set.js";
 import { WideMap } from "./wide-map.js";
 
 /** What has a row of its own in a checkpoint: a node, or a session. */
 export interface Item {
+  /** Small, and its own from when it joins the others until it leaves them: then another's. */
+  readonly number: number;
+  /** Its key for ever. To be told of it may cost something. */
   readonly rowKey: string;
-  /** The generation of changes in which the item was last marked as changed. */
-  changedIn: number;
-  /** The image that has dealt with the item, or that began before the item did. */
-  imagedBy: number;
 }
 
-/** What images read from: the items, by key. */
+/** What images read from: the items. */
 export interface ItemSource<T extends Item> {
-  get(rowKey: string): T | undefined;
+  /** One that is there. */
+  get(number: number): T;
+  find(rowKey: string): T | undefined;
   values(): IterableIterator<T>;
 }
 
@@ -23,26 +25,36 @@ export interface RowFormat<T extends Item> {
   tombstoneOf(rowKey: string): Uint8Array;
 }
 
-/** Key to whether the item was in the last image that was read: only then it needs a tombstone. */
-type ChangedKeys = WideMap<boolean>;
+/** What changed from the start of one image to the start of the next. */
+class Changes {
+  /** Items that are there, by number. */
+  readonly changed = new NumberSet();
+  /** Those among them whose keys no image has held: they may go without a tombstone. */
+  readonly unheld = new NumberSet();
+  /**
+   * Keys that images hold and that are gone, each with whether the image begun last is the only
+   * one: if that one is abandoned, no tombstone is needed.
+   */
+  readonly gone = new WideMap<boolean>();
+}
 
 /**
  * Remembers which items changed, and serves images of them while they go on changing.
  *
  * An image is copy-on-write: whoever is about to change an item says so first, and the item's row
  * as of the image's start joins the image's queue, unless it was read before.
+ *
+ * Items that are there are known by number, and by key only those that are gone: nearly every
+ * change is of an item that stays, and keys are long.
  */
 export class ChangeTracker<T extends Item> {
   readonly #source: ItemSource<T>;
   readonly #format: RowFormat<T>;
-  #changed: ChangedKeys = new WideMap();
-  /** Rises whenever #changed is another map. Items start at 0, so the first must be greater. */
-  #generation = 1;
+  #changes = new Changes();
   /** The one that is being read. */
   #image: Image<T> | null = null;
   /** The one begun last, also when it was read to its end: it may still be lost on the way. */
   #latest: Image<T> | null = null;
-  #imageCount = 0;
 
   constructor(source: ItemSource<T>, format: RowFormat<T>) {
     this.#source = source;
@@ -52,39 +64,39 @@ export class ChangeTracker<T extends Item> {
   /** Before the item changes. */
   beforeChange(item: T): void {
     this.#image?.keep(item);
-    if (item.changedIn === this.#generation) return;
-    item.changedIn = this.#generation;
-    this.#changed.setIfAbsent(item.rowKey, true);
+    this.#changes.changed.add(item.number);
   }
 
-  /** Before the new item joins the others. */
+  /** As the item joins the others. */
   beforeCreate(item: T): void {
-    if (this.#image !== null) this.#image.keepAbsent(item);
-    item.changedIn = this.#generation;
-    this.#changed.setIfAbsent(item.rowKey, false);
+    const { number } = item;
+    const { changed, unheld, gone } = this.#changes;
+    this.#image?.pass(number);
+    changed.add(number);
+    const isHeldByLatestOnly = gone.isEmpty ? undefined : gone.take(item.rowKey);
+    if (isHeldByLatestOnly === undefined) unheld.add(number);
+    else if (isHeldByLatestOnly) this.#latest?.changes.unheld.add(number);
   }
 
   /** Before the item leaves the others. */
   beforeDelete(item: T): void {
-    if (this.#image !== null) {
-      this.#image.keep(item);
-      this.#image.forget(item.rowKey);
-    }
-    const wasImaged = this.#changed.get(item.rowKey);
+    const { number } = item;
+    const { changed, unheld, gone } = this.#changes;
+    this.#image?.keep(item);
+    changed.delete(number);
     // Created and deleted between two images: no trace of it is needed.
-    if (wasImaged === false) this.#changed.delete(item.rowKey);
-    else this.#changed.set(item.rowKey, true);
+    if (unheld.delete(number)) return;
+    const before = this.#latest?.changes;
+    before?.changed.delete(number);
+    gone.set(item.rowKey, before?.unheld.delete(number) === true);
   }
 
   begin(isFull: boolean): StateChanges {
     assert(this.#image === null, "one image is read at a time");
-    this.#imageCount += 1;
-    const keys = this.#changed;
-    const image = new Image(this.#imageCount, this.#source, this.#format, keys, isFull);
+    const image = new Image(this.#source, this.#format, this.#changes, isFull);
     this.#image = image;
     this.#latest = image;
-    this.#changed = new WideMap();
-    this.#generation += 1;
+    this.#changes = new Changes();
     return {
       next: (bytesMax) => {
         const rows = image.next(bytesMax);
@@ -95,7 +107,7 @@ export class ChangeTracker<T extends Item> {
         if (this.#latest !== image) return;
         this.#latest = null;
         this.#image = null;
-        this.#putBack(keys);
+        this.#putBack(image.changes);
       },
     };
   }
@@ -105,46 +117,47 @@ export class ChangeTracker<T extends Item> {
     this.#image?.invalidate();
     this.#image = null;
     this.#latest = null;
-    this.#changed = new WideMap();
-    this.#generation += 1;
+    this.#changes = new Changes();
   }
 
-  #putBack(keys: ChangedKeys): void {
-    for (const [key, wasImaged] of this.#changed.entries()) {
-      // What the abandoned image knew is older, and so is the last image that was finished.
-      keys.setIfAbsent(key, wasImaged);
+  /** As if the image that had these changes had not begun: what is since joins them. */
+  #putBack(before: Changes): void {
+    const { changed, unheld, gone } = this.#changes;
+    for (const [key] of before.gone.entries()) {
+      const item = this.#source.find(key);
+      if (item === undefined) continue;
+      // Made again since: the image that is lost did not hold it, but an older one does.
+      before.gone.delete(key);
+      unheld.delete(item.number);
     }
-    this.#changed = keys;
-    this.#generation += 1;
+    for (const number of changed.values()) before.changed.add(number);
+    for (const number of unheld.values()) before.unheld.add(number);
+    for (const [key, isHeldByLatestOnly] of gone.entries()) {
+      if (!isHeldByLatestOnly) before.gone.set(key, false);
+    }
+    this.#changes = before;
   }
 }
 
 /** One image. Owns the rule that each of its rows is given out once, as of its start. */
 class Image<T extends Item> {
-  readonly #id: number;
+  /** Of items that go meanwhile, their number is taken out: it may become another's. */
+  readonly changes: Changes;
   readonly #source: ItemSource<T>;
   readonly #format: RowFormat<T>;
-  readonly #keys: ChangedKeys;
   readonly #isFull: boolean;
   readonly #rows: Iterator<Uint8Array>;
   readonly #packer = new RowPacker();
   /** Rows saved from a change. Holds at most what the image still has to give out. */
   #kept: Uint8Array[] = [];
-  /** Keys that have been dealt with and have no item that could say so. */
-  readonly #gone = new Set<string>();
+  /** Numbers of what has been dealt with, or began after the image did. */
+  readonly #passed = new NumberSet();
   #isValid = true;
 
-  constructor(
-    id: number,
-    source: ItemSource<T>,
-    format: RowFormat<T>,
-    keys: ChangedKeys,
-    isFull: boolean,
-  ) {
-    this.#id = id;
+  constructor(source: ItemSource<T>, format: RowFormat<T>, changes: Changes, isFull: boolean) {
+    this.changes = changes;
     this.#source = source;
     this.#format = format;
-    this.#keys = keys;
     this.#isFull = isFull;
     this.#rows = isFull ? this.#allRows() : this.#changedRows();
   }
@@ -161,24 +174,16 @@ class Image<T extends Item> {
   }
 
   keep(item: T): void {
-    if (item.imagedBy === this.#id) return;
-    item.imagedBy = this.#id;
-    if (this.#isFull || this.#keys.has(item.rowKey))
+    const { number } = item;
+    if (this.#passed.has(number)) return;
+    this.#passed.add(number);
+    if (this.#isFull || this.changes.changed.has(number)) {
       this.#kept.push(this.#format.rowOf(item).slice());
+    }
   }
 
-  keepAbsent(item: T): void {
-    item.imagedBy = this.#id;
-    if (this.#isFull || this.#gone.has(item.rowKey)) return;
-    const wasImaged = this.#keys.get(item.rowKey);
-    if (wasImaged === undefined) return;
-    this.#gone.add(item.rowKey);
-    if (wasImaged) this.#kept.push(this.#format.tombstoneOf(item.rowKey));
-  }
-
-  /** An item that was dealt with leaves the others. */
-  forget(rowKey: string): void {
-    if (!this.#isFull && this.#keys.has(rowKey)) this.#gone.add(rowKey);
+  pass(number: number): void {
+    this.#passed.add(number);
   }
 
   invalidate(): void {
@@ -192,23 +197,18 @@ class Image<T extends Item> {
 
   *#allRows(): Generator<Uint8Array, undefined> {
     for (const item of this.#source.values()) {
-      if (item.imagedBy === this.#id) continue;
-      item.imagedBy = this.#id;
+      if (this.#passed.has(item.number)) continue;
+      this.#passed.add(item.number);
       yield this.#format.rowOf(item);
     }
   }
 
   *#changedRows(): Generator<Uint8Array, undefined> {
-    for (const [key, wasImaged] of this.#keys.entries()) {
-      if (this.#gone.has(key)) continue;
-      const item = this.#source.get(key);
-      if (item === undefined) {
-        this.#gone.add(key);
-        if (wasImaged) yield this.#format.tombstoneOf(key);
-      } else if (item.imagedBy !== this.#id) {
-        item.imagedBy = this.#id;
-        yield this.#format.rowOf(item);
-      }
+    for (const number of this.changes.changed.values()) {
+      if (this.#passed.has(number)) continue;
+      this.#passed.add(number);
+      yield this.#format.rowOf(this.#source.get(number));
     }
+    for (const [key] of this.changes.gone.entries()) yield this.#format.tombstoneOf(key);
   }
 }

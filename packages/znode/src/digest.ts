@@ -1,11 +1,12 @@
 import { Hash64 } from "./hash.js";
 import { UNHASHED_BYTES_MAX, UNHASHED_NODES_MAX } from "./limits.js";
 import { HEADER_BYTES } from "./node-header.js";
-import type { Znode } from "./znode.js";
+import type { NodeTable } from "./node-table.js";
+import { NumberSet } from "./number-set.js";
 
 const TWO_32 = 2 ** 32;
 
-/** Where a part of the sum is kept, to be taken out again. */
+/** A session: where its part of the sum is kept, to be taken out again. */
 interface Hashed {
   hashHigh: number;
   hashLow: number;
@@ -20,25 +21,30 @@ interface Hashed {
  * between two questions is hashed once.
  */
 export class TreeDigest {
+  readonly #table: NodeTable;
   readonly #hash = new Hash64();
-  /** By number. */
-  readonly #unhashed = new Map<number, Znode>();
+  /** Numbers of nodes; those that went meanwhile are in the list still, or twice. */
+  readonly #unhashed = new NumberSet();
+  #waiting: number[] = [];
   #unhashedBytes = 0;
   #high = 0;
   #low = 0;
 
+  constructor(table: NodeTable) {
+    this.#table = table;
+  }
+
   /** The node is new; `bytes` of data are to be hashed. */
-  add(node: Znode, bytes: number): void {
-    this.#unhashed.set(node.number, node);
+  add(node: number, bytes: number): void {
+    this.#wait(node);
     this.#unhashedBytes += bytes;
   }
 
   /** The node is about to change; `bytes` of data are to be hashed again. */
-  touch(node: Znode, bytes: number): void {
-    if (node.isHashed) {
-      this.subtract(node);
-      node.isHashed = false;
-      this.#unhashed.set(node.number, node);
+  touch(node: number, bytes: number): void {
+    if (this.#table.isHashed(node)) {
+      this.#subtractNode(node);
+      this.#wait(node);
     }
     this.#unhashedBytes += bytes;
   }
@@ -46,13 +52,13 @@ export class TreeDigest {
   /** Between two changes only: no node may be half changed when it is hashed. */
   relieve(): void {
     const isDue =
-      this.#unhashed.size >= UNHASHED_NODES_MAX || this.#unhashedBytes >= UNHASHED_BYTES_MAX;
+      this.#waiting.length >= UNHASHED_NODES_MAX || this.#unhashedBytes >= UNHASHED_BYTES_MAX;
     if (isDue) this.#settle();
   }
 
-  remove(node: Znode): void {
-    if (node.isHashed) this.subtract(node);
-    else this.#unhashed.delete(node.number);
+  remove(node: number): void {
+    if (this.#table.isHashed(node)) this.#subtractNode(node);
+    else this.#unhashed.delete(node);
   }
 
   value(): bigint {
@@ -60,21 +66,16 @@ export class TreeDigest {
     return (BigInt(this.#high) << 32n) | BigInt(this.#low);
   }
 
-  #settle(): void {
-    for (const node of this.#unhashed.values()) this.#hashNode(node);
-    this.#unhashed.clear();
-    this.#unhashedBytes = 0;
-  }
-
   /** The node is whole, and will hardly change soon. */
-  hashNow(node: Znode): void {
+  hashNow(node: number): void {
     this.remove(node);
     this.#hashNode(node);
   }
 
   /** Nothing is there any more. */
   reset(): void {
-    this.#unhashed.clear();
+    for (const node of this.#waiting) this.#unhashed.delete(node);
+    this.#waiting = [];
     this.#unhashedBytes = 0;
     this.#high = 0;
     this.#low = 0;
@@ -86,34 +87,64 @@ export class TreeDigest {
     hash.start();
     hash.part(key, key.length);
     hash.part(value, value.length);
-    this.#add(item);
+    this.#finish();
+    item.hashHigh = hash.high;
+    item.hashLow = hash.low;
   }
 
-  subtract(item: Hashed): void {
-    const low = this.#low - (item.hashLow >>> 0);
-    const borrow = low < 0 ? 1 : 0;
-    this.#low = low >>> 0;
-    this.#high = (this.#high - (item.hashHigh >>> 0) - borrow) >>> 0;
+  subtractRow(item: Hashed): void {
+    this.#subtract(item.hashHigh, item.hashLow);
   }
 
-  #hashNode(node: Znode): void {
+  #wait(node: number): void {
+    this.#unhashed.add(node);
+    this.#waiting.push(node);
+  }
+
+  #settle(): void {
+    for (const node of this.#waiting) if (this.#unhashed.delete(node)) this.#hashNode(node);
+    this.#waiting = [];
+    this.#unhashedBytes = 0;
+  }
+
+  #subtractNode(node: number): void {
+    const view = this.#table.viewOf(node);
+    const at = this.#table.hashAt(node);
+    this.#subtract(view.getInt32(at), view.getInt32(at + 4));
+    this.#table.setHashed(node, false);
+  }
+
+  #subtract(high: number, low: number): void {
+    const rest = this.#low - (low >>> 0);
+    const borrow = rest < 0 ? 1 : 0;
+    this.#low = rest >>> 0;
+    this.#high = (this.#high - (high >>> 0) - borrow) >>> 0;
+  }
+
+  #hashNode(node: number): void {
+    const table = this.#table;
     const hash = this.#hash;
-    const { bytes, headerAt, pathBytes, aclBytes, dataLength } = node;
+    const { bytes, view } = table.pageOf(node);
+    const headerAt = table.headerAt(node);
+    const pathBytes = table.pathBytes(node);
+    const aclBytes = table.aclBytes(node);
     hash.start();
     hash.part(bytes, pathBytes, headerAt - pathBytes);
     hash.part(bytes, HEADER_BYTES, headerAt);
     const aclAt = headerAt + HEADER_BYTES;
     if (aclBytes > 0) hash.part(bytes, aclBytes, aclAt);
-    hash.part(bytes, dataLength, aclAt + aclBytes);
-    this.#add(node);
-    node.isHashed = true;
+    hash.part(bytes, table.restBytes(node) - HEADER_BYTES - aclBytes, aclAt + aclBytes);
+    this.#finish();
+    const at = table.hashAt(node);
+    view.setInt32(at, hash.high);
+    view.setInt32(at + 4, hash.low);
+    table.setHashed(node, true);
   }
 
-  #add(item: Hashed): void {
+  /** What was hashed joins the sum. */
+  #finish(): void {
     const hash = this.#hash;
     hash.finish();
-    item.hashHigh = hash.high;
-    item.hashLow = hash.low;
     const low = this.#low + (hash.low >>> 0);
     const carry = low >= TWO_32 ? 1 : 0;
     this.#low = low >>> 0;

@@ -1,6 +1,7 @@
 import type { Prepared, PrepareContext, SessionOwner } from "@quorate/protocol";
 import type { Asker } from "./asker.js";
 import { NodeRecord, Overlay, type NodeView } from "./overlay.js";
+import { PartList } from "./part-list.js";
 import {
   addToStats,
   limitsPathOf,
@@ -38,6 +39,8 @@ export class Judge {
   readonly sessions: Sessions;
   readonly overlay = new Overlay();
   readonly slab = new Slab();
+  /** Of the multi that is being prepared. */
+  readonly parts = new PartList();
   readonly options: JudgeOptions;
 
   constructor(tree: Tree, sessions: Sessions, options: JudgeOptions) {

@@ -19,19 +19,14 @@ export const Word = {
   childCount: 6,
   /** The number of its ACL. */
   acl: 7,
-  /** Of {@link Flag}. */
-  flags: 8,
-  changedIn: 9,
-  imagedBy: 10,
+  /**
+   * Twice the bytes of its path, and one more when the words of its part of the digest are in the
+   * piece. 0: the number stands for no node.
+   */
+  path: 8,
 } as const;
-const WORDS = 11;
-
-export const Flag = {
-  /** The number stands for a node. */
-  there: 1,
-  /** The words of its part of the digest are in the piece. */
-  hashed: 2,
-} as const;
+const WORDS = 9;
+const HASHED = 1;
 
 const RECORDS_LOG = 10;
 const RECORDS = 1 << RECORDS_LOG;
@@ -48,7 +43,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * and an index take twice the memory, are walked through by the collector again and again,
  * and take most of the time of a restart to make.
  *
- * A node has a record of eleven words, and a piece of a page with its row as a checkpoint has it:
+ * A node has a record of nine words, and a piece of a page with its row as a checkpoint has it:
  *   two words of the digest | u32 bytes of the path | u32 bytes of the rest | path | header | ACL |
  *   data
  */
@@ -104,7 +99,7 @@ export class NodeTable {
    * bytes are the rest, are to be written.
    */
   add(path: Uint8Array, from: number, pathBytes: number, hash: number, restBytes: number): number {
-    const node = this.#take(hash, ROW_HEADER_BYTES + pathBytes + restBytes);
+    const node = this.#take(hash, pathBytes, ROW_HEADER_BYTES + pathBytes + restBytes);
     const { bytes, view } = this.#pages.page;
     const at = this.rowAt(node);
     const headerAt = at + ROW_HEADER_BYTES + pathBytes;
@@ -117,8 +112,8 @@ export class NodeTable {
   }
 
   /** As {@link add}, with the whole of a packed row. */
-  addRow(rows: Uint8Array, from: number, length: number, hash: number): number {
-    const node = this.#take(hash, length);
+  addRow(rows: Uint8Array, from: number, pathBytes: number, length: number, hash: number): number {
+    const node = this.#take(hash, pathBytes, length);
     this.#pages.page.bytes.set(rows.subarray(from, from + length), this.rowAt(node));
     return node;
   }
@@ -148,14 +143,17 @@ export class NodeTable {
     this.bytesOf(node).set(data, from + HEADER_BYTES + acl.length);
   }
 
-  /** It is in nobody's list of children any more. */
-  remove(node: number): void {
-    const hash = this.#hash.of(this.bytesOf(node), this.pathAt(node), this.pathBytes(node));
+  /**
+   * It is in nobody's list of children any more; `hash` is what was told of its path when that was
+   * looked for.
+   */
+  remove(node: number, hash: number): void {
     this.#index.remove(hash, node);
-    this.#pages.release(this.#pageOf(node), this.word(node, Word.at), this.#pieceBytes(node));
-    const words = this.#wordsOf(node);
-    words.fill(0, placeOf(node), placeOf(node) + WORDS);
-    this.setWord(node, Word.parent, this.#removed);
+    this.#pages.release(this.pageOf(node), this.word(node, Word.at), this.#pieceBytes(node));
+    const words = this.wordsOf(node);
+    const place = placeOf(node);
+    for (let i = place; i < place + WORDS; i += 1) words[i] = 0;
+    words[place + Word.parent] = this.#removed;
     this.#removed = node;
     this.#size -= 1;
   }
@@ -172,25 +170,50 @@ export class NodeTable {
   /** In no particular order. Nodes may come and go meanwhile; a new one may be left out. */
   *numbers(): Generator<number, undefined> {
     for (let node = 1; node < this.#used; node += 1) {
-      if (this.word(node, Word.flags) !== 0) yield node;
+      if (this.word(node, Word.path) !== 0) yield node;
     }
   }
 
   word(node: number, word: number): number {
-    return this.#wordsOf(node)[placeOf(node) + word] ?? 0;
+    return this.wordsOf(node)[placeOf(node) + word] ?? 0;
   }
 
   setWord(node: number, word: number, value: number): void {
-    this.#wordsOf(node)[placeOf(node) + word] = value;
+    this.wordsOf(node)[placeOf(node) + word] = value;
+  }
+
+  /** Where its words are, from {@link placeOf} on: there, until all nodes are cleared. */
+  wordsOf(node: number): Int32Array {
+    return this.#records[node >>> RECORDS_LOG] ?? NO_WORDS;
+  }
+
+  /** Where its piece is. Only until it grows or shrinks. */
+  pageOf(node: number): Page {
+    return this.#pages.get(this.word(node, Word.page));
+  }
+
+  /** As {@link pageOf}, of a page's number. */
+  page(number: number): Page {
+    return this.#pages.get(number);
   }
 
   /** Where the node's row is, and all that follows here. Only until something is written. */
   bytesOf(node: number): Uint8Array {
-    return this.#pageOf(node).bytes;
+    return this.pageOf(node).bytes;
   }
 
   viewOf(node: number): DataView {
-    return this.#pageOf(node).view;
+    return this.pageOf(node).view;
+  }
+
+  /** Whether the two words at {@link hashAt} are its part of the digest. */
+  isHashed(node: number): boolean {
+    return (this.word(node, Word.path) & HASHED) !== 0;
+  }
+
+  setHashed(node: number, isHashed: boolean): void {
+    const word = this.word(node, Word.path);
+    this.setWord(node, Word.path, isHashed ? word | HASHED : word & ~HASHED);
   }
 
   hashAt(node: number): number {
@@ -210,11 +233,12 @@ export class NodeTable {
   }
 
   pathBytes(node: number): number {
-    return this.viewOf(node).getUint32(this.rowAt(node));
+    return this.word(node, Word.path) >>> 1;
   }
 
   headerAt(node: number): number {
-    return this.pathAt(node) + this.pathBytes(node);
+    const words = this.wordsOf(node);
+    return headerPlace(words, placeOf(node));
   }
 
   /** Of header, ACL and data. */
@@ -232,32 +256,36 @@ export class NodeTable {
   }
 
   hasPath(node: number, bytes: Uint8Array, from: number, length: number): boolean {
-    const page = this.#pageOf(node);
-    const rowAt = this.word(node, Word.at) + HASH_BYTES;
-    if (page.view.getUint32(rowAt) !== length) return false;
-    const own = page.bytes;
-    const at = rowAt + ROW_HEADER_BYTES;
+    const words = this.wordsOf(node);
+    const place = placeOf(node);
+    if ((words[place + Word.path] ?? 0) >>> 1 !== length) return false;
+    const own = this.#pages.get(words[place + Word.page] ?? 0).bytes;
+    const at = (words[place + Word.at] ?? 0) + HASH_BYTES + ROW_HEADER_BYTES;
     // Paths differ at their ends.
     for (let i = length - 1; i >= 0; i -= 1) if (own[at + i] !== bytes[from + i]) return false;
     return true;
   }
 
   adopt(parent: number, child: number): void {
-    const first = this.word(parent, Word.firstChild);
+    const words = this.wordsOf(parent);
+    const place = placeOf(parent);
+    const first = words[place + Word.firstChild] ?? 0;
     this.setWord(child, Word.parent, parent);
     this.setWord(child, Word.nextSibling, first);
     if (first !== 0) this.setWord(first, Word.previousSibling, child);
-    this.setWord(parent, Word.firstChild, child);
-    this.setWord(parent, Word.childCount, this.word(parent, Word.childCount) + 1);
+    words[place + Word.firstChild] = child;
+    words[place + Word.childCount] = (words[place + Word.childCount] ?? 0) + 1;
   }
 
   disown(parent: number, child: number): void {
+    const words = this.wordsOf(parent);
+    const place = placeOf(parent);
     const previous = this.word(child, Word.previousSibling);
     const next = this.word(child, Word.nextSibling);
-    if (previous === 0) this.setWord(parent, Word.firstChild, next);
+    if (previous === 0) words[place + Word.firstChild] = next;
     else this.setWord(previous, Word.nextSibling, next);
     if (next !== 0) this.setWord(next, Word.previousSibling, previous);
-    this.setWord(parent, Word.childCount, this.word(parent, Word.childCount) - 1);
+    words[place + Word.childCount] = (words[place + Word.childCount] ?? 0) - 1;
   }
 
   #find(bytes: Uint8Array, from: number, length: number): number {
@@ -267,10 +295,10 @@ export class NodeTable {
 
   /** Path and as much of the rest as there is room for stay what they are. */
   #resize(node: number, restBytes: number): void {
-    const before = this.#pieceBytes(node);
-    const kept = before - this.restBytes(node);
+    const kept = HASH_BYTES + ROW_HEADER_BYTES + this.pathBytes(node);
+    const before = kept + this.restBytes(node);
     if (!isSamePiece(before, kept + restBytes)) {
-      const page = this.#pageOf(node);
+      const page = this.pageOf(node);
       const at = this.word(node, Word.at);
       const newAt = this.#pages.allocate(kept + restBytes);
       const copied = Math.min(before, kept + restBytes);
@@ -283,14 +311,14 @@ export class NodeTable {
   }
 
   /** With room for its row, in the page that pages were asked for last. */
-  #take(hash: number, rowBytes: number): number {
+  #take(hash: number, pathBytes: number, rowBytes: number): number {
     const node = this.#takeNumber();
     const at = this.#pages.allocate(HASH_BYTES + rowBytes);
-    const words = this.#wordsOf(node);
+    const words = this.wordsOf(node);
     const place = placeOf(node);
     words[place + Word.page] = this.#pages.page.number;
     words[place + Word.at] = at;
-    words[place + Word.flags] = Flag.there;
+    words[place + Word.path] = pathBytes << 1;
     this.#index.add(hash, node);
     this.#size += 1;
     return node;
@@ -323,20 +351,17 @@ export class NodeTable {
   }
 
   #pieceBytes(node: number): number {
-    const view = this.viewOf(node);
-    const at = this.rowAt(node);
-    return HASH_BYTES + ROW_HEADER_BYTES + view.getUint32(at) + view.getUint32(at + 4);
-  }
-
-  #pageOf(node: number): Page {
-    return this.#pages.get(this.word(node, Word.page));
-  }
-
-  #wordsOf(node: number): Int32Array {
-    return this.#records[node >>> RECORDS_LOG] ?? NO_WORDS;
+    return HASH_BYTES + ROW_HEADER_BYTES + this.pathBytes(node) + this.restBytes(node);
   }
 }
 
-function placeOf(node: number): number {
+/** Of a node's first word among all of its record's. */
+export function placeOf(node: number): number {
   return (node & (RECORDS - 1)) * WORDS;
+}
+
+/** Where the header is in the page, of the node whose words begin there. */
+export function headerPlace(words: Int32Array, place: number): number {
+  const path = words[place + Word.path] ?? 0;
+  return (words[place + Word.at] ?? 0) + HASH_BYTES + ROW_HEADER_BYTES + (path >>> 1);
 }

@@ -35,7 +35,7 @@ export function operationsOf(entry: LogEntryMsg): readonly CommittedOperation[] 
   const { key, content, op } = entry;
   switch (op) {
     case ZnodeOp.multi:
-      return decodeMultiTransaction(content).flatMap((part) =>
+      return [...decodeMultiTransaction(content)].flatMap((part) =>
         part.op === ZnodeOp.check ? [] : [operationOf(part.op, part.path, part.content)],
       );
     case ZnodeOp.createSession:
@@ -71,7 +71,7 @@ const superOnly: Readers = (identities) => identities.some(({ scheme }) => schem
 function allReadersOf(op: number, content: Uint8Array): readonly Readers[] {
   switch (op) {
     case ZnodeOp.multi:
-      return decodeMultiTransaction(content).flatMap((part) =>
+      return [...decodeMultiTransaction(content)].flatMap((part) =>
         part.op === ZnodeOp.check ? [] : [readersOfBytes(aclIn(part.op, part.content))],
       );
     case ZnodeOp.closeSession: {

@@ -3,6 +3,9 @@ import { STORED_OPEN_ACL, type StoredAcl } from "./acl-table.js";
 import { NO_OWNER, ownerKind } from "./create-mode.js";
 import { isLimitsPath } from "./quota.js";
 
+/** So many records that go at once, as behind a multi, are not taken out one by one. */
+const CLEARED_AT_ONCE_MIN = 64;
+
 /** What a judgement needs to know of a node; a Znode is one, too. */
 export interface NodeView {
   readonly version: number;
@@ -17,7 +20,7 @@ export interface NodeView {
 
 /**
  * A node as it will be once everything prepared is applied (ZooKeeper's ChangeRecord). Filled by
- * whoever prepares, and not changed once it is in the overlay.
+ * whoever prepares, and then changed by its own transaction alone (see {@link Overlay.putParent}).
  */
 export class NodeRecord implements NodeView {
   readonly path: string;
@@ -56,6 +59,13 @@ export class NodeRecord implements NodeView {
   }
 }
 
+/** What becomes of a node as children come or go. */
+export interface Children {
+  readonly creates: number;
+  /** Negative: they go. */
+  readonly childrenAdded: number;
+}
+
 /** A session as it will be. */
 export interface PreparedSession {
   readonly id: bigint;
@@ -66,7 +76,7 @@ export interface PreparedSession {
   readonly txnid: Txnid;
 }
 
-type Undo = () => void;
+type Prepared = NodeRecord | PreparedSession;
 
 /**
  * Prepared and not yet applied changes. Bounded by the outstanding entries and what they touch. A
@@ -78,9 +88,10 @@ export class Overlay {
   /** Paths of ephemerals whose newest record is in the overlay, by their session. */
   readonly #ephemerals = new ChurnMap<bigint, Set<string>>();
   /** In the order of their txnids; from #oldest on, the others are released. */
-  #records: (NodeRecord | PreparedSession)[] = [];
+  #records: Prepared[] = [];
   #oldest = 0;
-  #undo: Undo[] | null = null;
+  /** Of a multi: what stood before in the place of each of its records, which are the last ones. */
+  #undo: (Prepared | undefined)[] | null = null;
   #touchesLimits = false;
 
   get size(): number {
@@ -93,11 +104,12 @@ export class Overlay {
   }
 
   get(path: string): NodeRecord | undefined {
-    return this.#nodes.get(path);
+    return this.#nodes.size === 0 ? undefined : this.#nodes.get(path);
   }
 
   session(id: bigint): PreparedSession | undefined {
-    return this.#sessions.get(id);
+    // Most of the time: and the hash of a number of 64 bits is dear.
+    return this.#sessions.size === 0 ? undefined : this.#sessions.get(id);
   }
 
   /** Of nodes that are there and of nodes that are not. */
@@ -113,19 +125,33 @@ export class Overlay {
   put(record: NodeRecord): void {
     const { path } = record;
     const previous = this.#nodes.get(path);
-    this.#undo?.push(() => this.#replace(path, record, previous));
+    this.#undo?.push(previous);
     this.#records.push(record);
     this.#replace(path, previous, record);
     if (!this.#touchesLimits && isLimitsPath(path)) this.#touchesLimits = true;
   }
 
+  /**
+   * Children of the node, which is newest as told, come or go. The parent of ten thousand in one
+   * multi has one record: what the multi puts there first is what it takes back.
+   */
+  putParent(
+    path: string,
+    node: NodeView,
+    txnid: Txnid,
+    { creates, childrenAdded }: Children,
+  ): void {
+    const isOwn = node instanceof NodeRecord && node.txnid === txnid;
+    const record = isOwn ? node : NodeRecord.of(path, node, txnid);
+    record.creates = creates;
+    record.childCount += childrenAdded;
+    if (!isOwn) this.put(record);
+  }
+
   putSession(record: PreparedSession): void {
     const { id } = record;
     const previous = this.#sessions.get(id);
-    this.#undo?.push(() => {
-      if (previous === undefined) this.#sessions.delete(id);
-      else this.#sessions.set(id, previous);
-    });
+    this.#undo?.push(previous);
     this.#records.push(record);
     this.#sessions.set(id, record);
   }
@@ -143,18 +169,29 @@ export class Overlay {
   rollBack(): void {
     const undo = this.#undo ?? [];
     this.#undo = null;
-    this.#records.length -= undo.length;
-    for (let i = undo.length - 1; i >= 0; i -= 1) undo[i]?.();
+    for (let i = undo.length - 1; i >= 0; i -= 1) {
+      const record = this.#records.pop();
+      const previous = undo[i];
+      if (record === undefined) break;
+      if (isNode(record)) this.#replace(record.path, record, previous as NodeRecord | undefined);
+      else if (previous === undefined) this.#sessions.delete(record.id);
+      else this.#sessions.set(record.id, previous as PreparedSession);
+    }
     if (this.size === 0) this.#touchesLimits = false;
   }
 
   /** Transactions up to this one are applied: what came no later is no longer pending. */
   release(upTo: Txnid): void {
+    const waiting = this.#records.length - this.#oldest;
+    if (waiting >= CLEARED_AT_ONCE_MIN && (this.#records.at(-1)?.txnid ?? upTo) <= upTo) {
+      this.clear();
+      return;
+    }
     for (;;) {
       const record = this.#records[this.#oldest];
       if (record === undefined || record.txnid > upTo) break;
       this.#oldest += 1;
-      if ("path" in record) {
+      if (isNode(record)) {
         if (this.#nodes.get(record.path) === record) {
           this.#replace(record.path, record, undefined);
         }
@@ -198,6 +235,10 @@ export class Overlay {
     paths?.delete(path);
     if (paths?.size === 0) this.#ephemerals.delete(owner);
   }
+}
+
+function isNode(record: Prepared): record is NodeRecord {
+  return "path" in record;
 }
 
 function isEphemeral({ exists, owner }: NodeRecord): boolean {

@@ -9,9 +9,9 @@ import { MULTI_HEADER_BYTES, MULTI_OPERATION_HEADER_BYTES } from "./requests.js"
 import { viewOf } from "./stat.js";
 import {
   encodeMultiTransaction,
+  isListOfParts,
   multiPartBytes,
   MULTI_TRANSACTION_HEADER_BYTES,
-  type MultiPart,
 } from "./transactions.js";
 
 /** What may stand in a multi, as in ZooKeeper. */
@@ -42,29 +42,29 @@ export function prepareMulti(judge: Judge, ask: Ask): Prepared {
   if (count > MULTI_OPERATIONS_MAX) {
     return refuse("ERR_ARG_TOO_LARGE", `a multi has at most ${MULTI_OPERATIONS_MAX} operations`);
   }
-  const requests = readParts(content, at + MULTI_HEADER_BYTES, count);
-  if (requests === null) return unreadable();
-  const { overlay } = judge;
+  if (!isReadable(content, view, at + MULTI_HEADER_BYTES, count)) return unreadable();
+  const { overlay, parts } = judge;
   overlay.begin();
-  const parts: MultiPart[] = [];
-  let bytes = MULTI_TRANSACTION_HEADER_BYTES;
-  for (const [index, request] of requests.entries()) {
+  parts.start(MULTI_TRANSACTION_HEADER_BYTES);
+  let index = -1;
+  for (const request of partsIn(content, view, at + MULTI_HEADER_BYTES)) {
+    index += 1;
     const prepared = prepareOne(judge, ask, request);
     if (!prepared.ok) {
       overlay.rollBack();
       return { ...prepared, at: index };
     }
     const named = pathBytes(prepared.key);
-    bytes += multiPartBytes(named, prepared.content);
+    const bytes = parts.byteLength + multiPartBytes(named, prepared.content);
     if (bytes > CONTENT_BYTES_MAX || named > NAMED_PATH_BYTES_MAX) {
       overlay.rollBack();
       const message = "the transaction of the multi, or a path in it, is too long";
       return { ...refuse("ERR_ARG_TOO_LARGE", message), at: index };
     }
-    parts.push({ op: prepared.op, path: prepared.key, content: prepared.content });
+    parts.addOperation(prepared.op, prepared.key, prepared.content);
   }
   overlay.keep();
-  const packed = encodeMultiTransaction(judge.slab, parts, bytes);
+  const packed = encodeMultiTransaction(judge.slab, parts);
   return { ok: true, op: ZnodeOp.multi, key: "", content: packed };
 }
 
@@ -76,28 +76,38 @@ function prepareOne(judge: Judge, ask: Ask, { op, path, content }: Part): Prepar
   return prepare(judge, { path, content, at: 0, asker: ask.asker, context: ask.context });
 }
 
-/** Null when the bytes are not that many operations and nothing else. */
-function readParts(content: Uint8Array, from: number, count: number): Part[] | null {
+/** Whether the bytes are that many operations, with paths in UTF-8, and nothing else. */
+function isReadable(content: Uint8Array, view: DataView, from: number, count: number): boolean {
   // An operation takes this much at least: a forged count cannot ask for more than was sent.
-  if (count * MULTI_OPERATION_HEADER_BYTES > content.length - from) return null;
-  const view = viewOf(content);
-  const parts: Part[] = [];
-  let at = from;
-  while (parts.length < count) {
-    if (at + MULTI_OPERATION_HEADER_BYTES > content.length) return null;
+  if (count * MULTI_OPERATION_HEADER_BYTES > content.length - from) return false;
+  if (!isListOfParts(content, view, from, count)) return false;
+  for (let at = from; at < content.length;) {
     const pathEnd = at + 3 + view.getUint16(at + 1);
-    if (pathEnd + 4 > content.length) return null;
+    if (!isText(content, at + 3, pathEnd)) return false;
+    at = pathEnd + 4 + view.getUint32(pathEnd);
+  }
+  return true;
+}
+
+function isText(bytes: Uint8Array, from: number, to: number): boolean {
+  let at = from;
+  while (at < to && (bytes[at] ?? 0) < 0x80) at += 1;
+  if (at === to) return true;
+  try {
+    decoder.decode(bytes.subarray(at, to));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Of a readable multi, one after the other: they are not kept until the last one is judged. */
+function* partsIn(content: Uint8Array, view: DataView, from: number): Generator<Part, undefined> {
+  for (let at = from; at < content.length;) {
+    const pathEnd = at + 3 + view.getUint16(at + 1);
     const end = pathEnd + 4 + view.getUint32(pathEnd);
-    if (end > content.length) return null;
-    let path: string;
-    try {
-      path = decoder.decode(content.subarray(at + 3, pathEnd));
-    } catch {
-      // Not UTF-8.
-      return null;
-    }
-    parts.push({ op: view.getUint8(at), path, content: content.subarray(pathEnd + 4, end) });
+    const path = decoder.decode(content.subarray(at + 3, pathEnd));
+    yield { op: view.getUint8(at), path, content: content.subarray(pathEnd + 4, end) };
     at = end;
   }
-  return at === content.length ? parts : null;
 }

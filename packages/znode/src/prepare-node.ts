@@ -94,10 +94,7 @@ export function prepareCreate(judge: Judge, ask: Ask): Prepared {
   const refusal = judge.overQuota(path, 1, bytes) ?? addEphemeral(judge, path, wanted, ask);
   if (refusal !== null) return refusal;
   const creates = (parent.creates + 1) | 0;
-  const parentRecord = NodeRecord.of(parentPath, parent, context.txnid);
-  parentRecord.creates = creates;
-  parentRecord.childCount += 1;
-  judge.overlay.put(parentRecord);
+  judge.overlay.putParent(parentPath, parent, context.txnid, { creates, childrenAdded: 1 });
   const record = new NodeRecord(path, context.txnid);
   record.owner = owner;
   record.acl = acl;
@@ -227,9 +224,10 @@ export function prepareDelete(judge: Judge, ask: Ask): Prepared {
   const expected = int32At(content, at);
   if (!isVersion(node.version, expected)) return badVersion(path, expected, node.version);
   if (node.childCount > 0) return notEmpty(path);
-  const parentRecord = NodeRecord.of(parentPath, parent, context.txnid);
-  parentRecord.childCount -= 1;
-  judge.overlay.put(parentRecord);
+  judge.overlay.putParent(parentPath, parent, context.txnid, {
+    creates: parent.creates,
+    childrenAdded: -1,
+  });
   return deleted(judge, ask, node);
 }
 
@@ -246,9 +244,10 @@ export function prepareDeleteExpired(judge: Judge, ask: Ask): Prepared {
   const parentPath = parentPathOf(path);
   const parent = judge.newest(parentPath);
   assert(parent !== undefined, "a node has a parent", { path });
-  const parentRecord = NodeRecord.of(parentPath, parent, context.txnid);
-  parentRecord.childCount -= 1;
-  judge.overlay.put(parentRecord);
+  judge.overlay.putParent(parentPath, parent, context.txnid, {
+    creates: parent.creates,
+    childrenAdded: -1,
+  });
   return deleted(judge, ask, node);
 }
 

@@ -51,7 +51,8 @@ export class RowLoader {
     const hash = table.hashFound;
     this.characters += this.#path.characters;
     const parent = this.#parentOf(rows, pathAt, this.#path.slash);
-    const node = table.addRow(rows, at, ROW_HEADER_BYTES + pathBytes + valueBytes, hash);
+    const length = ROW_HEADER_BYTES + pathBytes + valueBytes;
+    const node = table.addRow(rows, at, pathBytes, length, hash);
     table.adopt(parent, node);
     return node;
   }

@@ -31,6 +31,8 @@ const ROW_BYTES = ROW_BYTES_UNOWNED + 1;
 /** An open session. What a listener or a reader gets is this very object. */
 export class Session implements SessionInfo {
   readonly id: bigint;
+  /** Its own while it is open. */
+  readonly number: number;
   readonly rowKey: string;
   timeoutMs = 0;
   password: Uint8Array = new Uint8Array(SESSION_PASSWORD_BYTES);
@@ -41,11 +43,10 @@ export class Session implements SessionInfo {
   ephemeralBytes = 0;
   hashHigh = 0;
   hashLow = 0;
-  changedIn = 0;
-  imagedBy = 0;
 
-  constructor(id: bigint) {
+  constructor(id: bigint, number: number) {
     this.id = id;
+    this.number = number;
     this.rowKey = keyText(id);
   }
 
@@ -58,12 +59,19 @@ export class Session implements SessionInfo {
 export class Sessions {
   readonly #digest: TreeDigest;
   readonly #byId = new Map<bigint, Session>();
+  #byNumber: (Session | undefined)[] = [];
+  /** Numbers of sessions that were closed. */
+  #unused: number[] = [];
   /** Named by restored nodes and not restored themselves yet. */
   readonly #awaited = new Set<Session>();
   /** Over all of them; whoever adds to a session's ephemerals counts here. */
   ephemeralCount = 0;
   readonly #changes = new ChangeTracker<Session>(
-    { get: (key) => this.#byId.get(idOf(key)), values: () => this.#byId.values() },
+    {
+      get: (number) => this.#numbered(number),
+      find: (key) => this.#byId.get(idOf(key)),
+      values: () => this.#byId.values(),
+    },
     {
       rowOf: (session) => {
         const { key, value } = rowOf(session);
@@ -92,12 +100,11 @@ export class Sessions {
   /** @throws InvariantError when there is one with this id. */
   open({ id, timeoutMs, password, owner }: SessionTransaction): Session {
     assert(!this.#byId.has(id), "a session is opened once", { id });
-    const session = new Session(id);
+    const session = this.#make(id);
     session.owner = owner;
     session.timeoutMs = timeoutMs;
     session.password = new Uint8Array(password);
     this.#changes.beforeCreate(session);
-    this.#byId.set(id, session);
     this.#hash(session);
     return session;
   }
@@ -109,7 +116,7 @@ export class Sessions {
   move({ id, owner, timeoutMs }: MoveTransaction): Session {
     const session = this.require(id);
     this.#changes.beforeChange(session);
-    this.#digest.subtract(session);
+    this.#digest.subtractRow(session);
     session.owner = owner;
     if (timeoutMs > 0) session.timeoutMs = timeoutMs;
     this.#hash(session);
@@ -122,8 +129,10 @@ export class Sessions {
     const left = session.ephemerals?.size ?? 0;
     assert(left === 0, "a session closes after its ephemerals are gone", { id, left });
     this.#changes.beforeDelete(session);
-    this.#digest.subtract(session);
+    this.#digest.subtractRow(session);
     this.#byId.delete(id);
+    this.#byNumber[session.number] = undefined;
+    this.#unused.push(session.number);
   }
 
   require(id: bigint): Session {
@@ -136,8 +145,7 @@ export class Sessions {
   claim(id: bigint): Session {
     const known = this.#byId.get(id);
     if (known !== undefined) return known;
-    const session = new Session(id);
-    this.#byId.set(id, session);
+    const session = this.#make(id);
     this.#awaited.add(session);
     return session;
   }
@@ -172,12 +180,27 @@ export class Sessions {
 
   reset(): void {
     for (const session of this.#byId.values()) {
-      if (!this.#awaited.has(session)) this.#digest.subtract(session);
+      if (!this.#awaited.has(session)) this.#digest.subtractRow(session);
     }
     this.#byId.clear();
+    this.#byNumber = [];
+    this.#unused = [];
     this.#awaited.clear();
     this.ephemeralCount = 0;
     this.#changes.reset();
+  }
+
+  #make(id: bigint): Session {
+    const session = new Session(id, this.#unused.pop() ?? this.#byNumber.length);
+    this.#byId.set(id, session);
+    this.#byNumber[session.number] = session;
+    return session;
+  }
+
+  #numbered(number: number): Session {
+    const session = this.#byNumber[number];
+    assert(session !== undefined, "a session that changed is there", { number });
+    return session;
   }
 
   #hash(session: Session): void {

@@ -1,6 +1,7 @@
 import { assert, type SessionOwner } from "@quorate/protocol";
 import { NO_OWNER } from "./create-mode.js";
 import { toSessionOwner } from "./session-owner.js";
+import type { PartList } from "./part-list.js";
 import type { Slab } from "./slab.js";
 import { int32At, msAt, setMs, viewOf } from "./stat.js";
 
@@ -329,45 +330,45 @@ export function multiPartBytes(pathBytes: number, content: Uint8Array): number {
 
 export const MULTI_TRANSACTION_HEADER_BYTES = MULTI_HEADER_BYTES;
 
-export function encodeMultiTransaction(
-  slab: Slab,
-  parts: readonly MultiPart[],
-  length: number,
-): Uint8Array {
-  const at = slab.reserve(length);
-  const { bytes, view } = slab;
-  view.setUint32(at, FORMAT_WORD);
-  view.setUint32(at + 4, parts.length);
-  let partAt = at + MULTI_HEADER_BYTES;
-  for (const { op, path, content } of parts) {
-    view.setUint8(partAt, op);
-    const { written } = encoder.encodeInto(path, bytes.subarray(partAt + 3));
-    view.setUint16(partAt + 1, written);
-    partAt += 3 + written;
-    view.setUint32(partAt, content.length);
-    bytes.set(content, partAt + 4);
-    partAt += 4 + content.length;
-  }
-  assert(partAt === at + length, "a multi's bytes were counted");
-  return bytes.subarray(at, partAt);
+/** Of parts that were started behind {@link MULTI_TRANSACTION_HEADER_BYTES}. */
+export function encodeMultiTransaction(slab: Slab, parts: PartList): Uint8Array {
+  const at = parts.finish(slab);
+  slab.view.setUint32(at, FORMAT_WORD);
+  slab.view.setUint32(at + 4, parts.length);
+  return slab.bytes.subarray(at, at + parts.byteLength);
 }
 
-/** @throws InvariantError as {@link decodeSetTransaction}. */
-export function decodeMultiTransaction(content: Uint8Array): readonly MultiPart[] {
+/** One after the other; all of it is known to be whole before the first. @throws InvariantError. */
+export function* decodeMultiTransaction(content: Uint8Array): Generator<MultiPart, undefined> {
   assert(content.length >= MULTI_HEADER_BYTES, "a multi transaction has its header");
   assert(int32At(content, 0) === FORMAT_WORD, "the multi transaction's format is known");
   const view = viewOf(content);
   const count = view.getUint32(4);
-  const parts: MultiPart[] = [];
+  const isWhole = isListOfParts(content, view, MULTI_HEADER_BYTES, count);
+  assert(isWhole, "a multi has its operations");
   let at = MULTI_HEADER_BYTES;
-  while (parts.length < count && at + OPERATION_HEADER_BYTES <= content.length) {
+  for (let i = 0; i < count; i += 1) {
     const op = view.getUint8(at);
     const bodyAt = at + 3 + view.getUint16(at + 1) + 4;
-    assert(bodyAt <= content.length, "a multi's path is whole");
     const path = decoder.decode(content.subarray(at + 3, bodyAt - 4));
     at = bodyAt + view.getUint32(bodyAt - 4);
-    parts.push({ op, path, content: content.subarray(bodyAt, at) });
+    yield { op, path, content: content.subarray(bodyAt, at) };
   }
-  assert(parts.length === count && at === content.length, "a multi has its operations");
-  return parts;
+}
+
+/** Whether the rest are that many times u8 op | u16 bytes, path | u32 bytes, content, no more. */
+export function isListOfParts(
+  bytes: Uint8Array,
+  view: DataView,
+  from: number,
+  count: number,
+): boolean {
+  let at = from;
+  for (let i = 0; i < count; i += 1) {
+    if (at + OPERATION_HEADER_BYTES > bytes.length) return false;
+    const lengthAt = at + 3 + view.getUint16(at + 1);
+    if (lengthAt + 4 > bytes.length) return false;
+    at = lengthAt + 4 + view.getUint32(lengthAt);
+  }
+  return at === bytes.length;
 }

@@ -6,8 +6,7 @@ import { NO_OWNER, ownerKind } from "./create-mode.js";
 import type { TreeDigest } from "./digest.js";
 import type { Affected } from "./events.js";
 import { HEADER_BYTES } from "./node-header.js";
-import { NodeTable } from "./node-table.js";
-import type { PathKey } from "./path-hash.js";
+import type { NodeTable } from "./node-table.js";
 import {
   BUILT_IN_PATHS,
   CONFIG_PATH,
@@ -61,7 +60,11 @@ export class Tree {
   readonly #digest: TreeDigest;
   readonly #sessions: Sessions;
   readonly #changes = new ChangeTracker<Znode>(
-    { get: (path) => this.get(path), values: () => this.#all() },
+    {
+      get: (number) => this.#node(number, null),
+      find: (path) => this.get(path),
+      values: () => this.#all(),
+    },
     {
       rowOf: (node) => node.row,
       tombstoneOf: (path) => packRow(encoder.encode(path), null),
@@ -78,8 +81,7 @@ export class Tree {
   #config = 0;
   #approximateBytes = 0;
 
-  constructor(digest: TreeDigest, sessions: Sessions, pathKey: PathKey) {
-    const table = new NodeTable(pathKey);
+  constructor(table: NodeTable, digest: TreeDigest, sessions: Sessions) {
     this.#table = table;
     this.#loader = new RowLoader(table);
     this.#home = { table, aclOf: (number) => this.#acls.get(number) };
@@ -167,7 +169,7 @@ export class Tree {
     const before = node.dataLength;
     this.#digest.relieve();
     this.#changes.beforeChange(node);
-    this.#digest.touch(node, transaction.data.length);
+    this.#digest.touch(node.number, transaction.data.length);
     this.#table.writeData(node.number, transaction.data);
     node.changed(txnid, transaction.timeMs, transaction.counter);
     this.#approximateBytes += node.dataLength - before;
@@ -191,16 +193,17 @@ export class Tree {
   /** @throws InvariantError when the node is missing or has children. */
   delete(path: string, txnid: Txnid): DeletedNode {
     const node = this.#require(path, txnid);
+    const hash = this.#table.hashFound;
     const { parent, acl, dataLength } = node;
     assert(parent !== null && node.childCount === 0, "a leaf is deleted", { path, txnid });
     assert(!BUILT_IN_PATHS.includes(path), "what every tree has stays", { path, txnid });
     this.#digest.relieve();
     this.#touch(parent);
     this.#changes.beforeDelete(node);
-    this.#digest.remove(node);
+    this.#digest.remove(node.number);
     if (node.owner !== NO_OWNER) this.#own(node, false);
     this.#table.disown(parent.number, node.number);
-    this.#table.remove(node.number);
+    this.#table.remove(node.number, hash);
     this.#lastParent = null;
     parent.childChanged(txnid, null);
     this.#acls.release(acl);
@@ -264,7 +267,7 @@ export class Tree {
     const number = this.#loader.place(rows, at, pathBytes, valueBytes);
     const node = this.#node(number, null);
     this.#useAclOf(node);
-    this.#digest.hashNow(node);
+    this.#digest.hashNow(node.number);
     this.#approximateBytes += node.dataLength + this.#loader.characters - characters;
     if (node.owner !== NO_OWNER) this.#own(node, true);
     const isSystem = pathBytes > QUOTA_PATH.length && rows[at + ROW_HEADER_BYTES + 1] === LETTER_Z;
@@ -275,7 +278,7 @@ export class Tree {
   #join(node: Znode, parent: Znode): void {
     const { path } = node;
     this.#changes.beforeCreate(node);
-    this.#digest.add(node, node.dataLength);
+    this.#digest.add(node.number, node.dataLength);
     this.#table.adopt(parent.number, node.number);
     this.#approximateBytes += path.length + node.dataLength;
     if (node.owner !== NO_OWNER) this.#own(node, true);
@@ -321,7 +324,7 @@ export class Tree {
 
   #touch(node: Znode): void {
     this.#changes.beforeChange(node);
-    this.#digest.touch(node, node.dataLength);
+    this.#digest.touch(node.number, node.dataLength);
   }
 
   #useAcl(path: string, bytes: Uint8Array): AppliedAcl | null {
@@ -360,7 +363,7 @@ export class Tree {
   /** As ZooKeeper changes stats: neither version nor times tell of it. */
   #replaceData(node: Znode, data: Uint8Array): void {
     this.#changes.beforeChange(node);
-    this.#digest.touch(node, data.length);
+    this.#digest.touch(node.number, data.length);
     this.#approximateBytes += data.length - node.dataLength;
     this.#table.writeData(node.number, data);
   }
@@ -389,7 +392,7 @@ export class Tree {
       if (path === CONFIG_PATH) this.#config = node.number;
       node.aclNumber = this.#emptyAclOf(node.number).number;
       this.#approximateBytes += path.length;
-      this.#digest.add(node, 0);
+      this.#digest.add(node.number, 0);
     }
   }
 }

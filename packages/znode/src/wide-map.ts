@@ -21,28 +21,29 @@ const GOLDEN = 0x9e37_79b1;
  */
 export class WideMap<V> {
   readonly #shards: (Map<string, V> | undefined)[] = Array.from({ length: SHARDS });
+  #size = 0;
 
-  get(key: string): V | undefined {
-    return this.#shards[shardOf(key)]?.get(key);
-  }
-
-  has(key: string): boolean {
-    return this.#shards[shardOf(key)]?.has(key) === true;
+  get isEmpty(): boolean {
+    return this.#size === 0;
   }
 
   set(key: string, value: V): void {
     const shard = (this.#shards[shardOf(key)] ??= new Map());
+    const before = shard.size;
     shard.set(key, value);
-  }
-
-  /** As {@link set}, unless the key is there. */
-  setIfAbsent(key: string, value: V): void {
-    const shard = (this.#shards[shardOf(key)] ??= new Map());
-    if (!shard.has(key)) shard.set(key, value);
+    this.#size += shard.size - before;
   }
 
   delete(key: string): void {
-    this.#shards[shardOf(key)]?.delete(key);
+    if (this.#shards[shardOf(key)]?.delete(key) === true) this.#size -= 1;
+  }
+
+  /** Its value, when it was there; it is not any more. */
+  take(key: string): V | undefined {
+    const shard = this.#shards[shardOf(key)];
+    const value = shard?.get(key);
+    if (shard?.delete(key) === true) this.#size -= 1;
+    return value;
   }
 
   /** In no particular order. Entries may come and go meanwhile; a new one may be left out. */

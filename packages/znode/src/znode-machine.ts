@@ -21,6 +21,7 @@ import { Asker } from "./asker.js";
 import { TreeDigest } from "./digest.js";
 import { Events } from "./events.js";
 import { Judge, type Preparation } from "./judge.js";
+import { NodeTable } from "./node-table.js";
 import { ZnodeOp } from "./op.js";
 import { prepareImport } from "./prepare-import.js";
 import { prepareMulti } from "./prepare-multi.js";
@@ -69,8 +70,8 @@ const preparations: ReadonlyMap<number, Preparation> = new Map<number, Preparati
 /** ZooKeeper's state, whole, as a replicated state machine. Deterministic; no ambient input. */
 export class ZnodeMachine implements StateMachine {
   readonly sessions: SessionTable;
-  readonly #digest = new TreeDigest();
-  readonly #sessions = new Sessions(this.#digest);
+  readonly #digest: TreeDigest;
+  readonly #sessions: Sessions;
   readonly #tree: Tree;
   readonly #events = new Events();
   readonly #judge: Judge;
@@ -81,7 +82,10 @@ export class ZnodeMachine implements StateMachine {
 
   constructor(options: ZnodeMachineOptions = {}) {
     const { unusedContainerMs = 0, onQuotaExceeded, pathKey = PLAIN_PATH_KEY } = options;
-    this.#tree = new Tree(this.#digest, this.#sessions, pathKey);
+    const table = new NodeTable(pathKey);
+    this.#digest = new TreeDigest(table);
+    this.#sessions = new Sessions(this.#digest);
+    this.#tree = new Tree(table, this.#digest, this.#sessions);
     const answers = new AnswerWriter();
     const ignore = (): void => undefined;
     this.#judge = new Judge(this.#tree, this.#sessions, {

@@ -2,6 +2,7 @@ import type { Txnid } from "@quorate/protocol";
 import type { AppliedAcl } from "./acl-table.js";
 import { NO_OWNER } from "./create-mode.js";
 import {
+  ACL_BYTES_MASK,
   HEADER_AVERSION,
   HEADER_BYTES,
   HEADER_CREATES,
@@ -13,7 +14,9 @@ import {
   HEADER_PZXID,
   HEADER_VERSION,
 } from "./node-header.js";
-import { Flag, Word, type NodeTable } from "./node-table.js";
+import { headerPlace, placeOf, Word, type NodeTable } from "./node-table.js";
+import type { Page } from "./pages.js";
+import { parentPathOf, ROOT } from "./paths.js";
 import { getMs, setMs } from "./stat.js";
 
 /** Where nodes are, and the ACLs that they have. */
@@ -30,18 +33,21 @@ export interface NodeHome {
 export class Znode {
   readonly number: number;
   readonly #home: NodeHome;
-  readonly #table: NodeTable;
+  /** Where its words are; they stay there as long as it is there. */
+  readonly #words: Int32Array;
+  readonly #place: number;
   #path: string | null;
 
   constructor(home: NodeHome, number: number, path: string | null) {
     this.#home = home;
-    this.#table = home.table;
     this.number = number;
+    this.#words = home.table.wordsOf(number);
+    this.#place = placeOf(number);
     this.#path = path;
   }
 
   get path(): string {
-    this.#path ??= this.#table.pathOf(this.number);
+    this.#path ??= this.#home.table.pathOf(this.number);
     return this.#path;
   }
 
@@ -50,7 +56,11 @@ export class Znode {
   }
 
   get parent(): Znode | null {
-    return this.#relative(Word.parent);
+    const number = this.#word(Word.parent);
+    if (number === 0) return null;
+    // Cheaper than to read it from the parent's row.
+    const path = this.#path === null || this.#path === ROOT ? null : parentPathOf(this.#path);
+    return new Znode(this.#home, number, path);
   }
 
   get firstChild(): Znode | null {
@@ -62,62 +72,65 @@ export class Znode {
   }
 
   get childCount(): number {
-    return this.#table.word(this.number, Word.childCount);
+    return this.#word(Word.childCount);
   }
 
   /** Where the header is; the ACL and the data follow it. Only until the node changes. */
   get bytes(): Uint8Array {
-    return this.#table.bytesOf(this.number);
+    return this.#page.bytes;
   }
 
   get view(): DataView {
-    return this.#table.viewOf(this.number);
+    return this.#page.view;
   }
 
   get headerAt(): number {
-    return this.#table.headerAt(this.number);
+    return headerPlace(this.#words, this.#place);
   }
 
   /** Of its path, which stands right before the header. */
   get pathBytes(): number {
-    return this.#table.pathBytes(this.number);
+    return this.#word(Word.path) >>> 1;
   }
 
   /** Of its ACL, which stands right behind the header. */
   get aclBytes(): number {
-    return this.#table.aclBytes(this.number);
+    return this.view.getUint32(this.headerAt) & ACL_BYTES_MASK;
   }
 
   /** Its row's value: header, ACL and data. A view, only until the node changes. */
   get rest(): Uint8Array {
     const at = this.headerAt;
-    return this.bytes.subarray(at, at + this.#table.restBytes(this.number));
+    return this.bytes.subarray(at, at + this.#home.table.restBytes(this.number));
   }
 
   /** The whole row, packed. A view likewise. */
   get row(): Uint8Array {
-    const at = this.#table.rowAt(this.number);
-    return this.bytes.subarray(at, at + this.#table.rowBytes(this.number));
+    const { table } = this.#home;
+    const at = table.rowAt(this.number);
+    return this.bytes.subarray(at, at + table.rowBytes(this.number));
   }
 
   get dataLength(): number {
-    const table = this.#table;
-    return table.restBytes(this.number) - HEADER_BYTES - table.aclBytes(this.number);
+    const { view, headerAt } = this;
+    // How much follows the path stands right before it.
+    const restBytes = view.getUint32(headerAt - this.pathBytes - 4);
+    return restBytes - HEADER_BYTES - (view.getUint32(headerAt) & ACL_BYTES_MASK);
   }
 
   /** A view: whoever keeps it copies it. */
   get data(): Uint8Array {
-    const from = this.headerAt + HEADER_BYTES + this.#table.aclBytes(this.number);
+    const from = this.headerAt + HEADER_BYTES + this.aclBytes;
     return this.bytes.subarray(from, from + this.dataLength);
   }
 
   get acl(): AppliedAcl {
-    return this.#home.aclOf(this.#table.word(this.number, Word.acl));
+    return this.#home.aclOf(this.#word(Word.acl));
   }
 
   /** What the row says of the ACL is written elsewhere. */
   set aclNumber(value: number) {
-    this.#table.setWord(this.number, Word.acl, value);
+    this.#words[this.#place + Word.acl] = value;
   }
 
   get mtime(): number {
@@ -151,50 +164,6 @@ export class Znode {
       : view.getBigUint64(at);
   }
 
-  /** Whether hashHigh and hashLow are the node's part of the digest. */
-  get isHashed(): boolean {
-    return (this.#table.word(this.number, Word.flags) & Flag.hashed) !== 0;
-  }
-
-  set isHashed(value: boolean) {
-    const flags = value ? Flag.there | Flag.hashed : Flag.there;
-    this.#table.setWord(this.number, Word.flags, flags);
-  }
-
-  get hashHigh(): number {
-    return this.view.getInt32(this.#table.hashAt(this.number));
-  }
-
-  set hashHigh(value: number) {
-    this.view.setInt32(this.#table.hashAt(this.number), value);
-  }
-
-  get hashLow(): number {
-    return this.view.getInt32(this.#table.hashAt(this.number) + 4);
-  }
-
-  set hashLow(value: number) {
-    this.view.setInt32(this.#table.hashAt(this.number) + 4, value);
-  }
-
-  /** The generation of changes in which the node was last marked as changed. */
-  get changedIn(): number {
-    return this.#table.word(this.number, Word.changedIn);
-  }
-
-  set changedIn(value: number) {
-    this.#table.setWord(this.number, Word.changedIn, value);
-  }
-
-  /** The image that has dealt with the node, or that began before the node did. */
-  get imagedBy(): number {
-    return this.#table.word(this.number, Word.imagedBy);
-  }
-
-  set imagedBy(value: number) {
-    this.#table.setWord(this.number, Word.imagedBy, value);
-  }
-
   /** As it is created. */
   created(txnid: Txnid, timeMs: number, owner: bigint): void {
     const { view } = this;
@@ -224,8 +193,16 @@ export class Znode {
     if (creates !== null) view.setInt32(at + HEADER_CREATES, creates);
   }
 
+  get #page(): Page {
+    return this.#home.table.page(this.#word(Word.page));
+  }
+
+  #word(word: number): number {
+    return this.#words[this.#place + word] ?? 0;
+  }
+
   #relative(word: number): Znode | null {
-    const number = this.#table.word(this.number, word);
+    const number = this.#word(word);
     return number === 0 ? null : new Znode(this.#home, number, null);
   }
 }

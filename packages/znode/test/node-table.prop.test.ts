@@ -93,7 +93,7 @@ describe("the table of nodes", () => {
           if (known === undefined) {
             if (what === "add") model.set(path, added(table, path, bytes));
           } else if (what === "remove") {
-            table.remove(known.number);
+            remove(table, path, known.number);
             model.delete(path);
           } else change(table, known, what, bytes);
           expectSame(table, model);
@@ -121,7 +121,7 @@ describe("the table of nodes", () => {
     const [first = 0, second = 0, third = 0] = children;
     expect(list()).toEqual([third, second, first]);
     table.disown(parent, second);
-    table.remove(second);
+    remove(table, "/p/2", second);
     expect(list()).toEqual([third, first]);
     expect(table.word(first, Word.previousSibling)).toBe(third);
     table.disown(parent, third);
@@ -132,6 +132,11 @@ describe("the table of nodes", () => {
     expect([...table.numbers()]).toEqual([parent, first, second, third]);
   });
 });
+
+function remove(table: NodeTable, path: string, node: number): void {
+  expect(table.find(path)).toBe(node);
+  table.remove(node, table.hashFound);
+}
 
 function added(table: NodeTable, path: string, data: Uint8Array): Model {
   expect(table.find(path)).toBe(0);
@@ -167,7 +172,8 @@ function expectSame(table: NodeTable, model: ReadonlyMap<string, Model>): void {
     expect(table.pathOf(number)).toBe(path);
     expect(table.aclBytes(number)).toBe(acl.length);
     const from = table.headerAt(number) + HEADER_BYTES;
-    const bytes = Buffer.from(table.bytesOf(number));
+    const page = table.bytesOf(number);
+    const bytes = Buffer.from(page.buffer, page.byteOffset, page.byteLength);
     expect(bytes.subarray(from, from + acl.length).equals(acl)).toBe(true);
     expect(table.restBytes(number)).toBe(HEADER_BYTES + acl.length + data.length);
     const dataAt = from + acl.length;
