@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import {
   CreateMode,
   decodeMulti,
+  encodeCreate,
+  encodeDelete,
   encodeMulti,
   encodeMultiParts,
   encodeSetAcl,
@@ -120,6 +122,36 @@ describe("a multi", () => {
       at: 2,
     });
     expect(asking.machine.preparedCount).toBe(0);
+  });
+
+  test("of many creates leaves what is prepared behind it, and nothing of its own", () => {
+    const asking = new Asking();
+    asking.create("/a");
+    const text = "x".repeat(400);
+    const many = Array.from({ length: 300 }, (_, i) => create(`/a/é${i}`, text));
+    const prepare = (op: number, path: string, content: Uint8Array): boolean =>
+      asking.prepare(op, path, content).ok;
+    // Refused at its end: what its first half did to /a is taken back to what was prepared before.
+    expect(prepare(ZnodeOp.create, "/a/first", encodeCreate({ data: bytes("") }))).toBe(true);
+    expect(prepare(ZnodeOp.multi, "", encodeMulti([...many, create("/b/c")]))).toBe(false);
+    expect(asking.machine.preparedCount).toBe(2);
+    expect(prepare(ZnodeOp.multi, "", encodeMulti(many))).toBe(true);
+    expect(prepare(ZnodeOp.delete, "/a/é0", encodeDelete())).toBe(true);
+    asking.applyNext();
+    const answer = asking.applyNext();
+    expect(asking.machine.preparedCount).toBe(2);
+    expect(asking.prepare(ZnodeOp.delete, "/a/é0", encodeDelete())).toMatchObject({ ok: false });
+    asking.applyAll();
+    expect(asking.machine.preparedCount).toBe(0);
+    expect(asking.stat("/a")).toMatchObject({ numChildren: 300, cversion: 302 });
+    const results = decodeMulti(answer);
+    expect(results).toHaveLength(300);
+    expect(results[299]).toMatchObject({ kind: "create", path: "/a/é299" });
+    // All that was prepared is applied at once: a multi alone, whose records are as many.
+    const removals = many.slice(1).map(({ path }) => ({ kind: "delete", path }) as const);
+    expect(decodeMulti(asking.multi(...removals) as Uint8Array)).toHaveLength(299);
+    expect(asking.machine.preparedCount).toBe(0);
+    expect(asking.stat("/a")).toMatchObject({ numChildren: 1, cversion: 601 });
   });
 
   test("an answer that was damaged is refused at every length", () => {
