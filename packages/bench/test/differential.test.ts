@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { JuteReader, ReplyHeader, ZkOp } from "@quorate/zookeeper";
 import { describe, expect, it } from "vitest";
-import { compareNormal, compareTraces } from "../src/differential/compare.js";
+import { compareNormal, compareTraces, tellingFirst } from "../src/differential/compare.js";
 import { decodeTrace } from "../src/differential/decode.js";
 import { kindOf } from "../src/differential/describe.js";
 import { generate } from "../src/differential/generator.js";
@@ -175,6 +175,27 @@ describe("the comparison of two traces", () => {
       swapped += 1;
     }
     expect(swapped).toBeGreaterThan(0);
+  });
+
+  it("tells first what is more than the rank of a zxid", () => {
+    const item = (zxid: string): NormalItem => ({
+      connection: 0,
+      kind: "reply",
+      fields: {},
+      text: `reply {"op":4,"zxid":"${zxid}"}`,
+    });
+    const step = stepOf(ZkOp.getData, { path: "/a", watch: false });
+    const at = (i: number, left: NormalItem | null, right: NormalItem | null) => ({
+      ...{ at: i, step, connection: 0 },
+      ...{ left, right },
+    });
+    const found = [
+      at(77, item("#10"), item("#11")),
+      at(78, item("after #10"), item("#11")),
+      at(320, item("#35"), null),
+      at(321, item("#35"), item("-1")),
+    ];
+    expect(tellingFirst(found).map((one) => one.at)).toEqual([320, 321, 77, 78]);
   });
 
   it("refuses to compare different sequences", () => {

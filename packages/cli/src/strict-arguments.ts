@@ -1,4 +1,5 @@
 import type { Argv } from "yargs";
+import { checkServers } from "@quorate/client/operator";
 import type { RecordedCommand } from "./command-recorder.js";
 import { usageError } from "./report.js";
 
@@ -24,6 +25,7 @@ export function refuseLooseArguments(parser: Argv, command: RecordedCommand | un
       if (Number.isNaN(value)) throw usageError(`--${name} is a number`);
     }
     checkTimeout(argv["timeout"]);
+    if (Array.isArray(argv[REPEATABLE])) checkServers(argv[REPEATABLE].map(String));
     checkBehindDashes(argv);
     return true;
   });

@@ -9,9 +9,12 @@ import {
 import { realAmbient } from "./ambient.js";
 import type { Answer } from "./call.js";
 import { Carrier } from "./carrier.js";
+import { checkServers } from "./check-options.js";
 import { REQUEST_TIMEOUT_MS } from "./limits.js";
 import { nodeSockets } from "./node-client.js";
 import { Standing } from "./standing.js";
+
+export { checkServers };
 
 export interface OperatorOptions {
   /** `host:port` of the request ports of any nodes of one ensemble. */
@@ -42,7 +45,9 @@ export class OperatorClient {
   /** Of the connection that there was last. */
   #nonce: Promise<Uint8Array> | null = null;
 
+  /** @throws ERR_ARG_VALUE on an empty or unreadable server list. */
   constructor({ servers, secret, timeoutMs = REQUEST_TIMEOUT_MS }: OperatorOptions) {
+    checkServers(servers);
     this.#carrier = new Carrier(servers, nodeSockets(), realAmbient, new Standing(null), {
       onConnected: () => undefined,
       onSuspended: () => undefined,

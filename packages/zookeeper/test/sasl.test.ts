@@ -99,9 +99,40 @@ describe("DIGEST-MD5", () => {
     expect(done.kind === "done" && text(done.token)).toBe(`rspauth=${rspauth}`);
   });
 
-  test("the challenge names the realm, the nonce and what is offered", () => {
+  // What they and a ZooKeeper 3.8 said to each other.
+  test.each([
+    [
+      "Java's client 3.8.0",
+      "gJu/MbVH+sUD4xThYZ/4Gftg9Qr4qEmYvfpNAclL",
+      'charset=utf-8,username="bob",realm="zk-sasl-md5",' +
+        'nonce="gJu/MbVH+sUD4xThYZ/4Gftg9Qr4qEmYvfpNAclL",nc=00000001,' +
+        'cnonce="qhC7/PaOzAFYC0IZYlGhJwJlFBaxKMRxSL1C9KAD",digest-uri="zookeeper/zk-sasl-md5",' +
+        'maxbuf=65536,response=76aa1c72ca186d1c4f1b0be35a9027a1,qop=auth,authzid="bob"',
+      "38004cb61ad495a0d2f038693ce2ddc6",
+    ],
+    [
+      "kazoo 2.8.0",
+      "myZyv1zsKMB5iXDtvqifPUqRTqn8Bna9Pv+wWzUp",
+      'qop=auth,realm="zk-sasl-md5",username="bob",' +
+        'nonce="myZyv1zsKMB5iXDtvqifPUqRTqn8Bna9Pv+wWzUp",cnonce="5304315164100996",nc=00000001,' +
+        'digest-uri="zookeeper/zk-sasl-md5",response=d150098328c5376902ae7ea36fcddffb',
+      "001ce2f14bc855bf1797f2d14c996fe1",
+    ],
+  ])("answers %s as ZooKeeper 3.8 did", (_name, nonce, token, rspauth) => {
+    const options = { service: "zookeeper", serverName: "zk-sasl-md5", users: USERS, nonce };
+    const server = new DigestMd5Exchange(options);
+    const first = server.step(EMPTY);
+    expect(first.kind === "challenge" && text(first.token)).toBe(
+      `realm="zk-sasl-md5",nonce="${nonce}",charset=utf-8,algorithm=md5-sess`,
+    );
+    const done = server.step(bytes(token));
+    expect(done).toMatchObject({ kind: "done", user: "bob" });
+    expect(done.kind === "done" && text(done.token)).toBe(`rspauth=${rspauth}`);
+  });
+
+  test("the challenge is that of ZooKeeper 3.8", () => {
     expect(exchange().challenge).toBe(
-      'realm="zk-sasl-md5",nonce="OA6MG9tEQGm2hh",qop="auth",charset=utf-8,algorithm=md5-sess',
+      'realm="zk-sasl-md5",nonce="OA6MG9tEQGm2hh",charset=utf-8,algorithm=md5-sess',
     );
   });
 
@@ -112,13 +143,14 @@ describe("DIGEST-MD5", () => {
     ["what does not fit it", { user: "лена", password: "пароль" }, "лена"],
     ["whom it would act for", { user: "bob", password: "secret", authzid: "super" }, "bob"],
     [
-      "a replicated service",
-      { user: "bob", password: "secret", uri: "zookeeper/zk-sasl-md5/x" },
+      "what nobody knows, however often",
+      { user: "bob", password: "secret", more: ',maxbuf=65536,x="\\"y",x=z' },
       "bob",
     ],
+    ["an empty nonce of the client's", { user: "bob", password: "secret", cnonce: "" }, "bob"],
     [
-      "what nobody knows",
-      { user: "bob", password: "secret", more: ',maxbuf=65536,x="\\"y"' },
+      "any case of the URI",
+      { user: "bob", password: "secret", uri: "ZooKeeper/ZK-sasl-md5" },
       "bob",
     ],
   ])("takes %s", (_name, answer, user) => {
@@ -135,7 +167,7 @@ describe("DIGEST-MD5", () => {
     ["another server", { ...bob, uri: "zookeeper/zk-sasl-md5x" }, /another server/],
     ["another service", { ...bob, uri: "imap/zk-sasl-md5" }, /another server/],
     ["a nonce's second use", { ...bob, nc: "00000002" }, /used before/],
-    ["an empty nonce of the client's", { ...bob, cnonce: "" }, /nonce is empty/],
+    ["a replicated service", { ...bob, uri: "zookeeper/zk-sasl-md5/x" }, /another server/],
     ["a thing said twice", { ...bob, more: ",qop=auth" }, /cannot be read/],
     ["the same in capitals", { ...bob, more: ",QOP=auth" }, /cannot be read/],
     ["an open quote", { ...bob, more: ',x="y' }, /cannot be read/],
@@ -154,6 +186,7 @@ describe("DIGEST-MD5", () => {
   test.each([
     ["integrity", "qop=auth-int", /authentication is offered/],
     ["another charset", "charset=utf-16", /charset/],
+    ["another case of the charset", "charset=UTF-8", /charset/],
   ])("refuses %s", (_name, directive, reason) => {
     const { server, challenge } = exchange();
     const name = directive.split("=")[0] ?? "";
@@ -178,14 +211,25 @@ describe("DIGEST-MD5", () => {
     },
   );
 
-  test("refuses an answer to another challenge, a first token, and a third", () => {
+  test.each([
+    ["anything", bytes("x"), "challenge"],
+    ["as much as a token may have", new Uint8Array(SASL_TOKEN_BYTES_MAX), "challenge"],
+    ["more", new Uint8Array(SASL_TOKEN_BYTES_MAX + 1), "failed"],
+  ])("a first token of %s", (_name, token, kind) => {
+    const options = { service: "zookeeper", serverName: "zk-sasl-md5", users: USERS, nonce: "n" };
+    const server = new DigestMd5Exchange(options);
+    const first = server.step(token);
+    expect(first.kind).toBe(kind);
+    if (first.kind !== "challenge") return;
+    expect(server.step(answerTo(text(first.token), bob)).kind).toBe("done");
+  });
+
+  test("refuses an answer to another challenge, and a third token", () => {
     const { server } = exchange();
     const other = exchange().challenge.replace("OA6MG9", "XXXXXX");
     expect(server.step(answerTo(other, bob))).toMatchObject({
       reason: "the nonce is another one",
     });
-    const options = { service: "zookeeper", serverName: "x", users: USERS, nonce: "n" };
-    expect(new DigestMd5Exchange(options).step(bytes("x")).kind).toBe("failed");
     const once = exchange();
     const answer = answerTo(once.challenge, bob);
     expect(once.server.step(answer).kind).toBe("done");
@@ -354,9 +398,15 @@ describe("a client that logs in by SASL", () => {
     expect(client.channel.isClosed).toBe(false);
   });
 
-  test("with no token at all is refused", () => {
-    const client = new Harness(OPTIONS).client();
+  test.each([
+    ["with users", OPTIONS],
+    ["without users", {}],
+  ])("with no token at all is closed unanswered by a node %s, as there", (_name, options) => {
+    const client = new Harness(options).client();
+    client.call(ZkOp.whoAmI);
+    const sent = client.channel.sent.length;
     client.post(ZkOp.sasl, { token: null });
     expect(client.channel.isClosed).toBe(true);
+    expect(client.channel.sent.slice(sent)).toEqual([]);
   });
 });

@@ -66,6 +66,23 @@ export function compareNormal(
   return { steps: steps.length, compared, known, unknown };
 }
 
+/**
+ * Those first that differ in more than ranks of zxids. A side that was cut off late in a sequence
+ * may show a change that the other one has no Stat of, and then all ranks above it differ, from
+ * long before the cut on.
+ */
+export function tellingFirst(found: readonly Difference[]): readonly Difference[] {
+  return [...found.filter(isTelling), ...found.filter((one) => !isTelling(one))];
+}
+
+function isTelling({ left, right }: Difference): boolean {
+  return withoutRanks(left) !== withoutRanks(right);
+}
+
+function withoutRanks(item: NormalItem | null): string {
+  return item === null ? "" : item.text.replaceAll(/"(?:after )?#\d+"/g, '"#"');
+}
+
 type Pair = readonly [NormalItem | null, NormalItem | null];
 
 /** Pairs what came of one step, connection by connection: one item too many shifts nothing. */

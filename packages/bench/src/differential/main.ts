@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Progress } from "../progress.js";
-import { compareTraces, type Comparison } from "./compare.js";
+import { compareTraces, tellingFirst, type Comparison } from "./compare.js";
 import { describeDifference, describeStep } from "./describe.js";
 import { generate } from "./generator.js";
 import { minimise } from "./minimise.js";
@@ -126,7 +126,7 @@ async function run(options: Options): Promise<Tally> {
     if (unknown.length === 0) continue;
     progress.clear();
     process.stdout.write(`seed ${seed}: ${unknown.length} differences\n`);
-    for (const difference of unknown.slice(0, differences)) {
+    for (const difference of tellingFirst(unknown).slice(0, differences)) {
       process.stdout.write(`${describeDifference(difference, compared.steps)}\n`);
     }
     if (isMinimising) await printMinimised(seed, compared, options);

@@ -1,4 +1,4 @@
-import type { Comparison, Difference } from "./compare.js";
+import { tellingFirst, type Comparison, type Difference } from "./compare.js";
 import { kindOf, opName } from "./describe.js";
 import { knownDifferences } from "./known-differences.js";
 import type { NormalTrace } from "./normalise.js";
@@ -18,7 +18,7 @@ export interface Summary {
   readonly known: Readonly<Record<string, number>>;
   /** Sequences that hold a difference without an explanation. */
   readonly differing: readonly number[];
-  /** The first such difference of each sequence, by what it is about. */
+  /** The first telling difference of each sequence, by what it is about. */
   readonly unknown: Readonly<Record<string, number>>;
 }
 
@@ -50,7 +50,7 @@ export class Tally {
       }
     }
     for (const [name, count] of comparison.known) increase(this.#known, name, count);
-    const [first] = comparison.unknown;
+    const [first] = tellingFirst(comparison.unknown);
     if (first === undefined) return;
     this.#differing.push(seed);
     increase(this.#unknown, categoryOf(first));

@@ -1,3 +1,4 @@
+import { QuorateError } from "@quorate/protocol";
 import { ZkOp } from "../jute/op-codes.js";
 import type { JuteReader } from "../jute/reader.js";
 import { AuthPacket, SaslToken } from "../jute/records.js";
@@ -34,7 +35,10 @@ export function authenticate(
   { identities, sasl }: Proofs,
 ): AuthAnswer {
   if (op === ZkOp.sasl) {
-    const { err, token, failure } = sasl.take(SaslToken.read(reader).token);
+    const given = SaslToken.read(reader).token;
+    // A ZooKeeper falls over it, with a login configuration and without, and sends no answer.
+    if (given === null) throw new QuorateError("ERR_PROTOCOL_DECODE", "no token of SASL");
+    const { err, token, failure } = sasl.take(given);
     return { err, body: (writer) => SaslToken.write(writer, { token }), failure };
   }
   const { scheme, auth } = AuthPacket.read(reader);

@@ -32,10 +32,9 @@ export class SaslLogin {
     this.#random = random;
   }
 
-  take(token: Uint8Array | null): SaslAnswer {
+  take(token: Uint8Array): SaslAnswer {
     // As a ZooKeeper that was given no login configuration: no token, and no error.
     if (this.#options.saslUsers.size === 0) return { err: ZkError.ok, token: null, failure: null };
-    if (token === null) return this.#failed("there is no token");
     this.#exchange ??= new DigestMd5Exchange({
       service: SERVICE,
       serverName: SERVER_NAME,

@@ -58,7 +58,7 @@ export class DigestMd5Exchange {
     this.#md5 = options.md5 === undefined ? platformMd5() : options.md5;
   }
 
-  /** Takes the client's next token; the first one is empty. */
+  /** Takes the client's next token. What the first one says is not looked at, as there. */
   step(token: Uint8Array): SaslStep {
     const state = this.#state;
     this.#state = "over";
@@ -66,12 +66,11 @@ export class DigestMd5Exchange {
     if (state === "over") return failed("the exchange is over");
     if (this.#md5 === null) return failed(NO_MD5);
     if (state === "challenged") return this.#judge(token, this.#md5);
-    if (token.length > 0) return failed("the first token is not empty");
     this.#state = "challenged";
     const { serverName, nonce } = this.#options;
+    // Without a `qop`, as there: that offers authentication alone.
     const text =
-      `realm=${quoted(serverName)},nonce=${quoted(nonce)},qop="auth",` +
-      "charset=utf-8,algorithm=md5-sess";
+      `realm=${quoted(serverName)},nonce=${quoted(nonce)},` + "charset=utf-8,algorithm=md5-sess";
     return { kind: "challenge", token: Buffer.from(text, "latin1") };
   }
 
@@ -107,14 +106,12 @@ function problemOf(
   }
   if (!isEqual(directives.get("nonce") ?? "", nonce)) return "the nonce is another one";
   if (directives.get("nc") !== "00000001") return "the nonce was used before";
-  if (directives.get("cnonce") === "") return "the client's nonce is empty";
   if (directives.get("realm") !== serverName) return "there is no such realm";
   if ((directives.get("qop") ?? "auth") !== "auth") return "only authentication is offered";
-  if ((directives.get("charset") ?? "utf-8").toLowerCase() !== "utf-8") return "unknown charset";
+  if ((directives.get("charset") ?? "utf-8") !== "utf-8") return "unknown charset";
   const uri = (directives.get("digest-uri") ?? "").toLowerCase();
-  const own = `${service}/${serverName}`.toLowerCase();
-  // The name of a replicated service may follow.
-  if (uri !== own && !uri.startsWith(`${own}/`)) return "it is meant for another server";
+  // The name of a replicated service could follow. ZooKeeper's servers know none.
+  if (uri !== `${service}/${serverName}`.toLowerCase()) return "it is meant for another server";
   return null;
 }
 

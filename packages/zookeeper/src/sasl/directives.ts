@@ -11,9 +11,15 @@ const DIRECTIVE = new RegExp(
 );
 const REST = /[\s,]*$/y;
 
+/** Of which a second one makes the whole invalid. What nobody knows is ignored, however often. */
+const ONCE = new Set([
+  ...["username", "realm", "nonce", "cnonce", "nc", "qop", "digest-uri", "response"],
+  ...["maxbuf", "charset", "cipher", "authzid"],
+]);
+
 /**
  * Reads what a client answers (RFC 2831, 2.1.2): directives parted by commas. Null when it is not
- * of that form, or says one thing twice. The text is one character per byte.
+ * of that form, or says a thing twice that has a meaning. The text is one character per byte.
  */
 export function directivesOf(text: string): Directives | null {
   const directives = new Map<string, string>();
@@ -26,7 +32,7 @@ export function directivesOf(text: string): Directives | null {
     if (found === null) return null;
     const [whole, name = "", quoted, plain = ""] = found;
     const key = name.toLowerCase();
-    if (directives.has(key)) return null;
+    if (directives.has(key) && ONCE.has(key)) return null;
     directives.set(key, quoted === undefined ? plain : quoted.replace(/\\([^])/g, "$1"));
     at += whole.length;
   }
