@@ -25,8 +25,9 @@ export interface ProposalMakerDeps {
   readonly handler: ActionHandler;
   readonly chainHash: ChainHash;
   /**
-   * A request was refused before it drew a txnid. `judgedAt` is the newest transaction, perhaps
-   * not committed, that the judgement may rest on.
+   * A client's request was refused before it drew a txnid. `judgedAt` is the newest transaction,
+   * perhaps not committed, that the judgement may rest on. Nobody awaits the outcome of the
+   * leader's own: they all have one number, and one's refusal would be proven in another's place.
    */
   onRefused(
     fid: string,
@@ -112,7 +113,7 @@ export class ProposalMaker {
       if (prepared.ok) {
         const { op, key, content } = prepared;
         builder.add(origin, request.reqId, op, key, content);
-      } else {
+      } else if (!isOwn) {
         const judgedAt =
           builder.count === 0 ? this.#end.txnid : advanceTxnid(first, builder.count - 1);
         this.#deps.onRefused(fid, request, { ...prepared, judgedAt });

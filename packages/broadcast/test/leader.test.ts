@@ -288,6 +288,27 @@ describe("answers", () => {
     expect(proofs()).toEqual([500n, 501n]);
   });
 
+  test("what it refuses itself has no place in the order, and waits for no proof", () => {
+    const { leader, join, host, clock, write, answer, persist, accept } = leaderOf(3);
+    const two = join(2);
+    host.asksBetween = true;
+    host.refuse = ({ reqId }) => reqId === 0n;
+    const remove = (): void => {
+      expect(leader.proposeOwn(OpCode.deleteExpired, "/a", new Uint8Array(4))).toBe(true);
+      clock.advance(0);
+    };
+    remove();
+    write(1);
+    remove();
+    // The round of the first is proven while the second stands behind what is not committed.
+    answer(two);
+    clock.advance(0);
+    persist();
+    accept(two, txnid(1));
+    expect(host.answers).toEqual(["apply 1"]);
+    expect(host.commits).toEqual([txnid(1)]);
+  });
+
   test("a refusal names the operation of a multi that failed, here and elsewhere", () => {
     const { leader, join, host, clock, answer } = leaderOf(3);
     const two = join(2);

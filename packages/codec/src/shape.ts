@@ -4,7 +4,7 @@ import {
   FRAME_DEPTH_MAX,
   FRAME_TOKENS_MAX,
   MESSAGE_FIELDS_MAX,
-  SNAPSHOT_CHUNK_ROWS_MAX,
+  MEMBERS_MAX,
 } from "./wire-limits.js";
 
 const REFUSED = 255;
@@ -37,7 +37,7 @@ const classOf: Uint8Array = (() => {
   return table;
 })();
 
-const elementsMax = [FRAME_MESSAGES_MAX, MESSAGE_FIELDS_MAX, SNAPSHOT_CHUNK_ROWS_MAX * 2];
+const elementsMax = [FRAME_MESSAGES_MAX, MESSAGE_FIELDS_MAX, MEMBERS_MAX * 2];
 
 /**
  * Walks over a msgpack value and allocates nothing, so that the decoder behind it meets only

@@ -18,6 +18,7 @@ import {
   encodeHandshake,
   encodeLeaseDatagram,
   FRAME_TOKENS_MAX,
+  MEMBERS_MAX,
 } from "../src/index.js";
 import {
   chainHash,
@@ -116,10 +117,15 @@ describe("a frame that is not ours", () => {
   });
 
   test("more values than FRAME_TOKENS_MAX are refused before they are made", () => {
-    const rows = new Array<Uint8Array>(60_000).fill(new Uint8Array());
-    const chunks = new Array<unknown>(5).fill([8, 0, rows]);
-    expect(5 * 60_000).toBeGreaterThanOrEqual(FRAME_TOKENS_MAX);
-    expect(() => read(frame(chunks))).toThrow(/too many values/);
+    const list = new Array<number>(MEMBERS_MAX * 2).fill(1);
+    const count = Math.ceil(FRAME_TOKENS_MAX / list.length);
+    const messages = new Array<unknown>(count).fill([8, 0, list]);
+    expect(() => read(frame(messages))).toThrow(/too many values/);
+  });
+
+  test("a list longer than that of all members is refused before it is made", () => {
+    const list = new Array<number>(MEMBERS_MAX * 2 + 1).fill(1);
+    expect(() => read(frame([[8, 0, list]]))).toThrow(/array/);
   });
 });
 

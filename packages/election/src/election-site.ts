@@ -183,6 +183,7 @@ class Site implements ElectionSite {
       self: nodeId,
       solicitOnly,
       logger,
+      clock: deps.clock,
       messenger,
       master: this.#master,
       status: () => deps.state().status,

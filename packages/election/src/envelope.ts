@@ -1,13 +1,10 @@
 import type { Clock, DatagramEnvelope, NodeId } from "@quorate/protocol";
+import { DoubleSuspicion } from "./double-suspicion.js";
 
 /** Starts remembered per peer, with the sequence that each has reached. The oldest is forgotten. */
 export const BOOTS_PER_PEER_MAX = 16;
 /** Answers to one peer within one answer window. More are not given: the peer asks again. */
 export const ANSWERS_PER_WINDOW_MAX = 8;
-
-/** So many echoes of a start that is not this one's, over so long, are not an old start's. */
-export const FOREIGN_ECHOES_MIN = 10;
-export const FOREIGN_ECHOES_MS = 3000;
 
 /**
  * - `fresh`: proved to be of the peer's present start, and newer than all before. May be counted.
@@ -49,11 +46,12 @@ export class Envelope {
   readonly #peers = new Map<NodeId, PeerRecord>();
   #sequence = 0n;
   /** The start other than this one that peers echoed last. */
-  #foreign: { bootId: bigint; since: number; count: number; isReported: boolean } | null = null;
+  readonly #foreign: DoubleSuspicion;
 
   constructor(options: EnvelopeOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
+    this.#foreign = new DoubleSuspicion(clock);
   }
 
   /** Judges one arrival and remembers what it proves. Whether its sender is heard is not asked. */
@@ -70,7 +68,7 @@ export class Envelope {
     if (reached !== undefined && datagram.sequence <= reached) return "refused";
     peer.heardBoot = datagram.bootId;
     if (datagram.echo !== bootId) {
-      if (datagram.echo !== 0n) this.#noteForeignEcho(datagram.echo);
+      if (datagram.echo !== 0n) this.#foreign.note(datagram.echo);
       return "unproved";
     }
     peer.sequences.delete(datagram.bootId);
@@ -87,19 +85,7 @@ export class Envelope {
    * the same start that is not this one's. Says so once.
    */
   takeDoubleSuspicion(): boolean {
-    const foreign = this.#foreign;
-    if (foreign === null || foreign.isReported || foreign.count < FOREIGN_ECHOES_MIN) return false;
-    if (this.#clock.now() - foreign.since < FOREIGN_ECHOES_MS) return false;
-    foreign.isReported = true;
-    return true;
-  }
-
-  #noteForeignEcho(bootId: bigint): void {
-    if (this.#foreign?.bootId !== bootId) {
-      const since = this.#clock.now();
-      this.#foreign = { bootId, since, count: 0, isReported: false };
-    }
-    this.#foreign.count += 1;
+    return this.#foreign.take();
   }
 
   /** The envelope of the next datagram to a peer. */

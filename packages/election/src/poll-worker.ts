@@ -1,6 +1,7 @@
 import {
   assertNever,
   type BallotDatagram,
+  type Clock,
   type Epoch,
   type Logger,
   type NodeId,
@@ -9,6 +10,7 @@ import {
 } from "@quorate/protocol";
 import type { BallotMaster } from "./ballot-master.js";
 import type { BallotMessenger } from "./ballot-messenger.js";
+import { DoubleSuspicion } from "./double-suspicion.js";
 import type { Candidacy } from "./vote-order.js";
 
 /** What the last ballot of this node came to, for peers that still elect. */
@@ -25,6 +27,7 @@ export interface PollWorkerDeps {
   readonly self: NodeId;
   readonly solicitOnly: boolean;
   readonly logger: Logger;
+  readonly clock: Pick<Clock, "now">;
   readonly messenger: BallotMessenger;
   readonly master: BallotMaster;
   status(): PeerStatus;
@@ -37,8 +40,13 @@ export interface PollWorkerDeps {
 export class PollWorker {
   readonly #deps: PollWorkerDeps;
 
+  /** Of the leader that this node follows. */
+  readonly #leaderDouble: DoubleSuspicion;
+  #followed = 0n;
+
   constructor(deps: PollWorkerDeps) {
     this.#deps = deps;
+    this.#leaderDouble = new DoubleSuspicion(deps.clock);
   }
 
   receive(datagram: BallotDatagram): void {
@@ -85,6 +93,7 @@ export class PollWorker {
     const isWinner = to === winner.candidacy.candidate && winner.bootId !== 0n;
     if (isWinner && this.#deps.messenger.bootOf(to) !== winner.bootId) {
       // The winner itself asks after a restart: it leads no longer, whatever this node believes.
+      this.#suspectDouble(to, winner);
       return false;
     }
     const status = this.#deps.status();
@@ -100,5 +109,23 @@ export class PollWorker {
       default:
         return assertNever(status, "peer status");
     }
+  }
+  /**
+   * Whoever follows a leader and hears another start of that id ask who leads, for longer than it
+   * takes to miss a leader that is gone, knows of two. Neither of them hears of the other: the
+   * leader sends no ballots, and the double is answered by nobody.
+   */
+  #suspectDouble(sender: NodeId, winner: Winner): void {
+    const { logger, messenger, status } = this.#deps;
+    if (status() !== "following" || winner.bootId !== this.#followed) {
+      this.#leaderDouble.forget();
+      this.#followed = winner.bootId;
+    }
+    this.#leaderDouble.note(messenger.bootOf(sender));
+    if (!this.#leaderDouble.take()) return;
+    logger.error("another node sends ballots under the leader's id", {
+      code: "ERR_SERVER_DUPLICATE_ID",
+      leader: sender,
+    });
   }
 }

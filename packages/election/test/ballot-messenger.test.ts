@@ -9,12 +9,8 @@ import {
 } from "@quorate/protocol";
 import { describe, expect, it } from "vitest";
 import { BallotMessenger } from "../src/ballot-messenger.js";
-import {
-  ANSWERS_PER_WINDOW_MAX,
-  BOOTS_PER_PEER_MAX,
-  FOREIGN_ECHOES_MIN,
-  FOREIGN_ECHOES_MS,
-} from "../src/envelope.js";
+import { FOREIGN_ECHOES_MIN, FOREIGN_ECHOES_MS } from "../src/double-suspicion.js";
+import { ANSWERS_PER_WINDOW_MAX, BOOTS_PER_PEER_MAX } from "../src/envelope.js";
 import { VirtualClock } from "./support/virtual-clock.js";
 
 const MY_BOOT = 77n;

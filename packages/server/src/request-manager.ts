@@ -123,23 +123,21 @@ export class RequestManager implements RequestMgr {
   completeRequest(reqId: bigint, outcome: RequestOutcome): void {
     const pending = this.#pending.get(reqId);
     if (pending === undefined) return;
-    this.#pending.delete(reqId);
-    this.#pendingBytes -= bytesOf(pending.handle.request);
-    if (pending.isHandlers) this.#handlersCount -= 1;
-    else this.#admission.answered(this.#clock.now());
-    if (this.#isHandingOn) this.#clock.defer(() => pending.handle.complete(outcome));
-    else pending.handle.complete(outcome);
+    if (!pending.isHandlers) this.#admission.answered(this.#clock.now());
+    this.#settle(reqId, pending, outcome);
   }
 
   cleanupOnError(error: QuorateError): void {
     for (const [reqId, pending] of [...this.#pending]) {
-      if (!pending.isHandedOn) continue;
+      // One may be answered while another's client is told.
+      if (!pending.isHandedOn || !this.#pending.has(reqId)) continue;
       const unknown = new QuorateError(
         "ERR_CLIENT_OUTCOME_UNKNOWN",
         "the leader was lost before it answered; the write may or may not take effect",
         { cause: error },
       );
-      this.completeRequest(reqId, { ok: false, error: unknown });
+      // Nobody has answered it: it says nothing of how much could be answered.
+      this.#settle(reqId, pending, { ok: false, error: unknown });
     }
   }
 
@@ -166,6 +164,14 @@ export class RequestManager implements RequestMgr {
     if (isSessionOpCode(request.op)) return true;
     if (this.#pendingBytes + bytesOf(request) > PENDING_REQUEST_BYTES_MAX) return false;
     return isHandlers || this.#admission.admits(now, size - this.#handlersCount);
+  }
+
+  #settle(reqId: bigint, pending: Pending, outcome: RequestOutcome): void {
+    this.#pending.delete(reqId);
+    this.#pendingBytes -= bytesOf(pending.handle.request);
+    if (pending.isHandlers) this.#handlersCount -= 1;
+    if (this.#isHandingOn) this.#clock.defer(() => pending.handle.complete(outcome));
+    else pending.handle.complete(outcome);
   }
 
   #handOn(pending: Pending, receiver: (request: RequestMsg) => void): void {

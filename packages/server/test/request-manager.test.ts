@@ -135,6 +135,19 @@ describe("requests of this node's clients", () => {
     expect(manager.pendingCount).toBe(BACKLOG_REQUESTS_MIN + 4 - half);
   });
 
+  test("a lost leader's requests, answered by nobody, are no room for a backlog", async () => {
+    const { clock, manager, outcomes, submit, take } = managerOf();
+    take();
+    for (let i = 0; i < 4 * BACKLOG_REQUESTS_MIN; i += 1) submit();
+    manager.cleanupOnError(lost);
+    outcomes.length = 0;
+    for (let i = 0; i < 2 * BACKLOG_REQUESTS_MIN; i += 1) submit();
+    await clock.pass(BACKLOG_MS_MAX);
+    submit();
+    expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
+    expect(manager.pendingCount).toBe(2 * BACKLOG_REQUESTS_MIN);
+  });
+
   test("what waits for the host's handler is no backlog of writes", async () => {
     const { clock, manager, outcomes, submit, take } = managerOf();
     take();

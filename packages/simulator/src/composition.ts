@@ -1,5 +1,7 @@
+import { Feed } from "@quorate/node/feed";
 import { EPOCH_ZERO, QuorateError, silentMeter, TXNID_ZERO } from "@quorate/protocol";
 import { startServer, type NodeRole, type Server } from "@quorate/server";
+import { operationsOf, readersOf } from "@quorate/znode";
 import { ZkFrontEnd, type ServerFacts } from "@quorate/zookeeper";
 import { shippedChainHash, shippedCodec, znodeApplication } from "./shipped-parts.js";
 import type {
@@ -31,10 +33,13 @@ const startShipped: StartServer = (options, ports) => {
   const starting = startServer(options, ports);
   let server: Server | null = null;
   let frontEnd: ZkFrontEnd | null = null;
+  let feed: Feed | null = null;
   const done = starting.then(async (started) => {
     server = started;
     frontEnd = frontEndOf(started, ports);
+    feed = feedOf(started, ports);
     const reason = await started.done;
+    feed.close();
     return reason.kind === "stopped" ? "stopped" : `failed: ${reason.error.code}`;
   });
   const running = (): Server => {
@@ -63,6 +68,18 @@ const startShipped: StartServer = (options, ports) => {
       frontEnd?.accept(channel);
       return frontEnd !== null;
     },
+    follow: ({ prefix, after, identities }, { deliver, end }) => {
+      if (feed === null) throw new QuorateError("ERR_SERVER_NOT_READY", "still starting");
+      const who = identities === null ? {} : { identities: () => identities };
+      return feed.subscribe(
+        { prefix, after, ...who },
+        {
+          deliver: ({ upTo, events }) => deliver(upTo, events),
+          bookmark: (upTo) => deliver(upTo, []),
+          end,
+        },
+      );
+    },
     stop: async () => (await starting).stop(),
   };
 };
@@ -79,6 +96,17 @@ function frontEndOf({ service }: Server, { clock, random, logger }: ServerPorts)
     meter: silentMeter,
     facts,
     options: { sessionMsMin: SESSION_MS_MIN, isReadOnlyEnabled: true },
+  });
+}
+
+function feedOf(server: Server, { clock, logger }: ServerPorts): Feed {
+  return new Feed({
+    log: server.committed,
+    entries: { operationsOf, readersOf },
+    isServing: () => server.status().ready,
+    clock,
+    logger,
+    meter: silentMeter,
   });
 }
 

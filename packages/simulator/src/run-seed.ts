@@ -6,6 +6,7 @@ import { RandomStream } from "./engine/random-stream.js";
 import { Nemesis } from "./faults/nemesis.js";
 import { drawSwarm, type SwarmOptions } from "./faults/swarm.js";
 import { SimClient } from "./workload/client.js";
+import { FeedWorkload } from "./workload/feed/feed-workload.js";
 import { SessionWorkload } from "./workload/session/session-workload.js";
 import { History, type HistoryItem } from "./workload/history.js";
 import type { Composition } from "./world/simulated-server.js";
@@ -79,6 +80,7 @@ class Run {
   readonly #history = new History();
   readonly #clients: SimClient[] = [];
   readonly #sessions: SessionWorkload;
+  readonly #feed: FeedWorkload;
   readonly #nemesis: Nemesis;
   readonly #isCalm: boolean;
   #undecided = 0;
@@ -94,6 +96,7 @@ class Run {
       safetyMs,
       livenessMsMax,
     });
+    this.#feed = new FeedWorkload(world);
     for (let id = 1; id <= swarm.clients; id += 1) {
       const operations = Math.ceil(swarm.operations / swarm.clients);
       this.#clients.push(
@@ -147,6 +150,7 @@ class Run {
     if (!this.#isCalm) this.#nemesis.start();
     const clients = this.#clients.map((client) => client.run());
     this.#sessions.start(!this.#isCalm);
+    this.#feed.start();
     await scheduler.sleep(this.#swarm.safetyMs);
     if (!this.#isCalm) await this.#extend();
     this.#nemesis.stop();
@@ -155,6 +159,7 @@ class Run {
     await this.#converge("after the faults");
     await this.#withinBound(Promise.all(clients), "the clients did not come to their end");
     await this.#sessions.finish();
+    await this.#feed.finish(this.#swarm.livenessMsMax);
     await this.#lastQuestions();
     await this.#converge("at the end");
     this.#expect(this.#history.count("open") === 0, "requests are still open");

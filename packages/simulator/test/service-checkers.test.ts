@@ -91,7 +91,7 @@ class History {
   readonly witness = new SessionWitness("client", {
     model: this.model,
     violations: this.violations,
-    acknowledged: { newest: 0n },
+    acknowledged: { newest: 0n, acls: new Set() },
     identities: new Set(["ip:10.0.0.1"]),
   });
   #counter = 0;

@@ -19,6 +19,16 @@ describe("Slab", () => {
     }
   });
 
+  it("goes on where it was behind a piece that has memory of its own", () => {
+    const slab = new Slab();
+    const before = slab.piece(100);
+    const large = slab.piece(8 * 1024 + 1);
+    const behind = slab.piece(100);
+    expect(large.buffer.byteLength).toBe(large.length);
+    expect(behind.buffer).toBe(before.buffer);
+    expect(behind.byteOffset).toBe(before.byteOffset + before.length);
+  });
+
   it("keeps requests apart that were encoded one after the other", () => {
     const contents = Array.from({ length: 200 }, (_, i) =>
       withCaller(Uint8Array.of(7), encodeSet({ data: new Uint8Array(500).fill(i), version: i })),

@@ -196,6 +196,27 @@ describe("requests and their replies", () => {
     expect(data()).toBe("other");
   });
 
+  test.each([
+    ["exists", ZkOp.exists, { path: "/a", watch: true }],
+    ["getData", ZkOp.getData, { path: "/a", watch: true }],
+    ["getChildren", ZkOp.getChildren, { path: "/a", watch: false }],
+    ["getAcl", ZkOp.getAcl, { path: "/a" }],
+    ["getAllChildrenNumber", ZkOp.getAllChildrenNumber, { path: "/a" }],
+    ["getEphemerals", ZkOp.getEphemerals, { path: "/a" }],
+    ["multiRead", ZkOp.multiRead, [{ type: ZkOp.getData, request: { path: "/a", watch: false } }]],
+  ])("%s of a state that is being loaded ends the connection", (_name, op, request) => {
+    const harness = new Harness({ isReadOnlyEnabled: true });
+    harness.client().call(ZkOp.create, create("/a"));
+    harness.service.serve(false);
+    const reader = harness.accept().connect({ readOnly: true });
+    reader.received();
+    harness.service.isLoading = true;
+    reader.post(op, request);
+    expect(reader.settled()).toEqual([]);
+    expect(reader.channel.isClosed).toBe(true);
+    expect(harness.frontEnd.watches.size).toBe(0);
+  });
+
   test("a multiRead tells of each read by itself", () => {
     const client = new Harness().client();
     client.call(ZkOp.create, create("/a", { data: bytes("x") }));

@@ -65,6 +65,8 @@ export class BallotNetwork {
   onResult: (node: TestNode, result: ElectionResult) => void = () => undefined;
   /** Every warning ever logged. */
   readonly warnings: { readonly id: NodeId; readonly atMs: number; readonly data: unknown }[] = [];
+  /** Every error ever logged. */
+  readonly errors: { readonly id: NodeId; readonly data: unknown }[] = [];
   /** Every datagram ever sent. */
   sent: Flight[] = [];
   readonly voters: readonly NodeId[];
@@ -115,6 +117,9 @@ export class BallotNetwork {
   #logger(id: NodeId): Logger {
     const logger: Logger = {
       ...silentLogger,
+      error: (_message, data) => {
+        this.errors.push({ id, data });
+      },
       warn: (_message, data) => {
         this.warnings.push({ id, atMs: this.clock.now(), data });
       },

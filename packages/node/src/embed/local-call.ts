@@ -19,12 +19,14 @@ export interface LocalCallParts {
 /**
  * Requests of this very process, without a socket. As on a connection, a read sees the writes that
  * were asked for before it and none that were asked for after it; a write that is given up has an
- * unknown outcome.
+ * unknown outcome. One that still waits for its turn when its user has ended is not begun: the
+ * session may be another's by now, whose writes it must not overtake (Invariant 8).
  */
 export function localCall(
   { server, desk, isRead, clock }: LocalCallParts,
   order: RequestOrder = new RequestOrder(),
   callerOf: () => Uint8Array = () => CALLER,
+  endingOf: () => QuorateError | null = () => null,
 ): TreeCall {
   return (op, key, body, { linearizable, signal, timeoutMs = LOCAL_CALL_MS }) => {
     const reads = isRead(op);
@@ -62,6 +64,11 @@ export function localCall(
             reject(asError(error));
             order.endWrite(write);
           };
+          const ending = endingOf();
+          if (ending !== null) {
+            failed(ending);
+            return;
+          }
           const { tree } = desk;
           if (tree === null) {
             server.submit(op, key, content).then(answered, failed);

@@ -93,7 +93,8 @@ class Local {
   }
 
   #clientOf(parts: LocalParts): LocalClient {
-    const call = localCall(parts, this.order, () => this.member.caller);
+    const callerOf = (): Uint8Array => this.member.caller;
+    const call = localCall(parts, this.order, callerOf, () => this.#ending);
     return {
       ...treeClient((...args) =>
         this.#ending === null ? call(...args) : Promise.reject(this.#ending),

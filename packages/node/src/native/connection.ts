@@ -24,6 +24,7 @@ import {
 import type { Feed } from "../feed/feed.js";
 import type { ServerHandle } from "../server-handle.js";
 import { ConnectionSubscriptions } from "./connection-subscriptions.js";
+import { Inbox } from "./inbox.js";
 import { Member } from "./member.js";
 import { Outbox, type PortBudget } from "./outbox.js";
 import type { ServiceDesk } from "./service-desk.js";
@@ -74,9 +75,7 @@ export class NativeConnection {
   readonly #outbox: Outbox;
   readonly #member: Member;
   readonly #sessionRequests: SessionRequests;
-  /** Framed requests that are not yet taken on: what one read of the socket brought, at most. */
-  #inbox: (NativeRequest | UnreadableRequest)[] = [];
-  #inboxAt = 0;
+  readonly #inbox = new Inbox();
   #isDraining = false;
   #outstanding = 0;
   #outstandingReads = 0;
@@ -145,7 +144,7 @@ export class NativeConnection {
       meter,
       budget,
       onRoom: () => {
-        if (this.#inbox.length > 0) this.#drain();
+        if (!this.#inbox.isEmpty) this.#drain();
       },
       onOverflow: (waiting) => {
         this.#drop(CloseCode.overload, "a client does not read its replies", { waiting });
@@ -197,11 +196,7 @@ export class NativeConnection {
     }
     this.#deps.meter.count("native_received_bytes", data.length);
     this.#deps.meter.count("native_requests", requests.length);
-    this.#inbox =
-      this.#inboxAt === this.#inbox.length
-        ? requests
-        : this.#inbox.slice(this.#inboxAt).concat(requests);
-    this.#inboxAt = 0;
+    this.#inbox.add(requests);
     this.#drain();
   }
 
@@ -211,19 +206,19 @@ export class NativeConnection {
     // of a frame's requests would be deeper than the stack.
     if (this.#isDraining) return;
     this.#isDraining = true;
-    while (this.#inboxAt < this.#inbox.length && this.#hasRoom()) {
-      const request = this.#inbox[this.#inboxAt];
-      this.#inboxAt += 1;
-      if (request !== undefined) this.#take(request);
+    try {
+      while (this.#hasRoom()) {
+        const request = this.#inbox.take();
+        if (request === undefined) break;
+        this.#take(request);
+      }
+    } finally {
+      // Whatever a defect throws: what comes behind it is still taken on.
+      this.#isDraining = false;
     }
-    this.#isDraining = false;
-    const done = this.#inboxAt === this.#inbox.length;
-    if (done && this.#inbox.length > 0) {
-      this.#inbox = [];
-      this.#inboxAt = 0;
-    }
-    if (done === this.#socket.isPaused && !this.#closed) {
-      if (done) this.#socket.resume();
+    const { isEmpty } = this.#inbox;
+    if (isEmpty === this.#socket.isPaused && !this.#closed) {
+      if (isEmpty) this.#socket.resume();
       else this.#socket.pause();
     }
   }
@@ -241,7 +236,7 @@ export class NativeConnection {
 
   #hold(isHeld: boolean): void {
     this.#isHeld = isHeld;
-    if (!isHeld && this.#inbox.length > 0) this.#drain();
+    if (!isHeld && !this.#inbox.isEmpty) this.#drain();
   }
 
   #take(request: NativeRequest | UnreadableRequest): void {
@@ -406,7 +401,7 @@ export class NativeConnection {
     this.#outstandingReads -= reads;
     this.#outstandingBytes -= bytes;
     this.#deps.budget.bytes -= bytes;
-    if (this.#inbox.length > 0) this.#drain();
+    if (!this.#inbox.isEmpty) this.#drain();
   }
 
   #fail(request: NativeRequest, cause: unknown): void {
@@ -453,7 +448,6 @@ export class NativeConnection {
     this.#subscriptions.close();
     this.#member.close();
     this.#outbox.close();
-    this.#inbox = [];
-    this.#inboxAt = 0;
+    this.#inbox.clear();
   }
 }

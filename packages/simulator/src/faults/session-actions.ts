@@ -1,4 +1,6 @@
 import { BATCHES_IN_FLIGHT_MAX, entriesOf, OpCode } from "@quorate/protocol";
+import { CreateMode } from "@quorate/znode";
+import { SESSION_PREFIX } from "../checkers/service/service-model.js";
 import type { SessionClient } from "../workload/session/session-client.js";
 import { makeEphemerals } from "../workload/session/session-workload.js";
 import type { SimNode } from "../world/sim-node.js";
@@ -253,6 +255,59 @@ const massExpiry: FaultAction = {
   },
 };
 
+/** Longer than between two looks of a leader at what may go, shorter than it waits for a disk. */
+const UNWRITTEN_MS = 2200;
+/** Over soon after the disks become slow. */
+const TIME_TO_LIVE_MS = 2500;
+const SLOW_FROM_MS = 2300;
+const EMPTIED_MS = 100;
+
+/**
+ * A leader looks for what may go in what is applied, while what keeps it is prepared and not yet
+ * durable: a node that is set just before its time is over, a container whose last child went and
+ * that another is made in. By chance all that takes a few milliseconds, and a look comes every two
+ * seconds.
+ */
+const keptJustInTime: FaultAction = {
+  kind: "F31 slow fsync",
+  durationMs: [SLOW_FROM_MS + UNWRITTEN_MS, SLOW_FROM_MS + UNWRITTEN_MS * 2],
+  begin: (nemesis) => {
+    const { world, random } = nemesis;
+    const { scheduler } = world;
+    const leader = establishedLeader(nemesis);
+    // Others would hear nothing for too long while their writes wait.
+    const clients = connected(nemesis, ({ timeoutMs }) => timeoutMs >= 4000);
+    if (leader === null || clients.length === 0) return null;
+    const client = random.pick(clients);
+    nemesis.line(`s${client.id} keeps nodes just before they may go, on slow disks`);
+    const parent = `${SESSION_PREFIX}0`;
+    const { persistent, ephemeral, container, ttl } = CreateMode;
+    const make = (path: string, mode: CreateMode): void => {
+      const ttlMs = mode === ttl ? { ttlMs: TIME_TO_LIVE_MS } : {};
+      client.ask({ kind: "create", path, value: client.value(), mode, ...ttlMs });
+    };
+    make(parent, persistent);
+    make(`${parent}/timed`, ttl);
+    make(`${parent}/kept`, container);
+    make(`${parent}/kept/a`, persistent);
+    scheduler.after(SLOW_FROM_MS - EMPTIED_MS, "emptied", () => {
+      client.ask({ kind: "delete", path: `${parent}/kept/a`, version: -1 });
+    });
+    let isOver = false;
+    scheduler.after(SLOW_FROM_MS, "slow disks", () => {
+      if (isOver) return;
+      for (const one of world.nodes) one.fsyncMs = UNWRITTEN_MS;
+      client.ask({ kind: "set", path: `${parent}/timed`, value: client.value(), version: -1 });
+      make(`${parent}/kept/b`, ephemeral);
+    });
+    return () => {
+      isOver = true;
+      for (const one of world.nodes) one.fsyncMs = null;
+      client.ask({ kind: "delete", path: `${parent}/kept/b`, version: -1 });
+    };
+  },
+};
+
 export const sessionActions: readonly FaultAction[] = [
   reconnectStorm,
   pausedLeader,
@@ -261,4 +316,5 @@ export const sessionActions: readonly FaultAction[] = [
   leftBehind,
   thereAndBack,
   massExpiry,
+  keptJustInTime,
 ];

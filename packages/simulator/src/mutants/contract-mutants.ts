@@ -1,6 +1,8 @@
 import type { Mutant } from "./mutant.js";
 
 const PREPARE = "packages/znode/src/prepare-node.ts";
+const ACL_CONDITION =
+  "if (!isVersion(node.aversion, expected)) return badVersion(path, expected, node.aversion);";
 const READS = "packages/zookeeper/src/requests/read-request.ts";
 
 /** What a server may get wrong of containers, times to live, ACLs, multiRead and read-only mode. */
@@ -28,6 +30,155 @@ export const contractMutants: readonly Mutant[] = [
         find: `if (node.childCount > 0) return notEmpty(path);
   if (!isExpired(`,
         replace: "if (!isExpired(",
+      },
+    ],
+  },
+  {
+    name: "node removed though it was set since",
+    edits: [
+      {
+        file: PREPARE,
+        find: "if (!isExpired(node, context.wallTimeMs, judge.options.unusedContainerMs)) {",
+        replace: "if (node.owner === 0n) {",
+      },
+    ],
+  },
+  {
+    name: "container removed though a child came since",
+    edits: [
+      {
+        file: PREPARE,
+        find: `if (node.childCount > 0) return notEmpty(path);
+  if (!isExpired(`,
+        replace: "if (!isExpired(",
+      },
+    ],
+  },
+  {
+    name: "condition of a setAcl not looked at",
+    edits: [
+      {
+        file: PREPARE,
+        find: ACL_CONDITION,
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "condition of a setAcl held against the data's version",
+    edits: [
+      {
+        file: PREPARE,
+        find: ACL_CONDITION,
+        replace: ACL_CONDITION.replaceAll("aversion", "version"),
+      },
+    ],
+  },
+  {
+    name: "ACL not looked at by a setAcl",
+    edits: [
+      {
+        file: PREPARE,
+        find: "if (!asker.may(Perms.admin, node.acl)) return noAuth(path);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "ACL not looked at by a getAcl",
+    edits: [
+      {
+        file: "packages/znode/src/reads.ts",
+        find: "if (!asker.may(Perms.read | Perms.admin, node.acl)) return noAuth(node.path);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "getAcl shows secrets",
+    edits: [
+      {
+        file: "packages/znode/src/reads.ts",
+        find: "asker.may(Perms.admin, node.acl) ? entries : maskAcl(entries)",
+        replace: "asker.may(Perms.all, node.acl) ? entries : maskAcl(entries)",
+      },
+    ],
+  },
+  {
+    // What is hashed later is right by chance; what is loaded anew always is.
+    name: "setAcl not counted in the digest",
+    edits: [
+      {
+        file: "packages/znode/src/tree.ts",
+        find: `this.#touch(node);
+    this.#acls.release(node.acl);`,
+        replace: `this.#changes.beforeChange(node);
+    this.#acls.release(node.acl);`,
+      },
+    ],
+  },
+  {
+    name: "setAcl not in checkpoints",
+    edits: [
+      {
+        file: "packages/znode/src/tree.ts",
+        find: `this.#touch(node);
+    this.#acls.release(node.acl);`,
+        replace: `this.#digest.touch(node, node.dataLength);
+    this.#acls.release(node.acl);`,
+      },
+    ],
+  },
+  {
+    // ADR 0024
+    name: "session's end does not say who might read its nodes",
+    edits: [
+      {
+        file: "packages/znode/src/prepare-session.ts",
+        find: "acls.push(readersIn(node.acl));",
+        replace: "acls.push(new Uint8Array(0));",
+      },
+    ],
+  },
+  {
+    name: "feed shows all that its page holds",
+    edits: [
+      {
+        file: "packages/node/src/feed/page.ts",
+        find: "if (this.#restrictions.size === 0) return this;",
+        replace: "if (this.#restrictions.size >= 0) return this;",
+      },
+    ],
+  },
+  {
+    // ADR 0024
+    name: "set does not say who may read its node",
+    edits: [
+      {
+        file: PREPARE,
+        find: "encodeSetTransaction(judge.slab, decided, readersIn(node.acl))",
+        replace: "encodeSetTransaction(judge.slab, decided, STORED_OPEN_ACL.bytes)",
+      },
+    ],
+  },
+  {
+    // ADR 0024
+    name: "delete does not say who might read its node",
+    edits: [
+      {
+        file: PREPARE,
+        find: "encodeDeleteTransaction(judge.slab, readersIn(node.acl))",
+        replace: "encodeDeleteTransaction(judge.slab, STORED_OPEN_ACL.bytes)",
+      },
+    ],
+  },
+  {
+    name: "page shared by all who may not hear of all",
+    edits: [
+      {
+        file: "packages/node/src/feed/page.ts",
+        find: "const known = this.#views.get(verdicts);",
+        replace: "const known = [...this.#views.values()][0];",
       },
     ],
   },

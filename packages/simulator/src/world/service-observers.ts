@@ -18,7 +18,7 @@ export class ServiceObservers {
   readonly expiry: ExpiryChecker;
   readonly writeOrder: WriteOrderChecker;
   readonly purges: PurgeChecker;
-  readonly acknowledged: Acknowledged = { newest: 0n };
+  readonly acknowledged: Acknowledged = { newest: 0n, acls: new Set() };
   /** Empty where the server under test has no sessions. */
   clients: readonly SessionClient[] = [];
   readonly #world: World;

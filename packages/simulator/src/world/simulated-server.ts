@@ -1,6 +1,8 @@
 import type {
+  AuthIdentity,
   ChainHash,
   Clock,
+  CommittedEvent,
   Logger,
   Meter,
   NodeId,
@@ -8,6 +10,7 @@ import type {
   PeerConnector,
   PeerListener,
   PeerMessenger,
+  QuorateError,
   Random,
   StateMachine,
   Timings,
@@ -28,6 +31,26 @@ export interface SimulatedStatus {
   readonly digest: bigint;
   /** The txnid at which the digest was taken: the last applied one. */
   readonly digestAt: Txnid;
+}
+
+/** What somebody wants to hear of the log. */
+export interface FollowRequest {
+  readonly prefix: string;
+  readonly after: Txnid;
+  /** Null: the node's own program, which hears of everything. */
+  readonly identities: readonly AuthIdentity[] | null;
+}
+
+/** `end` is the last call. */
+export interface FollowSink {
+  /** All that it is told of the transactions up to here, if there is anything. */
+  deliver(upTo: Txnid, events: readonly CommittedEvent[]): void;
+  end(error: QuorateError): void;
+}
+
+export interface FollowHandle {
+  taken(upTo: Txnid): void;
+  close(): void;
 }
 
 /** A node as the simulator sees it; the shipped server fits behind a thin adapter. */
@@ -51,6 +74,8 @@ export interface SimulatedServer {
    * the server has no sessions.
    */
   readonly accept?: (channel: ByteChannel) => boolean;
+  /** @throws as a subscription does that cannot begin. Absent where there are none. */
+  readonly follow?: (request: FollowRequest, sink: FollowSink) => FollowHandle;
   /** A planned stop: hands over first. */
   stop(): Promise<void>;
 }

@@ -1,4 +1,10 @@
-import { MULTI_OPERATIONS_MAX, OpCode, type AuthIdentity, type Service } from "@quorate/protocol";
+import {
+  MULTI_OPERATIONS_MAX,
+  OpCode,
+  type AuthIdentity,
+  type ErrorCode,
+  type Service,
+} from "@quorate/protocol";
 import { CONFIG_PATH, decodeCount, type WatchRequest, type WatchType } from "@quorate/znode";
 import { userOf } from "../connection/identities.js";
 import { MultiRequest } from "../jute/multi.js";
@@ -44,7 +50,8 @@ type Answer = (answer: Uint8Array, writer: JuteWriter) => void;
 
 /**
  * Carries out a request that changes nothing but watches, and writes what follows the reply's
- * header. Returns the number in that header. What it needs of the state it reads in one piece.
+ * header. Returns the number in that header; null when nothing true can be said, because the state
+ * is being loaded (of a server that only reads). What it needs of the state it reads in one piece.
  * @throws ERR_PROTOCOL_DECODE.
  */
 export function runRead(
@@ -52,7 +59,7 @@ export function runRead(
   reader: JuteReader,
   context: ReadContext,
   writer: JuteWriter,
-): number {
+): number | null {
   switch (op) {
     case ZkOp.ping:
       return ZkError.ok;
@@ -100,7 +107,7 @@ function runWatched(
   context: ReadContext,
   writer: JuteWriter,
   answer: Answer,
-): number {
+): number | null {
   const { path, watch } = PathWatchRequest.read(reader);
   if (path === null) return ZkError.marshalling;
   // Of all reads, there only this one looks at the path that it is given.
@@ -121,13 +128,17 @@ function runPlain(
   context: ReadContext,
   writer: JuteWriter,
   answer: Answer,
-): number {
+): number | null {
   const { path } = PathRequest.read(reader);
   if (path === null) return ZkError.marshalling;
   return readInto(op, treeOp, path, context, writer, answer);
 }
 
-function countAllChildren(reader: JuteReader, context: ReadContext, writer: JuteWriter): number {
+function countAllChildren(
+  reader: JuteReader,
+  context: ReadContext,
+  writer: JuteWriter,
+): number | null {
   const { path } = PathRequest.read(reader);
   if (path === null) return ZkError.marshalling;
   const count = (answer: Uint8Array): void => {
@@ -144,7 +155,7 @@ function readInto(
   context: ReadContext,
   writer: JuteWriter,
   answer: Answer,
-): number {
+): number | null {
   // ZooKeeper's root has the empty path beside its own, for reads.
   const result = context.service.readNow(treeOp, path === "" ? "/" : path, context.caller);
   if (result.ok) {
@@ -155,10 +166,20 @@ function readInto(
     return ZkError.ok;
   }
   if (result.code === "ERR_ARG_PATH") return badPathError(op);
-  return zkErrorOf(result.code) ?? ZkError.systemError;
+  return numberOf(result.code);
 }
 
-function getEphemerals(reader: JuteReader, context: ReadContext, writer: JuteWriter): number {
+/** As a write that no role takes: its client comes again, or goes elsewhere. */
+function numberOf(code: ErrorCode): number | null {
+  if (code === "ERR_SERVER_NOT_READY") return null;
+  return zkErrorOf(code) ?? ZkError.systemError;
+}
+
+function getEphemerals(
+  reader: JuteReader,
+  context: ReadContext,
+  writer: JuteWriter,
+): number | null {
   const { path } = PathRequest.read(reader);
   const prefix = path === null || path.trim() === "" ? "/" : path;
   const result = context.service.readNow(OpCode.getEphemerals, prefix, context.caller);
@@ -166,13 +187,13 @@ function getEphemerals(reader: JuteReader, context: ReadContext, writer: JuteWri
     writer.raw(result.content);
     return ZkError.ok;
   }
-  if (result.code !== "ERR_ARG_PATH") return zkErrorOf(result.code) ?? ZkError.systemError;
+  if (result.code !== "ERR_ARG_PATH") return numberOf(result.code);
   // No path starts with what none can have in it.
   writer.int(0);
   return ZkError.ok;
 }
 
-function multiRead(reader: JuteReader, context: ReadContext, writer: JuteWriter): number {
+function multiRead(reader: JuteReader, context: ReadContext, writer: JuteWriter): number | null {
   const operations = MultiRequest.read(reader);
   if (operations.length > MULTI_OPERATIONS_MAX) return ZkError.badArguments;
   const isRead = (type: number): boolean => type === ZkOp.getData || type === ZkOp.getChildren;
@@ -195,6 +216,7 @@ function multiRead(reader: JuteReader, context: ReadContext, writer: JuteWriter)
       writer,
       isData ? writeData : writeChildren,
     );
+    if (err === null) return null;
     if (err !== ZkError.ok) {
       writer.truncate(resultAt);
       writeMultiError(writer, err);

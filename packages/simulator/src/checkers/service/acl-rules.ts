@@ -3,7 +3,7 @@
  * judges. Schemes that the simulated clients use: `world`, `digest`, `ip` with one address.
  */
 
-export const Perm = { read: 1, write: 2, create: 4, delete: 8 } as const;
+export const Perm = { read: 1, write: 2, create: 4, delete: 8, admin: 16 } as const;
 
 export interface AclItem {
   readonly perms: number;
@@ -17,6 +17,8 @@ export type Acl = readonly AclItem[] | null;
 /** What a client proves, each as `scheme:id`. */
 export type Identities = ReadonlySet<string>;
 
+const ALL = 31;
+const MARK_END = ":mark";
 const ENTRY_BYTES = 7;
 const decoder = new TextDecoder();
 
@@ -34,6 +36,27 @@ export function aclIn(bytes: Uint8Array): Acl {
     at = end;
   }
   return items;
+}
+
+/** As a getAcl shows it to who may do this much. */
+export function shownAcl(acl: Acl, who: Identities): readonly AclItem[] {
+  if (acl === null) return [{ perms: ALL, scheme: "world", id: "anyone" }];
+  if (may(acl, Perm.admin, who)) return acl;
+  return acl.map((item) => {
+    if (item.scheme !== "digest") return item;
+    return { ...item, id: `${item.id.slice(0, item.id.indexOf(":"))}:x` };
+  });
+}
+
+/** What a setAcl of these clients marks its ACL with, so that each is told from all others. */
+export function markItem(value: string): AclItem {
+  return { perms: Perm.read, scheme: "digest", id: `${value}${MARK_END}` };
+}
+
+/** Empty when there is none. */
+export function markOf(acl: Acl): string {
+  const mark = acl?.find(({ scheme, id }) => scheme === "digest" && id.endsWith(MARK_END));
+  return mark === undefined ? "" : mark.id.slice(0, -MARK_END.length);
 }
 
 export function may(acl: Acl, perm: number, who: Identities): boolean {

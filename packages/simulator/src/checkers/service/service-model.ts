@@ -1,6 +1,6 @@
 import { formatTxnid, type LogEntryMsg, type NodeChangeKind, type Txnid } from "@quorate/protocol";
 import type { Violations } from "../violations.js";
-import type { Acl } from "./acl-rules.js";
+import { markOf, type Acl } from "./acl-rules.js";
 import { isPurgeable } from "./purge-checker.js";
 import { effectsOf, type Effect, type Life } from "./transaction.js";
 
@@ -10,6 +10,8 @@ export interface ModelNode {
   readonly mzxid: bigint;
   readonly pzxid: bigint;
   readonly version: number;
+  /** How often its ACL was set. */
+  readonly aversion: number;
   /** The session that it lives with; 0 for none. */
   readonly owner: bigint;
   readonly life: Life;
@@ -28,6 +30,19 @@ export interface Change {
   readonly path: string;
   readonly txnid: bigint;
   /** Of the node then; of one that went, as it was. Whoever may not read it is not told. */
+  readonly acl: Acl;
+}
+
+/** What whoever follows the log is told, if it may read the node. */
+export interface Told {
+  readonly txnid: bigint;
+  readonly kind: "create" | "set" | "delete" | "setAcl";
+  readonly path: string;
+  /** Empty of a delete and a setAcl. */
+  readonly data: string;
+  /** After it: a set's, or a setAcl's of the ACL. Null where nobody tells, or keeps, it. */
+  readonly version: number | null;
+  /** Of the node then, a setAcl's the new one. */
   readonly acl: Acl;
 }
 
@@ -62,6 +77,8 @@ export const SESSION_PREFIX = "/q";
 export class ServiceModel {
   readonly sessions = new Map<bigint, ModelSession>();
   readonly changes: Change[] = [];
+  /** In the order of what was done, also by those whose nodes are not kept here. */
+  readonly told: Told[] = [];
   readonly #violations: Violations;
   readonly #nowMs: () => number;
   readonly #versions = new Map<string, Version[]>();
@@ -69,6 +86,7 @@ export class ServiceModel {
   readonly #values = new Map<string, Txnid>();
   readonly #forbidden = new Map<string, string>();
   readonly #listeners: ModelEvents[] = [];
+  #newest = 0n;
 
   constructor(violations: Violations, nowMs: () => number) {
     this.#violations = violations;
@@ -77,6 +95,11 @@ export class ServiceModel {
 
   listen(listener: ModelEvents): void {
     this.#listeners.push(listener);
+  }
+
+  /** The last transaction of the sequence so far. */
+  get newest(): bigint {
+    return this.#newest;
   }
 
   get openSessions(): readonly ModelSession[] {
@@ -137,21 +160,29 @@ export class ServiceModel {
     return null;
   }
 
+  /**
+   * The transaction that brought the ACL of a node, which was made by `czxid`, to this version.
+   * Undefined: there was none.
+   */
+  aclSetBy(path: string, czxid: bigint, aversion: number): bigint | undefined {
+    const versions = this.#versions.get(path) ?? [];
+    return versions.find(({ node }) => node?.czxid === czxid && node.aversion === aversion)?.txnid;
+  }
+
   /** Index of the first change after this transaction. */
   changeAfter(txnid: bigint): number {
-    let low = 0;
-    let high = this.changes.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.changes[middle]?.txnid ?? 0n) > txnid) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return firstAfter(this.changes, txnid);
+  }
+
+  /** What those who follow the log are told of these transactions, `upTo` included. */
+  toldBetween(after: bigint, upTo: bigint): readonly Told[] {
+    return this.told.slice(firstAfter(this.told, after), firstAfter(this.told, upTo));
   }
 
   /** The next transaction of the sequence. */
   apply(entry: LogEntryMsg): void {
     const effects = effectsOf(entry);
+    this.#newest = entry.txnid;
     for (const effect of effects) this.#effect(effect, entry.txnid);
     for (const { onApplied } of this.#listeners) onApplied(entry.txnid, effects);
   }
@@ -176,6 +207,7 @@ export class ServiceModel {
         return;
       default:
         if (effect.path.startsWith(SESSION_PREFIX)) this.#write(effect, txnid);
+        else this.#log(effect, txnid, { acl: null, version: null });
     }
   }
 
@@ -197,6 +229,7 @@ export class ServiceModel {
           mzxid: txnid,
           pzxid: txnid,
           version: 0,
+          aversion: 0,
           owner,
           life,
           acl,
@@ -208,6 +241,7 @@ export class ServiceModel {
         if (owner !== 0n) this.#ownedBy(owner).add(path);
         this.#wrote(data, txnid);
         this.#tell({ kind: "created", path, txnid, acl });
+        this.#log(effect, txnid, { acl, version: null });
         return;
       }
       case "set": {
@@ -218,6 +252,17 @@ export class ServiceModel {
         this.#put(path, txnid, { ...before, mzxid: txnid, mtime: timeMs, version, data });
         this.#wrote(data, txnid);
         this.changes.push({ kind: "dataChanged", path, txnid, acl });
+        this.#log(effect, txnid, { acl, version });
+        return;
+      }
+      case "setAcl": {
+        if (before === null) return this.#missing(path, txnid);
+        const { acl, aversion } = effect;
+        const isNext = aversion === before.aversion + 1;
+        this.#expect(isNext, "totalOrder", `${path}'s ACL goes to ${aversion}`);
+        this.#put(path, txnid, { ...before, acl, aversion });
+        this.#wrote(markOf(acl), txnid);
+        this.#log(effect, txnid, { acl, version: aversion });
         return;
       }
       case "delete":
@@ -225,7 +270,17 @@ export class ServiceModel {
         this.#put(path, txnid, null);
         if (before.owner !== 0n) this.#ownedBy(before.owner).delete(path);
         this.#tell({ kind: "deleted", path, txnid, acl: before.acl });
+        this.#log(effect, txnid, { acl: before.acl, version: null });
     }
+  }
+
+  #log(
+    effect: Extract<Effect, { path: string }>,
+    txnid: Txnid,
+    { acl, version }: Pick<Told, "acl" | "version">,
+  ): void {
+    const { kind, path } = effect;
+    this.told.push({ txnid, kind, path, data: "data" in effect ? effect.data : "", version, acl });
   }
 
   /** Of a node that came or went: its parent changes with it. */
@@ -320,6 +375,18 @@ export class ServiceModel {
 }
 
 const NO_PATHS: ReadonlySet<string> = new Set();
+
+/** In a list in the order of transactions. */
+function firstAfter(list: readonly { readonly txnid: bigint }[], txnid: bigint): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((list[middle]?.txnid ?? 0n) > txnid) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
 
 export function name(session: bigint): string {
   return `0x${session.toString(16)}`;

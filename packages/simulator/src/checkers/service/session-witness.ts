@@ -1,6 +1,6 @@
 import { formatTxnid, type NodeChangeKind, type Txnid } from "@quorate/protocol";
 import type { Violations } from "../violations.js";
-import { may, Perm, type Identities } from "./acl-rules.js";
+import { may, Perm, shownAcl, type Acl, type Identities } from "./acl-rules.js";
 import type { ModelNode, ServiceModel } from "./service-model.js";
 import { WatchOracle, type Watch } from "./watch-oracle.js";
 
@@ -16,18 +16,31 @@ export interface ToldEvent {
 
 /** What one write of a client, or one part of its multi, must have done. */
 export interface Deed {
-  readonly kind: "create" | "set" | "delete";
+  readonly kind: "create" | "set" | "delete" | "setAcl";
   readonly path: string;
-  /** Empty for a delete. */
+  /** Empty for a delete, and for a setAcl that leaves no mark. */
   readonly value: string;
   /** Of a create: the session that the node lives with, or 0. */
   readonly owner: bigint;
 }
 
+/** What a client is told of its setAcl, and what it had asked for. */
+export interface AclDeed {
+  readonly path: string;
+  readonly acl: Acl;
+  /** The version that the ACL must have had; -1: any. */
+  readonly condition: number;
+  readonly stat: Partial<ModelNode>;
+}
+
+const ANY_VERSION = -1;
+
 /** What clients know of one another, from outside. */
 export interface Acknowledged {
   /** The newest transaction of a write that was answered to anybody. */
   newest: bigint;
+  /** Which ACLs somebody was told that it had set: node and version. */
+  readonly acls: Set<string>;
 }
 
 /**
@@ -120,15 +133,22 @@ export class SessionWitness {
     });
   }
 
-  /** A read, and the watch that it set. */
-  read(path: string, txnid: bigint, seen: Seen, watch: Watch | null): void {
+  /** A read, and the watch that it set. Of one of these permissions it must have had one. */
+  read(
+    path: string,
+    txnid: bigint,
+    seen: Seen,
+    watch: Watch | null,
+    perms: number = Perm.read,
+  ): void {
     const node = this.#model.nodeAt(path, txnid);
-    const mayRead = node === null || may(node.acl, Perm.read, this.#identities);
+    const mayRead = node === null || may(node.acl, perms, this.#identities);
     this.#expect(mayRead === (seen !== REFUSED), "aclIsObeyed", () => {
       const allowed = mayRead ? "may" : "may not";
       return `reads ${path} as of ${text(txnid)} as ${describe(seen)}, and ${allowed} read it`;
     });
-    this.#expect(seen === REFUSED || isSame(seen, node), "readIsTheState", () => {
+    const isState = seen === REFUSED || isSame(seen, node, this.#identities);
+    this.#expect(isState, "readIsTheState", () => {
       return `reads ${path} as of ${text(txnid)} as ${describe(seen)}, which was ` + describe(node);
     });
     if (watch !== null) this.oracle.add(watch, txnid);
@@ -235,6 +255,44 @@ export class SessionWitness {
     });
   }
 
+  /**
+   * A setAcl was done: the answer shows the node as the one transaction left it that brought the
+   * ACL from the version that was asked for to the next, and that was nobody else's.
+   */
+  aclSet({ path, acl, condition, stat }: AclDeed, txnid: bigint): void {
+    const { czxid = 0n, aversion = 0 } = stat;
+    const at = this.#model.aclSetBy(path, czxid, aversion) ?? txnid + 1n;
+    const node = this.#model.nodeAt(path, at);
+    const isTheirs = at <= txnid && aversion > 0 && isSame({ ...stat }, node, this.#identities);
+    const isWhole = isTheirs && JSON.stringify(node?.acl) === JSON.stringify(acl);
+    this.#expect(isWhole, "writeIsWhole", () => {
+      return `is told at ${text(txnid)} that it set the ACL of ${path} to version ${aversion}`;
+    });
+    const isMet = condition === ANY_VERSION || aversion === condition + 1;
+    this.#expect(isMet, "conditionIsMet", () => {
+      return `set the ACL of ${path}, which had to be of version ${condition}, to ${aversion}`;
+    });
+    const name = `${path} ${text(czxid)} ${aversion}`;
+    this.#expect(!this.#acknowledged.acls.has(name), "exactlyOnce", () => {
+      return `is told that it set the ACL of ${name}, which another was told`;
+    });
+    this.#acknowledged.acls.add(name);
+    if (at > this.#acknowledged.newest) this.#acknowledged.newest = at;
+    this.#expect(at > this.#newestRead, "readInPlace", () => {
+      return `read as of ${text(this.#newestRead)} in front of its setAcl at ${text(at)}`;
+    });
+    this.#mayHave([{ kind: "setAcl", path, value: "", owner: 0n }], at);
+  }
+
+  /** It was another in some state between what everybody knew when it was asked, and the answer. */
+  refusedByAclVersion(path: string, condition: number, from: bigint, upTo: bigint): void {
+    const states = this.#model.statesOf(path, from, upTo);
+    const isOther = states.some((node) => node !== null && node.aversion !== condition);
+    this.#expect(isOther, "conditionIsMet", () => {
+      return `may not set the ACL of ${path}, which is of version ${condition} as it had to be`;
+    });
+  }
+
   /** A write was refused: none of it is ever done. */
   refused(deeds: readonly Deed[]): void {
     for (const { value } of deeds) this.#model.forbid(value, this.#who);
@@ -257,6 +315,7 @@ export class SessionWitness {
 
   #wasDone({ kind, path, owner }: Deed, txnid: bigint): boolean {
     const { changes } = this.#model;
+    if (kind === "setAcl") return false;
     const wanted = DONE[kind];
     for (let i = this.#model.changeAfter(txnid - 1n); i < changes.length; i += 1) {
       const change = changes[i];
@@ -279,19 +338,20 @@ const REFUSED = "refused by its ACL";
 /** Whose ACL decides, and by what. */
 function judgedBy({ kind, path }: Deed): { readonly path: string; readonly perm: number } {
   if (kind === "set") return { path, perm: Perm.write };
+  if (kind === "setAcl") return { path, perm: Perm.admin };
   const parent = path.slice(0, path.lastIndexOf("/"));
   return { path: parent, perm: kind === "create" ? Perm.create : Perm.delete };
 }
 
 const DONE = { create: "created", set: "dataChanged", delete: "deleted" } as const;
 
-function isSame(seen: Seen, node: ModelNode | null): boolean {
+function isSame(seen: Seen, node: ModelNode | null, who: Identities): boolean {
   if (seen === REFUSED) return false;
   if (seen === null || node === null) return seen === null && node === null;
-  const { children, ...rest } = seen;
-  const isEqual = Object.entries(rest).every(
-    ([field, value]) => node[field as keyof typeof rest] === value,
-  );
+  const { children, acl, ...rest } = seen;
+  const isEqual =
+    Object.entries(rest).every(([field, value]) => node[field as keyof typeof rest] === value) &&
+    (acl === undefined || JSON.stringify(acl) === JSON.stringify(shownAcl(node.acl, who)));
   if (children === undefined) return isEqual;
   return isEqual && [...children].sort().join() === [...node.children].sort().join();
 }

@@ -29,6 +29,13 @@ export type Effect =
       readonly data: string;
     }
   | { readonly kind: "delete"; readonly path: string }
+  | {
+      readonly kind: "setAcl";
+      readonly path: string;
+      readonly acl: Acl;
+      /** Of the ACL, after it. */
+      readonly aversion: number;
+    }
   | { readonly kind: "openSession"; readonly id: bigint; readonly timeoutMs: number }
   /** A timeout of 0 leaves it as it is. */
   | { readonly kind: "moveSession"; readonly id: bigint; readonly timeoutMs: number }
@@ -42,6 +49,8 @@ const ACL_BYTES_MASK = 0xffff;
 /** Of a closeSession: whether each path has its ACL behind it. */
 const READERS_AT = 1;
 const READERS_NAMED = 1;
+const VERSION_AT = 4;
+const ACL_HEADER_BYTES = 8;
 const TIME_AT = 8;
 const WRITE_HEADER_BYTES = 16;
 const OWNER_BYTES = 8;
@@ -86,6 +95,10 @@ function single(op: number, path: string, content: Uint8Array): readonly Effect[
     }
     case OpCode.delete:
       return [{ kind: "delete", path }];
+    case OpCode.setAcl: {
+      const acl = aclIn(content.subarray(ACL_HEADER_BYTES));
+      return [{ kind: "setAcl", path, acl, aversion: viewOf(content).getInt32(VERSION_AT) }];
+    }
     default:
       return [];
   }

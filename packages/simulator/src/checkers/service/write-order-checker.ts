@@ -1,5 +1,6 @@
 import { formatTxnid, type Txnid } from "@quorate/protocol";
 import type { Violations } from "../violations.js";
+import { markOf } from "./acl-rules.js";
 import type { Effect } from "./transaction.js";
 import type { ModelEvents } from "./service-model.js";
 
@@ -11,6 +12,11 @@ export function writerOf(
   if (match === null) return null;
   const [, client, connection, write] = match.map(Number);
   return { client: client ?? 0, connection: connection ?? 0, write: write ?? 0 };
+}
+
+function valueOf(effect: Effect): string {
+  if ("data" in effect) return effect.data;
+  return effect.kind === "setAcl" ? markOf(effect.acl) : "";
 }
 
 interface Client {
@@ -59,7 +65,7 @@ export class WriteOrderChecker implements ModelEvents {
   readonly onApplied = (txnid: Txnid, effects: readonly Effect[]): void => {
     const seen = new Set<number>();
     for (const effect of effects) {
-      const writer = "data" in effect ? writerOf(effect.data) : null;
+      const writer = writerOf(valueOf(effect));
       // A multi is one write.
       if (writer === null || seen.has(writer.client)) continue;
       seen.add(writer.client);

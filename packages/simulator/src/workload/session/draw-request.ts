@@ -2,7 +2,7 @@ import { CreateMode, isTtl } from "@quorate/znode";
 import { SESSION_PREFIX } from "../../checkers/service/service-model.js";
 import { MULTI_PARTS_MAX } from "../../coverage.js";
 import type { RandomStream } from "../../engine/random-stream.js";
-import type { Part, ReadPart, SessionRequest } from "./request.js";
+import type { Part, ReadPart, SessionRequest, SetAclRequest } from "./request.js";
 
 /** So few that clients meet. */
 const PARENTS = [0, 1, 2, 3, 4].map((at) => `${SESSION_PREFIX}${at}`);
@@ -53,7 +53,9 @@ function drawRequest(drawer: Drawer): SessionRequest {
   if (dice < 0.55) return drawMulti(drawer);
   if (dice < 0.6) return { kind: "sync" };
   if (dice < 0.64) return drawMultiRead(drawer);
-  if (dice < 0.66) {
+  if (dice < 0.71) return drawSetAcl(drawer);
+  if (dice < 0.76) return { kind: "getAcl", path: aclPath(random) };
+  if (dice < 0.78) {
     const isRecursive = random.chance(0.5);
     return { kind: "addWatch", path: isRecursive ? parent(random) : anyPath(random), isRecursive };
   }
@@ -76,6 +78,20 @@ function drawWrite(drawer: Drawer): Exclude<Part, { kind: "check" }> {
   }
   const path = random.chance(0.1) ? parent(random) : child(random);
   return { kind: "delete", path, version: ANY_VERSION };
+}
+
+/** The versions that ACLs mostly have are low: some conditions are met by chance. */
+function drawSetAcl(drawer: Drawer): SetAclRequest {
+  const { random } = drawer;
+  const path = aclPath(random);
+  const acl = random.pick(["open", "open", "shown", "hidden", "named"] as const);
+  const version = random.pick([ANY_VERSION, 0, 1, 2, 3, WRONG_VERSION]);
+  return { kind: "setAcl", path, acl, value: drawer.value(), version };
+}
+
+/** Of the parents only one is closed to some: in the others all must be able to make nodes. */
+function aclPath(random: RandomStream): string {
+  return random.chance(0.5) ? GUARDED : child(random);
 }
 
 /** Half of them have a part that is refused wherever it stands. */

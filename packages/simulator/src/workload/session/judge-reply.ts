@@ -5,7 +5,9 @@ import type { ModelNode } from "../../checkers/service/service-model.js";
 import type { Watch } from "../../checkers/service/watch-oracle.js";
 import type { Coverage } from "../../coverage.js";
 import type { Outstanding, Reply } from "./session-connection.js";
-import type { Part, ReadPart, SessionRequest } from "./request.js";
+import type { Part, ReadPart, SessionRequest, SetAclRequest } from "./request.js";
+import { Perm } from "../../checkers/service/acl-rules.js";
+import { markedAclItems } from "./identities.js";
 import { bodyOf, decodeAnswer, type AnswerBody, type Fields } from "./zk-wire.js";
 
 /** Answers that say: nothing was done, and never will be. */
@@ -20,6 +22,13 @@ const REFUSALS: ReadonlySet<number> = new Set<number>([
   ZkError.sessionExpired,
   ZkError.badArguments,
   ZkError.throttled,
+]);
+
+const WRITES: ReadonlySet<SessionRequest["kind"]> = new Set<SessionRequest["kind"]>([
+  "create",
+  "set",
+  "delete",
+  "setAcl",
 ]);
 
 /** Looks for a refused write, reads, and a write that is done, answered in this order. */
@@ -61,7 +70,7 @@ export function judgeReply(
     if (!isRefused) witness.misbehaved("readOnlyIsObeyed", `is answered a ${asked.kind}: ${err}`);
   }
   const body = err === ZkError.ok ? decodeAnswer(asked, reply.reader) : null;
-  const isRead = "watch" in asked || asked.kind === "multiRead";
+  const isRead = "watch" in asked || asked.kind === "multiRead" || asked.kind === "getAcl";
   if (deps.isReadOnly && isRead) coverage.event("read without a quorum");
   const otherwise = isRead ? "read" : REFUSALS.has(err) ? "refused" : "other";
   if (deps.betweenWrites.next(isDone(asked, body) ? "done" : otherwise)) {
@@ -72,6 +81,12 @@ export function judgeReply(
     case "exists":
     case "children":
       judgeRead(deps, asked, reply, body);
+      return;
+    case "getAcl":
+      judgeGetAcl(deps, asked.path, reply, body);
+      return;
+    case "setAcl":
+      judgeSetAcl(deps, { asked, acknowledged }, reply, body);
       return;
     case "addWatch":
       if (body === null) return;
@@ -100,9 +115,7 @@ export function judgeReply(
 }
 
 function isRefusedReadOnly({ kind }: SessionRequest): boolean {
-  return (
-    kind === "create" || kind === "set" || kind === "delete" || kind === "multi" || kind === "sync"
-  );
+  return WRITES.has(kind) || kind === "multi" || kind === "sync";
 }
 
 /** All of it, at the transaction that its answer names. */
@@ -111,7 +124,7 @@ function isDone({ kind }: SessionRequest, body: AnswerBody | null): boolean {
   if (kind === "multi") {
     return body.results?.every(({ type, err }) => type !== ZkOp.error || err === 0) ?? false;
   }
-  return kind === "create" || kind === "set" || kind === "delete";
+  return WRITES.has(kind);
 }
 
 function judgeRead(
@@ -125,6 +138,19 @@ function judgeRead(
   if (err === ZkError.noAuth) coverage.event("read refused by an ACL");
   const watch = err === ZkError.noAuth ? null : watchOf(asked, body !== null);
   witness.read(asked.path, txnid, seen, watch);
+}
+
+/** For who may read or administer the node. */
+function judgeGetAcl(
+  { witness, coverage }: JudgeDeps,
+  path: string,
+  { txnid, err }: Reply,
+  body: AnswerBody | null,
+): void {
+  const seen = seenOf(err, body);
+  if (seen === undefined) return;
+  coverage.event(err === ZkError.noAuth ? "getAcl refused by an ACL" : "getAcl");
+  witness.read(path, txnid, seen, null, Perm.read | Perm.admin);
 }
 
 /** All of it as of one transaction. */
@@ -149,11 +175,12 @@ function judgeMultiRead(
 function seenOf(err: number, body: AnswerBody | null): Seen | undefined {
   if (err === ZkError.noAuth) return "refused by its ACL";
   if (body === null) return err === ZkError.noNode ? null : undefined;
-  const { stat, data, children } = body;
+  const { stat, data, children, acl } = body;
   return {
     ...(stat === undefined ? {} : statSeen(stat)),
     ...(data === undefined ? {} : { data }),
     ...(children === undefined ? {} : { children }),
+    ...(acl === undefined ? {} : { acl }),
   };
 }
 
@@ -164,6 +191,7 @@ function statSeen(stat: Stat): Partial<ModelNode> {
     pzxid: stat.pzxid,
     mtime: stat.mtime,
     version: stat.version,
+    aversion: stat.aversion,
     owner: BigInt.asUintN(64, stat.ephemeralOwner),
   };
 }
@@ -225,6 +253,31 @@ function judgeWrite(
   const path = body.path ?? asked.path;
   witness.wrote(deedsOf([{ ...asked, path }], session), txnid);
   if (asked.kind === "create") created(deps, asked, path);
+}
+
+function judgeSetAcl(
+  deps: JudgeDeps,
+  { asked, acknowledged }: { readonly asked: SetAclRequest } & Pick<Outstanding, "acknowledged">,
+  { txnid, err }: Reply,
+  body: AnswerBody | null,
+): void {
+  const { witness, coverage } = deps;
+  const { path, acl, value, version } = asked;
+  const deed = { kind: "setAcl", path, value: acl === "open" ? "" : value, owner: 0n } as const;
+  if (body === null) {
+    if (REFUSALS.has(err)) witness.refused([deed]);
+    if (err === ZkError.noAuth) {
+      coverage.event("setAcl refused by an ACL");
+      witness.refusedByAcl(deed, acknowledged, txnid);
+    } else if (err === ZkError.badVersion) {
+      coverage.event("setAcl refused by its condition");
+      witness.refusedByAclVersion(path, version, acknowledged, txnid);
+    }
+    return;
+  }
+  coverage.event(version === -1 ? "setAcl" : "setAcl with a condition");
+  const stat = body.stat === undefined ? {} : statSeen(body.stat);
+  witness.aclSet({ path, acl: markedAclItems(acl, value), condition: version, stat }, txnid);
 }
 
 function created(deps: JudgeDeps, asked: Extract<Part, { kind: "create" }>, path: string): void {

@@ -21,6 +21,17 @@ export type Part =
   | { readonly kind: "delete"; readonly path: string; readonly version: number }
   | { readonly kind: "check"; readonly path: string; readonly version: number };
 
+/** Not to be part of a multi, there as here. */
+export interface SetAclRequest {
+  readonly kind: "setAcl";
+  readonly path: string;
+  readonly acl: AclName;
+  /** That nobody else writes: it marks the ACL, unless that is open. */
+  readonly value: string;
+  /** Of the ACL, before it. */
+  readonly version: number;
+}
+
 export interface ReadPart {
   readonly kind: "get" | "children";
   readonly path: string;
@@ -36,6 +47,8 @@ export type SessionRequest =
       readonly path: string;
       readonly watch: boolean;
     }
+  | SetAclRequest
+  | { readonly kind: "getAcl"; readonly path: string }
   | { readonly kind: "addWatch"; readonly path: string; readonly isRecursive: boolean }
   | { readonly kind: "sync" }
   | { readonly kind: "closeSession" };

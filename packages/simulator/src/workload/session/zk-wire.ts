@@ -18,7 +18,8 @@ import {
   type MultiResult,
 } from "@quorate/zookeeper";
 import type { Watch, WatchList } from "../../checkers/service/watch-oracle.js";
-import { ACLS, PASSWORD } from "./identities.js";
+import type { AclItem } from "../../checkers/service/acl-rules.js";
+import { ACLS, markedAcl, PASSWORD } from "./identities.js";
 import type { Part, ReadPart, SessionRequest } from "./request.js";
 
 /** ZooKeeper's packets as a client writes and reads them, with the shipped codec. */
@@ -99,6 +100,12 @@ export function encodeRequest(xid: number, asked: SessionRequest): Uint8Array {
       const mode = asked.isRecursive ? persistentRecursive : persistent;
       return request(xid, ZkOp.addWatch, { path: asked.path, mode });
     }
+    case "setAcl": {
+      const { path, acl, value, version } = asked;
+      return request(xid, ZkOp.setAcl, { path, acl: markedAcl(acl, value), version });
+    }
+    case "getAcl":
+      return request(xid, ZkOp.getAcl, { path: asked.path });
     case "sync":
       return request(xid, ZkOp.sync, { path: "/" });
     case "closeSession":
@@ -154,6 +161,10 @@ function opOf(asked: SessionRequest): number {
       return ZkOp.multi;
     case "multiRead":
       return ZkOp.multiRead;
+    case "setAcl":
+      return ZkOp.setAcl;
+    case "getAcl":
+      return ZkOp.getAcl;
     case "addWatch":
       return ZkOp.addWatch;
     case "sync":
@@ -233,6 +244,7 @@ export interface AnswerBody {
   readonly data?: string;
   readonly children?: readonly string[];
   readonly path?: string;
+  readonly acl?: readonly AclItem[];
   readonly results?: readonly MultiResult[];
 }
 
@@ -242,6 +254,12 @@ export interface Fields {
   readonly data?: Uint8Array | null;
   readonly children?: readonly (string | null)[] | null;
   readonly path?: string | null;
+  readonly acl?: readonly WireAclItem[] | null;
+}
+
+interface WireAclItem {
+  readonly perms: number;
+  readonly id: { readonly scheme: string | null; readonly id: string | null };
 }
 
 export function decodeAnswer(asked: SessionRequest, reader: JuteReader): AnswerBody {
@@ -252,12 +270,17 @@ export function decodeAnswer(asked: SessionRequest, reader: JuteReader): AnswerB
   return bodyOf(body as Fields);
 }
 
+function itemOf({ perms, id }: WireAclItem): AclItem {
+  return { perms, scheme: id.scheme ?? "", id: id.id ?? "" };
+}
+
 /** Of one operation alone, or of one in a multiRead. */
-export function bodyOf({ stat, data, children, path }: Fields): AnswerBody {
+export function bodyOf({ stat, data, children, path, acl }: Fields): AnswerBody {
   return {
     ...(stat === undefined ? {} : { stat }),
     ...(data === undefined ? {} : { data: decoder.decode(data ?? undefined) }),
     ...(children === undefined ? {} : { children: (children ?? []).map((one) => one ?? "") }),
     ...(typeof path === "string" ? { path } : {}),
+    ...(acl === undefined ? {} : { acl: (acl ?? []).map(itemOf) }),
   };
 }
