@@ -100,12 +100,4 @@ export const regressions: readonly Regression[] = [
     holds: "while the state is loaded nothing is told of it, and the connection closes",
     mutant: "watches set while the state is loaded",
   },
-  {
-    seed: 21,
-    broke:
-      "a leader refused itself to remove two nodes that were kept just in time, and ended when " +
-      "it told of the first refusal in the second one's place",
-    holds: "what a leader refuses itself has no place in the order: nobody awaits it",
-    mutant: "refusal of the leader's own held in another's place",
-  },
 ];

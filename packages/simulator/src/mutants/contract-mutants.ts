@@ -173,16 +173,6 @@ export const contractMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "page shared by all who may not hear of all",
-    edits: [
-      {
-        file: "packages/node/src/feed/page.ts",
-        find: "const known = this.#views.get(verdicts);",
-        replace: "const known = [...this.#views.values()][0];",
-      },
-    ],
-  },
-  {
     name: "multiRead of two states",
     edits: [
       {

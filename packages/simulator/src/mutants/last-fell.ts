@@ -71,8 +71,8 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["session unknown without a quorum called gone", 1],
   ["watches set while the state is loaded", 19],
   ["signs of life at a watcher not told", 5],
-  ["node removed though it was set since", 9],
-  ["container removed though a child came since", 7],
+  ["node removed though it was set since", 1],
+  ["container removed though a child came since", 1],
   ["condition of a setAcl not looked at", 1],
   ["condition of a setAcl held against the data's version", 1],
   ["ACL not looked at by a setAcl", 2],
@@ -82,10 +82,8 @@ export const lastFell: ReadonlyMap<string, number> = new Map([
   ["setAcl not in checkpoints", 1],
   ["set does not say who may read its node", 1],
   ["delete does not say who might read its node", 1],
-  ["session's end does not say who might read its nodes", 4],
+  ["session's end does not say who might read its nodes", 1],
   ["feed shows all that its page holds", 1],
-  ["page shared by all who may not hear of all", 1],
-  ["refusal of the leader's own held in another's place", 21],
 ]);
 
 export function rangeOf({ name }: Mutant): { readonly from: number; readonly to: number } {

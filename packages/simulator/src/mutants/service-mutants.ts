@@ -194,16 +194,6 @@ export const serviceMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "refusal of the leader's own held in another's place",
-    edits: [
-      {
-        file: "packages/broadcast/src/proposal-maker.ts",
-        find: "} else if (!isOwn) {",
-        replace: "} else {",
-      },
-    ],
-  },
-  {
     name: "multi applied by halves",
     edits: [
       {
