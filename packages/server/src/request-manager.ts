@@ -129,15 +129,13 @@ export class RequestManager implements RequestMgr {
 
   cleanupOnError(error: QuorateError): void {
     for (const [reqId, pending] of [...this.#pending]) {
-      // One may be answered while another's client is told.
-      if (!pending.isHandedOn || !this.#pending.has(reqId)) continue;
+      if (!pending.isHandedOn) continue;
       const unknown = new QuorateError(
         "ERR_CLIENT_OUTCOME_UNKNOWN",
         "the leader was lost before it answered; the write may or may not take effect",
         { cause: error },
       );
-      // Nobody has answered it: it says nothing of how much could be answered.
-      this.#settle(reqId, pending, { ok: false, error: unknown });
+      this.#refuse(reqId, unknown);
     }
   }
 
@@ -148,9 +146,7 @@ export class RequestManager implements RequestMgr {
     this.#timer = null;
     this.cleanupOnError(error);
     this.#waiting = [];
-    for (const reqId of [...this.#pending.keys()]) {
-      this.completeRequest(reqId, { ok: false, error });
-    }
+    for (const reqId of [...this.#pending.keys()]) this.#refuse(reqId, error);
   }
 
   /**
@@ -164,6 +160,15 @@ export class RequestManager implements RequestMgr {
     if (isSessionOpCode(request.op)) return true;
     if (this.#pendingBytes + bytesOf(request) > PENDING_REQUEST_BYTES_MAX) return false;
     return isHandlers || this.#admission.admits(now, size - this.#handlersCount);
+  }
+
+  /**
+   * Nobody has answered it, so it says nothing of how much can be answered. It may be answered while
+   * another's client is told.
+   */
+  #refuse(reqId: bigint, error: QuorateError): void {
+    const pending = this.#pending.get(reqId);
+    if (pending !== undefined) this.#settle(reqId, pending, { ok: false, error });
   }
 
   #settle(reqId: bigint, pending: Pending, outcome: RequestOutcome): void {
@@ -200,7 +205,7 @@ export class RequestManager implements RequestMgr {
       const error = new QuorateError("ERR_SERVER_NOT_READY", "no leader is established", {
         retryable: true,
       });
-      this.completeRequest(handle.request.reqId, { ok: false, error });
+      this.#refuse(handle.request.reqId, error);
     }
     if (this.#waiting.length > 0) this.#armTimer();
   }

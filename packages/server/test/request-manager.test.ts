@@ -148,6 +148,18 @@ describe("requests of this node's clients", () => {
     expect(manager.pendingCount).toBe(2 * BACKLOG_REQUESTS_MIN);
   });
 
+  test("what waited for a leader in vain is no room for a backlog", async () => {
+    const { clock, manager, outcomes, submit } = managerOf();
+    for (let i = 0; i < 4 * BACKLOG_REQUESTS_MIN; i += 1) submit();
+    await clock.pass(REQUEST_WAIT_MS * 1.2);
+    expect(manager.pendingCount).toBe(0);
+    outcomes.length = 0;
+    for (let i = 0; i < 2 * BACKLOG_REQUESTS_MIN; i += 1) submit();
+    await clock.pass(BACKLOG_MS_MAX);
+    submit();
+    expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
+  });
+
   test("what waits for the host's handler is no backlog of writes", async () => {
     const { clock, manager, outcomes, submit, take } = managerOf();
     take();
