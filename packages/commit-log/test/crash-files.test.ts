@@ -124,7 +124,8 @@ describe.skipIf(!canShim)("the database files of a real store", () => {
             if (crash.judge(image, changed, what).damage !== null) damaged += 1;
           }
         }
-        expect(damaged).toBeGreaterThan(20);
+        // Of state.db some twenty; how many depends on which writes one commit takes together.
+        expect(damaged).toBeGreaterThan(file === "log.db" ? 100 : 5);
       },
       TIMEOUT_MS,
     );

@@ -14,7 +14,6 @@ export interface Item {
 export interface ItemSource<T extends Item> {
   /** One that is there. */
   get(number: number): T;
-  find(rowKey: string): T | undefined;
   values(): IterableIterator<T>;
 }
 
@@ -123,12 +122,12 @@ export class ChangeTracker<T extends Item> {
   /** As if the image that had these changes had not begun: what is since joins them. */
   #putBack(before: Changes): void {
     const { changed, unheld, gone } = this.#changes;
-    for (const [key] of before.gone.entries()) {
-      const item = this.#source.find(key);
-      if (item === undefined) continue;
-      // Made again since: the image that is lost did not hold it, but an older one does.
-      before.gone.delete(key);
-      unheld.delete(item.number);
+    // Made again since: the image that is lost did not hold it, but an older one does. Such a one is
+    // among what no image holds, which is short; what is gone may be all there was.
+    if (!before.gone.isEmpty) {
+      for (const number of unheld.values()) {
+        if (before.gone.take(this.#source.get(number).rowKey) !== undefined) unheld.delete(number);
+      }
     }
     for (const number of changed.values()) before.changed.add(number);
     for (const number of unheld.values()) before.unheld.add(number);

@@ -24,6 +24,8 @@ export class PartList {
 
   /** Another list, behind a header of so many bytes. */
   start(headerBytes: number): void {
+    // One that was refused was never finished.
+    if (this.#bytes.length > KEPT_BYTES_MAX) this.#resize(INITIAL_BYTES);
     this.length = 0;
     this.#used = headerBytes;
   }

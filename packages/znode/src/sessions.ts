@@ -69,7 +69,6 @@ export class Sessions {
   readonly #changes = new ChangeTracker<Session>(
     {
       get: (number) => this.#numbered(number),
-      find: (key) => this.#byId.get(idOf(key)),
       values: () => this.#byId.values(),
     },
     {
@@ -234,8 +233,4 @@ function keyText(id: bigint): string {
 
 function keyBytes(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function idOf(text: string): bigint {
-  return viewOf(keyBytes(text)).getBigUint64(1);
 }

@@ -62,7 +62,6 @@ export class Tree {
   readonly #changes = new ChangeTracker<Znode>(
     {
       get: (number) => this.#node(number, null),
-      find: (path) => this.get(path),
       values: () => this.#all(),
     },
     {

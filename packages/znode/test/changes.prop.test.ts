@@ -16,7 +16,6 @@ class Items {
   readonly tracker = new ChangeTracker<Entry>(
     {
       get: (number) => this.#byNumber[number] ?? fail(number),
-      find: (key) => this.#byKey.get(key),
       values: () => this.#byKey.values(),
     },
     {
