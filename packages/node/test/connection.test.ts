@@ -1,18 +1,29 @@
 import { EventEmitter, once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
-import { describe, expect, it } from "vitest";
-import { InvariantError, silentMeter, TXNID_ZERO, type Meter } from "@quorate/protocol";
+import { describe, expect, it, vi } from "vitest";
+import {
+  InvariantError,
+  silentMeter,
+  TXNID_ZERO,
+  type Meter,
+  type RequestOutcome,
+  type Service,
+} from "@quorate/protocol";
 import {
   decodeNativeReplies,
   encodeNativeRequests,
+  encodeWatch,
   NATIVE_OP_PING,
   NATIVE_OP_SESSION,
+  NATIVE_OP_SESSION_END,
+  NATIVE_OP_WATCH,
   type NativeRequest,
 } from "@quorate/codec";
 import { idleService } from "@quorate/testkit";
 import { createRandom } from "@quorate/transport";
 import { NativeConnection, type ConnectionDeps } from "../src/native/connection.js";
+import { MESSAGE_OVERHEAD_BYTES } from "../src/native/outbox.js";
 import { ServiceDesk } from "../src/native/service-desk.js";
 import { FakeOp, RawClient, realClock, RecordingLogger, until } from "./support.js";
 
@@ -218,5 +229,56 @@ describe("a native connection on which the server fails", () => {
       setUp(parts).join(socket);
       expect(() => socket.hears(FakeOp.read, 1)).toThrow(InvariantError);
     }
+  });
+});
+
+describe("the end of a session", () => {
+  it("waits alone behind a slow read: what follows stays in the socket", async () => {
+    let endRead: (content: Uint8Array) => void = () => undefined;
+    const read = (): Promise<Uint8Array> => new Promise((resolve) => (endRead = resolve));
+    const { join, budget } = setUp({ server: { ...answering.server, read } });
+    const socket = new FakeSocket();
+    join(socket);
+    socket.hears(FakeOp.read, 1);
+    expect(socket.isPaused).toBe(false);
+    const ids = Array.from({ length: 1000 }, (_, i) => i + 2);
+    socket.hears(NATIVE_OP_SESSION_END, ...ids);
+    expect(socket.isPaused).toBe(true);
+    expect(budget.bytes).toBe(2 * MESSAGE_OVERHEAD_BYTES);
+    endRead(NO_BYTES);
+    await until(() => socket.answered.length === 1001);
+    expect(socket.answered).toEqual([1, ...ids]);
+    expect(socket.isPaused).toBe(false);
+    expect(budget.bytes).toBe(0);
+  });
+});
+
+describe("a native connection that is gone", () => {
+  it("has no watch set that waited for its turn", () => {
+    const complete: ((outcome: RequestOutcome) => void)[] = [];
+    const service: Service = {
+      ...idleService,
+      isServing: true,
+      submit: (_op, _key, _content, told) => void complete.push(told),
+      readNow: () => ({ ok: true, content: NO_BYTES }),
+    };
+    const { join, desk, budget } = setUp({});
+    desk.open(service);
+    const watch = vi.spyOn(desk, "watch");
+    const ask = (socket: FakeSocket): void => {
+      socket.asks(
+        { id: 1, op: FakeOp.write, key: "/a", content: NO_BYTES },
+        { id: 2, op: NATIVE_OP_WATCH, key: "/a", content: encodeWatch("data") },
+      );
+    };
+    const [staying, leaving] = [new FakeSocket(), new FakeSocket()];
+    for (const socket of [staying, leaving]) {
+      join(socket);
+      ask(socket);
+    }
+    leaving.emit("close");
+    for (const told of complete) told({ ok: true, txnid: TXNID_ZERO, content: NO_BYTES });
+    expect(watch).toHaveBeenCalledTimes(1);
+    expect(budget.bytes).toBe(0);
   });
 });

@@ -288,7 +288,9 @@ export class NativeConnection {
 
   #takeOfSession(request: NativeRequest): void {
     if (request.op === NATIVE_OP_SESSION_END) {
-      // Behind all writes of the session, those included that wait here.
+      // Behind all writes of the session, those included that wait here; and nothing behind it is
+      // taken on meanwhile, another end neither.
+      this.#hold(true);
       this.#turns.asWrite(request, (settle) => {
         // As a write: the session may be another connection's by now.
         if (!this.#closed) this.#sessionRequests.take(request);
@@ -296,7 +298,8 @@ export class NativeConnection {
       });
     } else if (isInTurn(request.op)) {
       this.#turns.asRead(request, (settle) => {
-        this.#sessionRequests.take(request);
+        // The desk would keep a watch of one that is gone for ever.
+        if (!this.#closed) this.#sessionRequests.take(request);
         settle(null);
       });
     } else {
