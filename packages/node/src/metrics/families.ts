@@ -48,6 +48,7 @@ export const HELP: Readonly<Record<string, string>> = {
   native_garbage: "Client connections closed for unreadable bytes.",
   native_received_bytes: "Bytes of client frames received.",
   native_requests: "Requests of clients.",
+  native_requests_failed: "Requests of clients on which the server failed: defects.",
   native_sent_bytes: "Bytes of client frames sent.",
   peer_bad_frames: "Frames of peers that could not be read.",
   peer_ballot_received_bytes: "Ballot bytes received, by peer.",

@@ -92,8 +92,9 @@ export class ConnectionSubscriptions {
     try {
       run();
     } catch (error) {
-      if (!(error instanceof QuorateError)) throw error;
+      // Also for a defect: its client is told that it has ended.
       this.#forget(id)?.close();
+      if (!(error instanceof QuorateError)) throw error;
       this.#deps.reply({ id, ok: false, error });
     }
   }

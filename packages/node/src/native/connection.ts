@@ -1,5 +1,6 @@
 import type { WebSocket } from "ws";
 import {
+  InvariantError,
   isOperatorOpCode,
   QuorateError,
   TXNID_ZERO,
@@ -7,7 +8,6 @@ import {
   type Logger,
   type Meter,
   type Service,
-  type Txnid,
   type AuthIdentity,
 } from "@quorate/protocol";
 import {
@@ -18,6 +18,7 @@ import {
   NATIVE_OP_PING,
   NATIVE_OP_SESSION_END,
   OPERATOR_CALLER,
+  type NativeReply,
   type NativeRequest,
   type UnreadableRequest,
 } from "@quorate/codec";
@@ -29,18 +30,10 @@ import { Member } from "./member.js";
 import { Outbox, type PortBudget } from "./outbox.js";
 import type { ServiceDesk } from "./service-desk.js";
 import { isInTurn, isSessionRequest, SessionRequests } from "./session-requests.js";
-import {
-  CLOSE_MS,
-  OUTSTANDING_BYTES_MAX,
-  OUTSTANDING_MAX,
-  OUTSTANDING_READS_MAX,
-  PORT_BYTES_MAX,
-  SEND_PAUSE_BYTES,
-  STALLED_SWEEPS_MAX,
-} from "./limits.js";
+import { CLOSE_MS, PORT_BYTES_MAX, SEND_PAUSE_BYTES, STALLED_SWEEPS_MAX } from "./limits.js";
 import { operatorOnly, type Operator } from "./operator.js";
-import { bytesOf, isNodesOwn, isSubscriptionOp, wholeOf } from "./request-kinds.js";
-import { isLogged, RequestOrder } from "./request-order.js";
+import { isNodesOwn, isSubscriptionOp, wholeOf } from "./request-kinds.js";
+import { Turns, type Settle } from "./turns.js";
 
 export interface ConnectionDeps {
   readonly server: Pick<ServerHandle, "submit" | "read"> & Pick<Feed, "subscribe">;
@@ -70,16 +63,13 @@ const NO_CONTENT = new Uint8Array(0);
 export class NativeConnection {
   readonly #socket: WebSocket;
   readonly #deps: ConnectionDeps;
-  readonly #order = new RequestOrder();
+  readonly #turns: Turns;
   readonly #subscriptions: ConnectionSubscriptions;
   readonly #outbox: Outbox;
   readonly #member: Member;
   readonly #sessionRequests: SessionRequests;
   readonly #inbox = new Inbox();
   #isDraining = false;
-  #outstanding = 0;
-  #outstandingReads = 0;
-  #outstandingBytes = 0;
   /** Nothing is taken on until what was taken on last is answered. */
   #isHeld = false;
   #closed = false;
@@ -90,6 +80,12 @@ export class NativeConnection {
     this.#socket = socket;
     this.#deps = deps;
     this.#outbox = this.#openOutbox();
+    this.#turns = new Turns({
+      budget: deps.budget,
+      reply: (reply) => this.#outbox.reply(reply),
+      failure: (request, thrown) => this.#failure(request, thrown),
+      onEnd: () => this.#drainInbox(),
+    });
     this.#subscriptions = new ConnectionSubscriptions(deps.server, {
       identities: () => this.#member.identities,
       reply: (reply) => this.#outbox.reply(reply),
@@ -143,9 +139,7 @@ export class NativeConnection {
       clock,
       meter,
       budget,
-      onRoom: () => {
-        if (!this.#inbox.isEmpty) this.#drain();
-      },
+      onRoom: () => this.#drainInbox(),
       onOverflow: (waiting) => {
         this.#drop(CloseCode.overload, "a client does not read its replies", { waiting });
       },
@@ -200,6 +194,10 @@ export class NativeConnection {
     this.#drain();
   }
 
+  #drainInbox(): void {
+    if (!this.#inbox.isEmpty) this.#drain();
+  }
+
   /** Takes on as much as the bounds allow and reads on, or not, accordingly. */
   #drain(): void {
     // What is answered within the loop makes room, which the loop sees: one within another for each
@@ -210,10 +208,9 @@ export class NativeConnection {
       while (this.#hasRoom()) {
         const request = this.#inbox.take();
         if (request === undefined) break;
-        this.#take(request);
+        this.#takeOrFail(request);
       }
     } finally {
-      // Whatever a defect throws: what comes behind it is still taken on.
       this.#isDraining = false;
     }
     const { isEmpty } = this.#inbox;
@@ -227,16 +224,24 @@ export class NativeConnection {
     return (
       !this.#closed &&
       !this.#isHeld &&
-      this.#outstanding < OUTSTANDING_MAX &&
-      this.#outstandingReads < OUTSTANDING_READS_MAX &&
-      this.#outstandingBytes < OUTSTANDING_BYTES_MAX &&
+      this.#turns.hasRoom &&
       this.#outbox.waitingBytes <= SEND_PAUSE_BYTES
     );
   }
 
   #hold(isHeld: boolean): void {
     this.#isHeld = isHeld;
-    if (!isHeld && !this.#inbox.isEmpty) this.#drain();
+    if (!isHeld) this.#drainInbox();
+  }
+
+  /** What is thrown at the socket ends the process, and ws reads nothing more: only an
+   * InvariantError may be. */
+  #takeOrFail(request: NativeRequest | UnreadableRequest): void {
+    try {
+      this.#take(request);
+    } catch (error) {
+      this.#outbox.reply(this.#failure(request, error));
+    }
   }
 
   #take(request: NativeRequest | UnreadableRequest): void {
@@ -273,90 +278,68 @@ export class NativeConnection {
     } else if (isSessionRequest(request.op)) {
       this.#takeOfSession(request);
     } else if (this.#deps.isRead(request.op)) {
-      this.#begin(request, 1);
       const whole = wholeOf(request, caller);
-      this.#order.passRead((ended) => this.#read(request, whole, ended), request.linearizable);
+      this.#turns.asRead(request, (settle) => this.#read(request, whole, settle));
     } else {
-      this.#begin(request, 0);
       const whole = wholeOf(request, caller);
-      this.#order.passWrite((write) => this.#write(request, whole, write), isLogged(request.op));
+      this.#turns.asWrite(request, (settle) => this.#write(request, whole, settle));
     }
   }
 
   #takeOfSession(request: NativeRequest): void {
     if (request.op === NATIVE_OP_SESSION_END) {
-      // Behind all writes of the session, those included that wait here.
-      this.#order.passWrite((write) => {
+      // Behind all writes of the session, those included that wait here; and nothing behind it is
+      // taken on meanwhile, another end neither.
+      this.#hold(true);
+      this.#turns.asWrite(request, (settle) => {
         // As a write: the session may be another connection's by now.
         if (!this.#closed) this.#sessionRequests.take(request);
-        this.#order.endWrite(write);
+        settle(null);
       });
-      return;
-    }
-    if (!isInTurn(request.op)) {
+    } else if (isInTurn(request.op)) {
+      this.#turns.asRead(request, (settle) => {
+        // The desk would keep a watch of one that is gone for ever.
+        if (!this.#closed) this.#sessionRequests.take(request);
+        settle(null);
+      });
+    } else {
       this.#sessionRequests.take(request);
-      return;
     }
-    this.#begin(request, 1);
-    this.#order.passRead((ended) => {
-      this.#sessionRequests.take(request);
-      this.#end(request, 1);
-      ended();
-    });
   }
 
   /** `whole` is the content behind who asks. */
-  #write(request: NativeRequest, whole: Uint8Array, write: number): void {
-    const { op, key } = request;
+  #write(request: NativeRequest, whole: Uint8Array, settle: Settle): void {
+    const { id, op, key } = request;
     if (this.#closed) {
       // It waited behind a read and was never begun. Its client may have come again with the same
       // session, and what it asks for now must not be overtaken by this (Invariant 8).
-      this.#order.endWrite(write);
-      this.#end(request, 0);
-      return;
-    }
-    const answered = (txnid: Txnid, content: Uint8Array): void => {
-      this.#outbox.reply({ id: request.id, ok: true, txnid, content });
-      this.#order.endWrite(write);
-      this.#end(request, 0);
-    };
-    const failed = (error: unknown): void => {
-      this.#fail(request, error);
-      this.#order.endWrite(write);
-      this.#end(request, 0);
-    };
-    if (!this.#isOrdered) {
-      const work = this.#deps.server.submit(op, key, whole);
-      work.then(({ txnid, content }) => answered(txnid, content), failed);
-      return;
-    }
-    try {
+      settle(null);
+    } else if (this.#isOrdered) {
       // Told while it is applied, in one order with the changes that are watched, and with reads.
       this.#deps.desk.service.submit(op, key, whole, (outcome) => {
-        if (outcome.ok) answered(outcome.txnid, outcome.content.slice());
-        else failed(outcome.error);
+        if (!outcome.ok) settle(this.#failureOf(request, outcome.error));
+        else settle({ id, ok: true, txnid: outcome.txnid, content: outcome.content.slice() });
       });
-    } catch (error) {
-      failed(error);
+    } else {
+      this.#deps.server.submit(op, key, whole).then(
+        ({ txnid, content }) => settle({ id, ok: true, txnid, content }),
+        (error: unknown) => settle(this.#failureOf(request, error)),
+      );
     }
   }
 
-  #read(request: NativeRequest, whole: Uint8Array, ended: () => void): void {
-    const { op, key, linearizable } = request;
-    const answered = (content: Uint8Array): void => {
-      this.#outbox.reply({ id: request.id, ok: true, txnid: TXNID_ZERO, content });
-      this.#end(request, 1);
-      ended();
-    };
-    const failed = (error: unknown): void => {
-      this.#fail(request, error);
-      this.#end(request, 1);
-      ended();
-    };
+  #read(request: NativeRequest, whole: Uint8Array, settle: Settle): void {
+    const { id, op, key, linearizable } = request;
     // One without a session may wait a little for the node to serve.
     const mayWait = !this.#member.isOrdered && this.#deps.desk.tree?.isServing === false;
-    if (this.#isOrdered && !mayWait) this.#readInOrder(request, whole, answered, failed);
-    else this.#deps.server.read(op, key, whole, { linearizable }).then(answered, failed);
+    if (this.#isOrdered && !mayWait) {
+      this.#readInOrder(request, whole, settle);
+      return;
+    }
+    this.#deps.server.read(op, key, whole, { linearizable }).then(
+      (content) => settle({ id, ok: true, txnid: TXNID_ZERO, content }),
+      (error: unknown) => settle(this.#failureOf(request, error)),
+    );
   }
 
   /** Reads and writes have their places in the order of commits. */
@@ -365,58 +348,51 @@ export class NativeConnection {
   }
 
   /** Answered in the turn in which the state is read, so that no change is told in between. */
-  #readInOrder(
-    request: NativeRequest,
-    whole: Uint8Array,
-    answered: (content: Uint8Array) => void,
-    failed: (error: unknown) => void,
-  ): void {
-    const { op, key } = request;
+  #readInOrder(request: NativeRequest, whole: Uint8Array, settle: Settle): void {
+    const { id, op, key } = request;
+    const { desk } = this.#deps;
     const readNow = (service: Service): void => {
       const result = service.readNow(op, key, whole);
-      if (result.ok) answered(result.content.slice());
-      else failed(new QuorateError(result.code, result.message));
+      if (result.ok) {
+        settle({ id, ok: true, txnid: TXNID_ZERO, content: result.content.slice() });
+      } else {
+        settle({ id, ok: false, error: new QuorateError(result.code, result.message) });
+      }
     };
-    try {
-      const { desk } = this.#deps;
-      if (!request.linearizable) readNow(desk.serving);
-      else
-        desk.service.catchUp((error) => (error === null ? readNow(desk.service) : failed(error)));
-    } catch (error) {
-      failed(error);
-    }
-  }
-
-  #begin(request: NativeRequest, reads: number): void {
-    const bytes = bytesOf(request);
-    this.#outstanding += 1;
-    this.#outstandingReads += reads;
-    this.#outstandingBytes += bytes;
-    this.#deps.budget.bytes += bytes;
-  }
-
-  #end(request: NativeRequest, reads: number): void {
-    const bytes = bytesOf(request);
-    this.#outstanding -= 1;
-    this.#outstandingReads -= reads;
-    this.#outstandingBytes -= bytes;
-    this.#deps.budget.bytes -= bytes;
-    if (!this.#inbox.isEmpty) this.#drain();
-  }
-
-  #fail(request: NativeRequest, cause: unknown): void {
-    if (cause instanceof QuorateError) {
-      this.#outbox.reply({ id: request.id, ok: false, error: cause });
+    if (!request.linearizable) {
+      readNow(desk.serving);
       return;
     }
-    this.#deps.logger.error("a request failed unexpectedly", { op: request.op }, cause);
+    desk.service.catchUp((error) => {
+      try {
+        if (error === null) readNow(desk.service);
+        else settle(this.#failureOf(request, error));
+      } catch (defect) {
+        settle(this.#failure(request, defect));
+      }
+    });
+  }
+
+  /** What was thrown here. @throws InvariantError: after that nothing here may go on. */
+  #failure(request: NativeRequest | UnreadableRequest, cause: unknown): NativeReply {
+    if (cause instanceof InvariantError) throw cause;
+    return this.#failureOf(request, cause);
+  }
+
+  #failureOf(request: NativeRequest | UnreadableRequest, cause: unknown): NativeReply {
+    const { id } = request;
+    if (cause instanceof QuorateError) return { id, ok: false, error: cause };
+    const op = "op" in request ? request.op : null;
+    this.#deps.logger.error("a request failed unexpectedly", { op }, cause);
+    this.#deps.meter.count("native_requests_failed");
     // It may have been on its way: a bug must not pose as a refusal.
-    this.#refuse(request.id, "ERR_SERVER_INTERNAL", "the server failed on this request", false);
+    const error = new QuorateError("ERR_SERVER_INTERNAL", "the server failed on this request");
+    return { id, ok: false, error };
   }
 
   #refuse(
     id: number,
-    code: "ERR_SERVER_UNSUPPORTED" | "ERR_SERVER_BUSY" | "ERR_SERVER_INTERNAL",
+    code: "ERR_SERVER_UNSUPPORTED" | "ERR_SERVER_BUSY",
     message: string,
     retryable: boolean,
   ): void {

@@ -1,8 +1,14 @@
 import { ChurnMap, isCustomOpCode, OpCode } from "@quorate/protocol";
+import { Fifo } from "./fifo.js";
 
 /** Becomes an entry of the log, or may: else it is answered whenever its handler likes. */
 export function isLogged(op: number): boolean {
   return !isCustomOpCode(op) && op !== OpCode.raiseEpoch;
+}
+
+interface WaitingWrite {
+  readonly write: number;
+  run(write: number): void;
 }
 
 interface WaitingRead {
@@ -29,8 +35,8 @@ export class RequestOrder {
   #unloggedCount = 0;
   /** Reads that may end in another turn than they begin: each with the write before it. */
   readonly #slow = new Map<number, number>();
-  readonly #waitingReads: WaitingRead[] = [];
-  readonly #waitingWrites: { readonly write: number; readonly run: (write: number) => void }[] = [];
+  readonly #waitingReads = new Fifo<WaitingRead>();
+  readonly #waitingWrites = new Fifo<WaitingWrite>();
 
   /**
    * Runs `begin` now, or as soon as no slow read is in front; with the number to end it by. What is
@@ -42,7 +48,7 @@ export class RequestOrder {
     this.#writes.set(write, isLogged);
     if (!isLogged) this.#unloggedCount += 1;
     const mustWait =
-      this.#waitingWrites.length > 0 || (this.#slow.size > 0 && this.#isBehindSlow(write));
+      !this.#waitingWrites.isEmpty || (this.#slow.size > 0 && this.#isBehindSlow(write));
     if (mustWait) this.#waitingWrites.push({ write, run: begin });
     else begin(write);
   }
@@ -50,7 +56,7 @@ export class RequestOrder {
   endWrite(write: number): void {
     if (this.#writes.get(write) === false) this.#unloggedCount -= 1;
     this.#writes.delete(write);
-    if (this.#waitingReads.length > 0) this.#releaseReads();
+    if (!this.#waitingReads.isEmpty) this.#releaseReads();
   }
 
   /** Runs `begin` now, or when every earlier write is answered. It calls back when it ends. */
@@ -73,19 +79,19 @@ export class RequestOrder {
 
   #releaseReads(): void {
     for (;;) {
-      const [first] = this.#waitingReads;
+      const { first } = this.#waitingReads;
       const oldest = this.#writes.keys().next().value ?? Number.POSITIVE_INFINITY;
       if (first === undefined || first.behind >= oldest) return;
-      this.#waitingReads.shift();
+      this.#waitingReads.removeFirst();
       this.#begin(first);
     }
   }
 
   #releaseWrites(): void {
     for (;;) {
-      const [first] = this.#waitingWrites;
+      const { first } = this.#waitingWrites;
       if (first === undefined || this.#isBehindSlow(first.write)) return;
-      this.#waitingWrites.shift();
+      this.#waitingWrites.removeFirst();
       first.run(first.write);
     }
   }

@@ -92,24 +92,48 @@ export class SessionRequests {
 
   #open(id: number, content: Uint8Array): void {
     const opening = decodeSessionOpening(content);
-    this.#deps.hold(true);
-    this.#deps.member.open(
-      opening.kind === "new" ? opening : { ...opening, password: opening.password.slice() },
-      (result) => {
-        if (result instanceof QuorateError) this.#deps.reply({ id, ok: false, error: result });
-        else this.#done(id, this.#deps.desk.newest, encodeOpenedSession(result));
-        this.#deps.hold(false);
-      },
-    );
+    const own =
+      opening.kind === "new" ? opening : { ...opening, password: opening.password.slice() };
+    this.#holding((finish) => {
+      this.#deps.member.open(own, (result) => {
+        finish(() => {
+          if (result instanceof QuorateError) this.#deps.reply({ id, ok: false, error: result });
+          else this.#done(id, this.#deps.desk.newest, encodeOpenedSession(result));
+        });
+      });
+    });
   }
 
   #end(id: number): void {
-    this.#deps.hold(true);
-    this.#deps.member.end((result) => {
-      if (result instanceof QuorateError) this.#deps.reply({ id, ok: false, error: result });
-      else this.#done(id, result, NO_CONTENT);
-      this.#deps.hold(false);
+    this.#holding((finish) => {
+      this.#deps.member.end((result) => {
+        finish(() => {
+          if (result instanceof QuorateError) this.#deps.reply({ id, ok: false, error: result });
+          else this.#done(id, result, NO_CONTENT);
+        });
+      });
     });
+  }
+
+  /** Nothing more is taken on until it finishes, as it does by a defect, too. Answers once. */
+  #holding(start: (finish: (answer: () => void) => void) => void): void {
+    let isFinished = false;
+    const finish = (answer: () => void): void => {
+      if (isFinished) return;
+      isFinished = true;
+      try {
+        answer();
+      } finally {
+        this.#deps.hold(false);
+      }
+    };
+    this.#deps.hold(true);
+    try {
+      start(finish);
+    } catch (error) {
+      finish(() => undefined);
+      throw error;
+    }
   }
 
   #done(id: number, txnid: Txnid, content: Uint8Array): void {
