@@ -14,6 +14,7 @@ import {
   type QuorumVerifier,
   type Random,
   type Standing,
+  type Timings,
   type Txnid,
   type VoteMsg,
 } from "@quorate/protocol";
@@ -31,7 +32,7 @@ export interface ElectionSiteOptions {
   readonly quorum: QuorumVerifier;
   /** Watchers: ask who leads, count and be counted nowhere. Default false. */
   readonly solicitOnly?: boolean;
-  readonly timings: BallotTimings;
+  readonly timings: BallotTimings & Pick<Timings, "followerTimeoutMs">;
   /** The last round of an earlier site of this process. Default 0. */
   readonly round?: number;
 }
@@ -161,6 +162,7 @@ class Site implements ElectionSite {
         bootId: deps.random.nextUint64() || 1n,
         quorum,
         answerWindowMs: timings.ballotResendMs,
+        resendMsMax: timings.ballotResendMsMax,
       },
       deps.messenger,
       deps.clock,
@@ -184,6 +186,7 @@ class Site implements ElectionSite {
       solicitOnly,
       logger,
       clock: deps.clock,
+      timings,
       messenger,
       master: this.#master,
       status: () => deps.state().status,

@@ -1,5 +1,4 @@
 import type { Clock, DatagramEnvelope, NodeId } from "@quorate/protocol";
-import { DoubleSuspicion } from "./double-suspicion.js";
 
 /** Starts remembered per peer, with the sequence that each has reached. The oldest is forgotten. */
 export const BOOTS_PER_PEER_MAX = 16;
@@ -45,13 +44,10 @@ export class Envelope {
   /** At most one record per node id. */
   readonly #peers = new Map<NodeId, PeerRecord>();
   #sequence = 0n;
-  /** The start other than this one that peers echoed last. */
-  readonly #foreign: DoubleSuspicion;
 
   constructor(options: EnvelopeOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
-    this.#foreign = new DoubleSuspicion(clock);
   }
 
   /** Judges one arrival and remembers what it proves. Whether its sender is heard is not asked. */
@@ -67,10 +63,7 @@ export class Envelope {
     const reached = peer.sequences.get(datagram.bootId);
     if (reached !== undefined && datagram.sequence <= reached) return "refused";
     peer.heardBoot = datagram.bootId;
-    if (datagram.echo !== bootId) {
-      if (datagram.echo !== 0n) this.#foreign.note(datagram.echo);
-      return "unproved";
-    }
+    if (datagram.echo !== bootId) return "unproved";
     peer.sequences.delete(datagram.bootId);
     peer.sequences.set(datagram.bootId, datagram.sequence);
     if (peer.sequences.size > BOOTS_PER_PEER_MAX) {
@@ -78,14 +71,6 @@ export class Envelope {
       if (oldest !== undefined) peer.sequences.delete(oldest);
     }
     return "fresh";
-  }
-
-  /**
-   * Whether another node evidently sends ballots under this node's id: peers go on echoing one and
-   * the same start that is not this one's. Says so once.
-   */
-  takeDoubleSuspicion(): boolean {
-    return this.#foreign.take();
   }
 
   /** The envelope of the next datagram to a peer. */
@@ -114,6 +99,11 @@ export class Envelope {
   hasEchoed(peer: NodeId): boolean {
     const record = this.#peer(peer);
     return record.echoSent === record.heardBoot;
+  }
+
+  /** Whether the peer has ever echoed this start. */
+  isHeardBy(peer: NodeId): boolean {
+    return this.#peer(peer).sequences.size > 0;
   }
 
   /** The peer's present start; 0 when unknown. */

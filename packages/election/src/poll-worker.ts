@@ -6,11 +6,12 @@ import {
   type Logger,
   type NodeId,
   type PeerStatus,
+  type Timings,
   type VoteMsg,
 } from "@quorate/protocol";
 import type { BallotMaster } from "./ballot-master.js";
 import type { BallotMessenger } from "./ballot-messenger.js";
-import { DoubleSuspicion } from "./double-suspicion.js";
+import { DoubleSuspicion, FOREIGN_SIGNS_MS, SILENT_RESENDS_MAX } from "./double-suspicion.js";
 import type { Candidacy } from "./vote-order.js";
 
 /** What the last ballot of this node came to, for peers that still elect. */
@@ -28,6 +29,7 @@ export interface PollWorkerDeps {
   readonly solicitOnly: boolean;
   readonly logger: Logger;
   readonly clock: Pick<Clock, "now">;
+  readonly timings: Pick<Timings, "ballotResendMsMax" | "followerTimeoutMs">;
   readonly messenger: BallotMessenger;
   readonly master: BallotMaster;
   status(): PeerStatus;
@@ -46,7 +48,13 @@ export class PollWorker {
 
   constructor(deps: PollWorkerDeps) {
     this.#deps = deps;
-    this.#leaderDouble = new DoubleSuspicion(deps.clock);
+    const { clock, timings } = deps;
+    const options = {
+      // Whoever misses its leader follows nobody, long before that.
+      lastingMs: Math.max(FOREIGN_SIGNS_MS, 2 * timings.followerTimeoutMs),
+      silenceMsMax: SILENT_RESENDS_MAX * timings.ballotResendMsMax,
+    };
+    this.#leaderDouble = new DoubleSuspicion(options, clock);
   }
 
   receive(datagram: BallotDatagram): void {
@@ -64,36 +72,36 @@ export class PollWorker {
       return;
     }
     if (vote.solicit) {
-      if (this.#deps.isSettled()) this.#answerWinner(sender);
+      if (this.#deps.isSettled()) this.#answerWinner(datagram);
     } else if (!master.isRunning) {
-      if (vote.status === "electing") this.#answerWinner(sender);
+      if (vote.status === "electing") this.#answerWinner(datagram);
     } else if (arrival === "fresh") {
       master.voteReceived(sender, vote);
       // Liveness: a peer whose start became known only now could not count what it was sent
       // before, also when this very vote ended the ballot here.
       if (vote.status !== "electing" || messenger.hasEchoed(sender)) return;
       if (master.isRunning) master.answer(sender);
-      else this.#answerWinner(sender);
+      else this.#answerWinner(datagram);
     } else {
       // It may be a recording: not counted. The answer lets its sender prove itself.
       master.answer(sender);
     }
   }
 
-  #answerWinner(to: NodeId): void {
+  #answerWinner(asked: BallotDatagram): void {
     const { messenger, master, solicitOnly } = this.#deps;
     const winner = this.#deps.winner();
     if (winner === null || solicitOnly || master.isRunning) return;
-    if (!this.#knowsBetter(to, winner)) return;
-    messenger.answer(to, this.#deps.makeWinningVote(winner));
+    if (!this.#knowsBetter(asked, winner)) return;
+    messenger.answer(asked.sender, this.#deps.makeWinningVote(winner));
   }
 
   /** Whether the winning vote tells this peer anything that is still true. */
-  #knowsBetter(to: NodeId, winner: Winner): boolean {
-    const isWinner = to === winner.candidacy.candidate && winner.bootId !== 0n;
-    if (isWinner && this.#deps.messenger.bootOf(to) !== winner.bootId) {
+  #knowsBetter(asked: BallotDatagram, winner: Winner): boolean {
+    const isWinner = asked.sender === winner.candidacy.candidate && winner.bootId !== 0n;
+    if (isWinner && this.#deps.messenger.bootOf(asked.sender) !== winner.bootId) {
       // The winner itself asks after a restart: it leads no longer, whatever this node believes.
-      this.#suspectDouble(to, winner);
+      this.#suspectDouble(asked, winner);
       return false;
     }
     const status = this.#deps.status();
@@ -110,18 +118,19 @@ export class PollWorker {
         return assertNever(status, "peer status");
     }
   }
+
   /**
    * Whoever follows a leader and hears another start of that id ask who leads, for longer than it
    * takes to miss a leader that is gone, knows of two. Neither of them hears of the other: the
    * leader sends no ballots, and the double is answered by nobody.
    */
-  #suspectDouble(sender: NodeId, winner: Winner): void {
-    const { logger, messenger, status } = this.#deps;
-    if (status() !== "following" || winner.bootId !== this.#followed) {
-      this.#leaderDouble.forget();
-      this.#followed = winner.bootId;
-    }
-    this.#leaderDouble.note(messenger.bootOf(sender));
+  #suspectDouble({ sender, bootId, sequence }: BallotDatagram, winner: Winner): void {
+    const { logger, status } = this.#deps;
+    const isFollowing = status() === "following";
+    if (!isFollowing || winner.bootId !== this.#followed) this.#leaderDouble.forget();
+    if (!isFollowing) return;
+    this.#followed = winner.bootId;
+    this.#leaderDouble.note({ start: bootId, source: bootId, sequence });
     if (!this.#leaderDouble.take()) return;
     logger.error("another node sends ballots under the leader's id", {
       code: "ERR_SERVER_DUPLICATE_ID",

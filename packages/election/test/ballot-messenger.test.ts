@@ -9,7 +9,7 @@ import {
 } from "@quorate/protocol";
 import { describe, expect, it } from "vitest";
 import { BallotMessenger } from "../src/ballot-messenger.js";
-import { FOREIGN_ECHOES_MIN, FOREIGN_ECHOES_MS } from "../src/double-suspicion.js";
+import { FOREIGN_SIGNS_MIN } from "../src/double-suspicion.js";
 import { ANSWERS_PER_WINDOW_MAX, BOOTS_PER_PEER_MAX } from "../src/envelope.js";
 import { VirtualClock } from "./support/virtual-clock.js";
 
@@ -42,6 +42,7 @@ function bench() {
       bootId: MY_BOOT,
       quorum: majorityQuorum([1, 2, 3].map(toNodeId)),
       answerWindowMs: 50,
+      resendMsMax: 500,
     },
     {
       send: (to, datagram) => sent.push({ to, datagram }),
@@ -70,16 +71,26 @@ describe("a ballot datagram", () => {
     expect(messenger.judge(fromTwo())).toBe("fresh");
   });
 
-  it("that goes on echoing another start tells of a second node with this id, once", async () => {
+  it("that echoes another start after this one tells of a second node, once", async () => {
     const { messenger, clock } = bench();
-    for (let i = 1; i <= FOREIGN_ECHOES_MIN; i += 1) {
-      expect(messenger.takeDoubleSuspicion()).toBe(false);
+    const told: number[] = [];
+    messenger.judge(fromTwo({ sequence: 1n }));
+    for (let i = 2; i <= 30; i += 1) {
       messenger.judge(fromTwo({ echo: 76n, sequence: BigInt(i) }));
+      if (messenger.takeDoubleSuspicion()) told.push(clock.now());
+      await clock.advance(500);
     }
-    // An echo of this node's own former start is as frequent, but soon over.
-    expect(messenger.takeDoubleSuspicion()).toBe(false);
-    await clock.advance(FOREIGN_ECHOES_MS);
-    expect(messenger.takeDoubleSuspicion()).toBe(true);
+    expect(told).toEqual([(FOREIGN_SIGNS_MIN - 1) * 500]);
+  });
+
+  it("that echoes another start, from a peer that never heard this one, tells nothing", async () => {
+    const { messenger, clock } = bench();
+    // What peer 3 has heard is no proof of what peer 2 has.
+    messenger.judge(fromTwo({ sender: toNodeId(3), bootId: 9n }));
+    for (let i = 1; i <= 30; i += 1) {
+      messenger.judge(fromTwo({ echo: 76n, sequence: BigInt(i) }));
+      await clock.advance(500);
+    }
     expect(messenger.takeDoubleSuspicion()).toBe(false);
   });
 

@@ -1,6 +1,5 @@
 import { errorCodeOf, makeTxnid, toEpoch } from "@quorate/protocol";
 import { describe, expect, it } from "vitest";
-import { FOREIGN_ECHOES_MS } from "../src/double-suspicion.js";
 import { BallotNetwork } from "./support/ballot-network.js";
 
 const RTT_MS = 2;
@@ -168,22 +167,6 @@ describe("the site", () => {
     network.start(1);
     await network.clock.advance(20);
     expect(network.node(1).result).toMatchObject({ leader: 3, epoch: 8, established: true });
-  });
-
-  it("tells of a double of the leader that is followed, once, and of no restart", async () => {
-    const network = threeNodes();
-    for (const id of [1, 2, 3]) network.start(id);
-    await network.clock.advance(20);
-    expect(network.leaders()).toEqual([3, 3, 3]);
-    // Whoever misses its leader follows nobody, long before that.
-    network.boot(3);
-    network.start(3);
-    await network.clock.advance(FOREIGN_ECHOES_MS - 1);
-    expect(network.errors).toEqual([]);
-    await network.clock.advance(3 * FOREIGN_ECHOES_MS);
-    const data = { code: "ERR_SERVER_DUPLICATE_ID", leader: 3 };
-    const told = [...network.errors].sort((a, b) => a.id - b.id);
-    expect(told).toEqual([1, 2].map((id) => ({ id, data })));
   });
 
   it("sends again with pauses from ballotResendMs up to ballotResendMsMax", async () => {

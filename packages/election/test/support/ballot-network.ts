@@ -15,12 +15,13 @@ import {
   createElectionSite,
   type ElectionResult,
   type ElectionSite,
+  type ElectionSiteOptions,
   type ElectionState,
 } from "../../src/index.js";
-import type { BallotTimings } from "../../src/ballot-master.js";
 import { seededRandom, VirtualClock } from "./virtual-clock.js";
 
-export const TIMINGS: BallotTimings = {
+export const TIMINGS: ElectionSiteOptions["timings"] = {
+  followerTimeoutMs: 1500,
   ballotResendMs: 50,
   ballotResendMsMax: 500,
   finalizeWaitMs: 50,
@@ -70,9 +71,15 @@ export class BallotNetwork {
   /** Every datagram ever sent. */
   sent: Flight[] = [];
   readonly voters: readonly NodeId[];
+  readonly #timings: ElectionSiteOptions["timings"];
   readonly #receivers = new Map<NodeId, (datagram: BallotDatagram) => void>();
 
-  constructor(options: { voters: readonly number[]; seed?: number }) {
+  constructor(options: {
+    voters: readonly number[];
+    seed?: number;
+    timings?: Partial<ElectionSiteOptions["timings"]>;
+  }) {
+    this.#timings = { ...TIMINGS, ...options.timings };
     this.voters = options.voters.map(toNodeId);
     this.random = seededRandom(options.seed ?? 1);
   }
@@ -96,7 +103,7 @@ export class BallotNetwork {
           cluster,
           quorum: majorityQuorum(this.voters),
           solicitOnly,
-          timings: TIMINGS,
+          timings: this.#timings,
         },
         {
           clock: this.clock,
