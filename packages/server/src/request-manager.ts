@@ -163,8 +163,8 @@ export class RequestManager implements RequestMgr {
   }
 
   /**
-   * Nobody has answered it, so it says nothing of how much can be answered. It may be answered while
-   * another's client is told.
+   * Nobody has answered it, so it says nothing of how much can be answered. It may be answered
+   * while another's client is told.
    */
   #refuse(reqId: bigint, error: QuorateError): void {
     const pending = this.#pending.get(reqId);

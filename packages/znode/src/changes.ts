@@ -122,8 +122,8 @@ export class ChangeTracker<T extends Item> {
   /** As if the image that had these changes had not begun: what is since joins them. */
   #putBack(before: Changes): void {
     const { changed, unheld, gone } = this.#changes;
-    // Made again since: the image that is lost did not hold it, but an older one does. Such a one is
-    // among what no image holds, which is short; what is gone may be all there was.
+    // Made again since: the image that is lost did not hold it, but an older one does. Such a one
+    // is among what no image holds, which is short; what is gone may be all there was.
     if (!before.gone.isEmpty) {
       for (const number of unheld.values()) {
         if (before.gone.take(this.#source.get(number).rowKey) !== undefined) unheld.delete(number);

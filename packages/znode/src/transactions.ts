@@ -338,7 +338,7 @@ export function encodeMultiTransaction(slab: Slab, parts: PartList): Uint8Array 
   return slab.bytes.subarray(at, at + parts.byteLength);
 }
 
-/** One after the other; all lengths are known to be right before the first. @throws InvariantError. */
+/** One after the other; all lengths are right before the first. @throws InvariantError. */
 export function* decodeMultiTransaction(content: Uint8Array): Generator<MultiPart, undefined> {
   assert(content.length >= MULTI_HEADER_BYTES, "a multi transaction has its header");
   assert(int32At(content, 0) === FORMAT_WORD, "the multi transaction's format is known");
