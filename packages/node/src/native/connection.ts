@@ -234,8 +234,10 @@ export class NativeConnection {
     if (!isHeld) this.#drainInbox();
   }
 
-  /** What is thrown at the socket ends the process, and ws reads nothing more: only an
-   * InvariantError may be. */
+  /**
+   * What is thrown at the socket ends the process, and ws reads nothing more: only an
+   * InvariantError may be.
+   */
   #takeOrFail(request: NativeRequest | UnreadableRequest): void {
     try {
       this.#take(request);
