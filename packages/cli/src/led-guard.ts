@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { writeSync } from "node:fs";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
+import type { Writable } from "node:stream";
 import { signalGroup } from "./signal-group.js";
 
 /** Another node leads 500 ms after a lease has run out at the earliest, with default timings. */
@@ -21,9 +22,14 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, ()
 let leadEnds = process.hrtime.bigint() + BigInt(FIRST_MESSAGE_MS * 1e6);
 let killAt: number | null = null;
 
-const command = spawn(process.argv[2] ?? "", {
-  shell: true,
-  stdio: ["ignore", "inherit", "inherit"],
+/**
+ * Waits for a word from here before it becomes the command: if this process is killed before its
+ * parent knows of the command, nobody could end it, so it must never begin.
+ */
+const BEGIN = 'read -r word <&3 && exec 3<&- && exec /bin/sh -c "$0"';
+
+const command = spawn("/bin/sh", ["-c", BEGIN, process.argv[2] ?? ""], {
+  stdio: ["ignore", "inherit", "inherit", "pipe"],
   // A group of its own, so that all that it starts is told to end.
   detached: true,
 });
@@ -32,8 +38,12 @@ let isFailureTold = false;
 
 // The parent ends the command if this process is killed. If the parent is gone, so will the input.
 tellParent(String(command.pid ?? ""));
+const word = command.stdio[3] as Writable;
+// It was ended before it read.
+word.on("error", () => undefined);
+word.end("begin\n");
 
-/** At once, before anybody can have heard of the command and kill this process. */
+/** At once: what comes later, this process may not live to say. */
 function tellParent(text: string): void {
   try {
     writeSync(PARENT_FD, `${text}\n`);

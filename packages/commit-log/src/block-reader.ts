@@ -8,6 +8,10 @@ export interface RowReader {
   read(bytesMax: number): ArrayBuffer;
 }
 
+/** 4 Mi bits: with 400,000 keys above the base, one in ten others shares the bit of one of them. */
+const MAYBE_WORDS = 128 * 1024;
+const HASHED_BYTES = 24;
+
 const NOTHING = new ArrayBuffer(0);
 const NO_ROWS = new Uint8Array(0);
 
@@ -22,6 +26,8 @@ export class BlockReader implements RowReader {
   #generation: number | null;
   #number = -1;
   #seen: Set<string> | null = null;
+  /** A bit for each hash of a key that was seen: most keys of the oldest were not. */
+  readonly #maybeSeen = new Uint32Array(MAYBE_WORDS);
   #isOldest: boolean;
   /** Of a block that was more than was asked for: packed rows that count. */
   #rest: Uint8Array = NO_ROWS;
@@ -82,12 +88,29 @@ export class BlockReader implements RowReader {
 
   #isNews(bytes: Buffer, from: number, to: number): boolean {
     if (this.#isOldest && this.#seen === null) return true;
-    const key = bytes.toString("latin1", from, to);
-    if (this.#seen?.has(key) === true) return false;
+    const hash = hashOf(bytes, from, to);
+    const word = (hash >>> 5) % MAYBE_WORDS;
+    const bit = 1 << (hash & 31);
+    const isMaybeSeen = ((this.#maybeSeen[word] ?? 0) & bit) !== 0;
     // Behind the oldest there is nobody to ask.
-    if (!this.#isOldest) (this.#seen ??= new Set()).add(key);
+    if (this.#isOldest && !isMaybeSeen) return true;
+    const key = bytes.toString("latin1", from, to);
+    if (isMaybeSeen && this.#seen?.has(key) === true) return false;
+    if (this.#isOldest) return true;
+    (this.#seen ??= new Set()).add(key);
+    this.#maybeSeen[word] = (this.#maybeSeen[word] ?? 0) | bit;
     return true;
   }
+}
+
+/** FNV-1a of the last bytes, where keys differ; no key is told from another by it alone. */
+function hashOf(bytes: Uint8Array, from: number, to: number): number {
+  let hash = (0x811c9dc5 ^ (to - from)) | 0;
+  for (let at = Math.max(from, to - HASHED_BYTES); at < to; at += 1) {
+    hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  }
+  // Its lower bits say which bit, the upper ones which word.
+  return (hash ^ (hash >>> 15)) >>> 0;
 }
 
 /** Where rows of about so many bytes end: behind one at least. */

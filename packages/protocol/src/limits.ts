@@ -53,6 +53,11 @@ export const PENDING_PIPES_MAX = 64;
 export const HISTORY_CHUNK_BYTES_MAX = 256 * KIB;
 /** Chunks of history sent and not yet answered: with the size above, 1 MiB in flight. */
 export const HISTORY_CHUNKS_IN_FLIGHT_MAX = 4;
+/**
+ * The same of messages of whatever size, once the peer has answered one: a log of small batches
+ * would wait for the peer's disk after every four of them.
+ */
+export const HISTORY_MESSAGES_IN_FLIGHT_MAX = 1024;
 /** Bytes that the leader's queue for one synchronising peer may hold. Beyond it: pipe closed. */
 export const OBSERVER_QUEUE_BYTES_MAX = 64 * MIB;
 /** A peer further behind than this is streamed from the log before live registration. */

@@ -23,9 +23,8 @@ import type {
   Txnid,
 } from "@quorate/protocol";
 import type { AppliedFeed } from "./applied-feed.js";
+import { batchesBetween } from "./batches-between.js";
 import { decodeIdentities } from "./identity-record.js";
-
-const READ_BYTES = 256 * 1024;
 
 export interface ReplicaDeps {
   readonly stateMachine: StateMachine;
@@ -80,6 +79,11 @@ export class Replica {
     return this.#logEnd;
   }
 
+  /** Nothing was ever applied. */
+  get isEmpty(): boolean {
+    return this.#applied.txnid === LOG_START.txnid;
+  }
+
   /** The greatest mark heard of; never above the log's end. */
   get commitMark(): Txnid {
     return this.#commitMark;
@@ -104,7 +108,8 @@ export class Replica {
   }
 
   /**
-   * Replaces everything by what the store holds.
+   * Replaces everything by what the store holds; of the checkpoint only what is not in the state
+   * machine already, since `beginLoading`.
    * @throws (rejects) ERR_STORE_DAMAGED when a checkpoint's rows do not give its digest.
    */
   async load(
@@ -112,14 +117,16 @@ export class Replica {
     checkpoint: SnapshotInfo | null,
     logEnd: LogPosition,
     commitMark: Txnid,
+    options: { readonly areRowsLoaded?: boolean } = {},
   ): Promise<void> {
     const { stateMachine, onLoading } = this.#deps;
-    this.#beforeLoad ??= this.appliedState();
-    stateMachine.reset();
     this.#unapplied = [];
-    for await (const rows of store.readCheckpoint()) {
-      stateMachine.restore(rows);
-      onLoading?.();
+    if (options.areRowsLoaded !== true) {
+      this.beginLoading();
+      for await (const rows of store.readCheckpoint()) {
+        stateMachine.restore(rows);
+        onLoading?.();
+      }
     }
     if (checkpoint !== null && stateMachine.digest() !== checkpoint.digest) {
       throw new QuorateError("ERR_STORE_DAMAGED", "the checkpoint's rows do not give its digest", {
@@ -132,14 +139,26 @@ export class Replica {
     this.#deps.feed?.restored(this.#applied, store);
     this.#logEnd = this.#applied;
     this.#commitMark = maxTxnid(commitMark, this.#applied.txnid);
-    while (this.#logEnd.txnid < logEnd.txnid) {
-      const batches = await store.readBatches(this.#logEnd.txnid, logEnd.txnid, READ_BYTES);
-      assert(batches.length > 0, "the log reaches its own end");
+    for await (const batches of batchesBetween(store, this.#applied.txnid, logEnd.txnid)) {
       for (const batch of batches) this.#log(batch);
       this.#applyUpTo(this.#commitMark);
       onLoading?.();
     }
+    assert(this.#logEnd.txnid === logEnd.txnid, "the log reaches its own end");
     this.#wake();
+  }
+
+  /** Rows of a checkpoint take the place of the state, from here until `load` or `resetLoading`. */
+  beginLoading(): void {
+    this.#beforeLoad ??= this.appliedState();
+    this.#deps.stateMachine.reset();
+  }
+
+  /** The rows are not to be loaded after all, and there is no state that they have replaced. */
+  resetLoading(): void {
+    assert(this.isEmpty, "there is no state that the rows have replaced");
+    this.#deps.stateMachine.reset();
+    this.#beforeLoad = null;
   }
 
   /** A batch that was handed to the store. */

@@ -33,19 +33,18 @@ import type {
   Ticket,
   Txnid,
 } from "@quorate/protocol";
+import { batchesBetween } from "./batches-between.js";
 import { turnAfter, turnOf } from "./checkpoint-turns.js";
 import { Checkpointer } from "./checkpointer.js";
 import { emptySnapshot } from "./empty-snapshot.js";
 import { outcomeOf } from "./host-code.js";
+import { LoadedAhead } from "./loaded-ahead.js";
 import { MemberTables } from "./member-tables.js";
 import type { NodeState } from "./node-state.js";
 import { Replica } from "./replica.js";
 import type { ServerActionDeps, ServerActionOptions } from "./server-action-options.js";
 import { StagedHistory } from "./staged-history.js";
 import { TicketLedger } from "./ticket-ledger.js";
-
-/** Bytes of history read from the store at a time. */
-const READ_BYTES = 256 * 1024;
 
 /**
  * Quorate's own host: the ActionHandler over the durable store and the state machine.
@@ -62,6 +61,7 @@ export class ServerAction implements NodeState {
   readonly #replica: Replica;
   readonly #members: MemberTables;
   readonly #staged: StagedHistory;
+  readonly #ahead: LoadedAhead;
   readonly #emptyDigest: bigint;
   #events: ActionEvents | null = null;
   #status: PeerStatus = "electing";
@@ -111,6 +111,7 @@ export class ServerAction implements NodeState {
       onBarrierFailed: (error) => this.#fail(error),
     });
     this.#staged = new StagedHistory(deps.store, this.#ledger);
+    this.#ahead = new LoadedAhead(deps, () => this.#replica);
     this.#members = new MemberTables(recovered.members, (table) => {
       this.#ledger.open(deps.store.setIdentityTable(table));
     });
@@ -255,13 +256,9 @@ export class ServerAction implements NodeState {
     upTo: Txnid,
     options: { readonly signal: AbortSignal },
   ): AsyncIterable<readonly EntryBatch[]> {
-    let at = after;
-    while (at < upTo && !options.signal.aborted) {
-      const batches = await this.#deps.store.readBatches(at, upTo, READ_BYTES);
-      const last = batches.at(-1);
-      if (last === undefined) return;
+    for await (const batches of batchesBetween(this.#deps.store, after, upTo)) {
+      if (options.signal.aborted) return;
       yield batches;
-      at = last.last;
     }
   }
 
@@ -310,11 +307,14 @@ export class ServerAction implements NodeState {
   }
 
   stageSnapshot(info: SnapshotInfo): StagedSnapshot {
-    return this.#staged.begin(info);
+    const staged = this.#staged.begin(info, (rows) => this.#ahead.add(staged, rows));
+    this.#ahead.begin(staged);
+    return staged;
   }
 
   installSnapshot(tracked: StagedSnapshot, commitUpTo: Txnid): Ticket {
     const { inner: staged, end: logEnd } = this.#staged.take(tracked);
+    const areRowsLoaded = this.#ahead.take(tracked);
     this.#checkpointer.cancel();
     this.#isInstalling = true;
     const ticket = this.#deps.store.installSnapshot(staged);
@@ -328,7 +328,7 @@ export class ServerAction implements NodeState {
       const mark = minTxnid(maxTxnid(known, commitUpTo), logEnd.txnid);
       const { nodeId, quorum } = this.#options;
       this.#checkpointer.installed(turnAfter(nodeId, this.#accepted.leader, quorum));
-      await this.#replica.load(store, tracked.info, logEnd, mark);
+      await this.#replica.load(store, tracked.info, logEnd, mark, { areRowsLoaded });
       this.#members.settle();
       this.#noteUnappliedFounding();
       this.#isInstalling = false;
@@ -338,6 +338,7 @@ export class ServerAction implements NodeState {
 
   discardStaged(tracked: StagedSnapshot): void {
     this.#staged.discard(tracked);
+    this.#ahead.drop(tracked);
   }
 
   attach(events: ActionEvents | null): void {

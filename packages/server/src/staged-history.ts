@@ -1,5 +1,11 @@
 import { assert, positionOf } from "@quorate/protocol";
-import type { DurableStore, LogPosition, SnapshotInfo, StagedSnapshot } from "@quorate/protocol";
+import type {
+  DurableStore,
+  LogPosition,
+  SnapshotInfo,
+  StagedSnapshot,
+  StateRows,
+} from "@quorate/protocol";
 import type { TicketLedger } from "./ticket-ledger.js";
 
 interface Staged {
@@ -18,11 +24,15 @@ export class StagedHistory {
     this.#ledger = ledger;
   }
 
-  begin(info: SnapshotInfo): StagedSnapshot {
+  /** @param onRows Told of rows before the store has them, which may move them elsewhere. */
+  begin(info: SnapshotInfo, onRows: (rows: StateRows) => void): StagedSnapshot {
     const staged: Staged = { inner: this.#store.stageSnapshot(info), end: info.position };
     const handle: StagedSnapshot = {
       info,
-      writeRows: (rows) => this.#ledger.open(staged.inner.writeRows(rows)),
+      writeRows: (rows) => {
+        onRows(rows);
+        return this.#ledger.open(staged.inner.writeRows(rows));
+      },
       append: (batches) => {
         const last = batches.at(-1);
         if (last !== undefined) staged.end = positionOf(last);

@@ -1,10 +1,12 @@
-import { DEFAULT_TIMINGS } from "@quorate/protocol";
+import { DEFAULT_TIMINGS, type NodeId } from "@quorate/protocol";
 import { ZnodeOp } from "@quorate/znode";
 import { expect, test } from "vitest";
-import { createOf, Ensemble } from "./support.js";
+import type { Server } from "../src/server.js";
+import { createOf, Ensemble, id } from "./support.js";
 
 const { diskTimeoutMs, syncTimeoutMs } = DEFAULT_TIMINGS;
 const SLICE_MS = 1500;
+const NO_DATA = new Uint8Array();
 
 /** Nodes 1 and 2 of three hold a state of some checkpoint slices, and the log below it is gone. */
 async function largeState(): Promise<Ensemble> {
@@ -15,6 +17,10 @@ async function largeState(): Promise<Ensemble> {
   });
   await ensemble.start(1, 2, 3);
   await ensemble.clock.until(() => ensemble.allReady());
+  // Node 3 knows of something that is committed: it has a state of its own.
+  for (const path of ["/a", "/b"]) {
+    await ensemble.settle(ensemble.server(3).submit(ZnodeOp.create, path, createOf(NO_DATA)));
+  }
   await ensemble.settle(ensemble.server(3).stop());
   ensemble.servers.delete(ensemble.server(3).status().id);
   // It may have led.
@@ -64,4 +70,53 @@ test("a load that does not get on ends the role, as a silent disk does", async (
     12 * diskTimeoutMs,
   );
   expect(ensemble.lines.at(-1)).toContain("ERR_STORE_TIMEOUT");
+});
+
+/** Node 3 without any data, among others with a state of some checkpoint slices. */
+async function emptyJoiner(): Promise<Ensemble> {
+  const ensemble = await largeState();
+  ensemble.disks.delete(ensemble.voters[2] as NodeId);
+  return ensemble;
+}
+
+test("a node without data does not read back what it was sent", async () => {
+  const ensemble = await emptyJoiner();
+  const { clock } = ensemble;
+  const from = clock.now();
+  await ensemble.start(3);
+  const late = ensemble.server(3);
+  await clock.until(() => ensemble.lines.some((line) => line.includes('"plan":"snapshot"')));
+  const empty = late.status();
+  await clock.until(() => {
+    const { lastApplied, digest, ready } = late.status();
+    // Nobody sees a part of it.
+    if (lastApplied === empty.lastApplied) expect(digest).toBe(empty.digest);
+    return ready;
+  });
+  // The log above it; its rows would take four times as long.
+  expect(clock.now() - from).toBeLessThan(3 * SLICE_MS);
+  const { lastApplied, digest } = ensemble.server(1).status();
+  await clock.until(() => late.status().lastApplied >= lastApplied);
+  expect(late.status().digest).toBe(digest);
+});
+
+test("what a snapshot that comes to nothing has left behind is gone before the next", async () => {
+  const ensemble = await emptyJoiner();
+  Object.assign(ensemble.options, { writeLatencyMs: (node: number) => (node === 3 ? 200 : 1) });
+  const { clock } = ensemble;
+  await ensemble.start(3);
+  const late = ensemble.server(3);
+  await clock.until(() => ensemble.lines.some((line) => line.includes('"plan":"snapshot"')));
+  await clock.pass(700);
+  const leader = ensemble.leader?.status().id ?? 0;
+  // In the middle of it.
+  expect(late.status().ready).toBe(false);
+  await ensemble.settle(ensemble.server(leader).stop());
+  ensemble.servers.delete(id(leader));
+  // Alone with a node that has no history, the other one cannot lead.
+  await ensemble.start(leader);
+  await clock.until(() => ensemble.allReady(), 60_000);
+  const { lastApplied, digest } = (ensemble.leader as Server).status();
+  await clock.until(() => late.status().lastApplied >= lastApplied);
+  expect(late.status().digest).toBe(digest);
 });

@@ -2,6 +2,7 @@ import {
   assert,
   HISTORY_CHUNK_BYTES_MAX,
   HISTORY_CHUNKS_IN_FLIGHT_MAX,
+  HISTORY_MESSAGES_IN_FLIGHT_MAX,
   minTxnid,
   OBSERVER_QUEUE_LAG_BYTES,
   QuorateError,
@@ -13,6 +14,7 @@ import type {
   PeerMsg,
   PeerPipe,
   SnapshotSource,
+  StateRows,
   Txnid,
 } from "@quorate/protocol";
 import type { HistoryPlan } from "./plan-history.js";
@@ -41,6 +43,9 @@ export interface HistorySenderDeps {
 export class HistorySender {
   readonly #deps: HistorySenderDeps;
   readonly #abort = new AbortController();
+  /** Bytes of each message that was sent and not answered, in order. */
+  readonly #underWay: number[] = [];
+  #bytesUnderWay = 0;
   #sent = 0;
   #answered = 0;
   #wake: (() => void) | null = null;
@@ -53,6 +58,9 @@ export class HistorySender {
   credit(received: number): void {
     if (received < this.#answered || received > this.#sent) {
       throw new QuorateError("ERR_PROTOCOL_ORDER", "progress beyond what was sent");
+    }
+    for (const bytes of this.#underWay.splice(0, received - this.#answered)) {
+      this.#bytesUnderWay -= bytes;
     }
     this.#answered = received;
     this.#wake?.();
@@ -113,7 +121,7 @@ export class HistorySender {
         // FollowerSyncMachine.
         const committed = minTxnid(handler.getCommittedPosition().txnid, batch.last);
         const message = factory.createLogEntry(batch, committed);
-        if (!(await this.#sendWithinWindow(message))) return undefined;
+        if (!(await this.#sendWithinWindow(message, batch.bytes.length))) return undefined;
         bytes += batch.bytes.length;
       }
     }
@@ -124,12 +132,14 @@ export class HistorySender {
     const { pipe, factory } = this.#deps;
     pipe.send(factory.createSnapshotBegin(source.info));
     let rowCount = 0;
+    let next = readOn(source);
     for (let index = 0; ; index += 1) {
-      const rows = await source.read(HISTORY_CHUNK_BYTES_MAX);
+      const rows = await next;
       if (rows.length === 0) break;
+      next = readOn(source);
       rowCount += rows.length;
       const chunk = factory.createSnapshotChunk(index, rows);
-      if (!(await this.#sendWithinWindow(chunk))) return false;
+      if (!(await this.#sendWithinWindow(chunk, HISTORY_CHUNK_BYTES_MAX))) return false;
     }
     if (this.#isStopped()) return false;
     pipe.send(factory.createSnapshotEnd(rowCount));
@@ -137,8 +147,8 @@ export class HistorySender {
     return true;
   }
 
-  async #sendWithinWindow(message: PeerMsg): Promise<boolean> {
-    while (this.#sent - this.#answered >= HISTORY_CHUNKS_IN_FLIGHT_MAX && !this.#isStopped()) {
+  async #sendWithinWindow(message: PeerMsg, bytes: number): Promise<boolean> {
+    while (!this.#hasRoomFor(bytes) && !this.#isStopped()) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -147,10 +157,32 @@ export class HistorySender {
     if (this.#isStopped()) return false;
     this.#deps.pipe.send(message);
     this.#sent += 1;
+    this.#underWay.push(bytes);
+    this.#bytesUnderWay += bytes;
     return true;
+  }
+
+  /**
+   * Until the first answer the peer may still look for where its own log parts from this one, and
+   * keeps what comes meanwhile: so few messages, however small.
+   */
+  #hasRoomFor(bytes: number): boolean {
+    const messages = this.#underWay.length;
+    if (messages < HISTORY_CHUNKS_IN_FLIGHT_MAX) return true;
+    if (this.#answered === 0) return false;
+    const bytesMax = HISTORY_CHUNKS_IN_FLIGHT_MAX * HISTORY_CHUNK_BYTES_MAX;
+    return messages < HISTORY_MESSAGES_IN_FLIGHT_MAX && this.#bytesUnderWay + bytes <= bytesMax;
   }
 
   #isStopped(): boolean {
     return this.#abort.signal.aborted;
   }
+}
+
+/** One step ahead of what is sent. */
+function readOn(source: SnapshotSource): Promise<StateRows> {
+  const rows = source.read(HISTORY_CHUNK_BYTES_MAX);
+  // A sender that is stopped does not ask what became of it; one that is not is told.
+  rows.catch(() => undefined);
+  return rows;
 }

@@ -1,6 +1,8 @@
 import {
   defaultMsgFactory,
+  HISTORY_CHUNK_BYTES_MAX,
   HISTORY_CHUNKS_IN_FLIGHT_MAX,
+  HISTORY_MESSAGES_IN_FLIGHT_MAX,
   type LogPosition,
   type SnapshotSource,
 } from "@quorate/protocol";
@@ -29,14 +31,49 @@ describe("sending history", () => {
     const done = sender.send({ kind: "diff", after: endOf([]) });
     await settled();
     expect(histories()).toBe(HISTORY_CHUNKS_IN_FLIGHT_MAX);
-    sender.credit(2);
-    await settled();
-    expect(histories()).toBe(HISTORY_CHUNKS_IN_FLIGHT_MAX + 2);
-    sender.credit(HISTORY_CHUNKS_IN_FLIGHT_MAX + 2);
-    await settled();
-    sender.credit(10);
+    sender.credit(1);
     expect(await done).toEqual(endOf(host.log));
     expect(pipe.kinds[0]).toBe("streamBegin");
+    expect(histories()).toBe(10);
+  });
+
+  test("once the peer has answered, sends small batches without waiting for each four", async () => {
+    const host = new FakeHost();
+    const count = HISTORY_MESSAGES_IN_FLIGHT_MAX + 10;
+    host.log = logOf([1, count]);
+    const { sender, histories } = senderOf(host);
+    const done = sender.send({ kind: "diff", after: endOf([]) });
+    await settled();
+    sender.credit(1);
+    await settled();
+    expect(histories()).toBe(1 + HISTORY_MESSAGES_IN_FLIGHT_MAX);
+    sender.credit(3);
+    await settled();
+    expect(histories()).toBe(3 + HISTORY_MESSAGES_IN_FLIGHT_MAX);
+    sender.credit(11);
+    expect(await done).toEqual(endOf(host.log));
+    expect(histories()).toBe(count);
+  });
+
+  test("never has more bytes under way than a window of whole chunks", async () => {
+    const host = new FakeHost();
+    const bytes = HISTORY_CHUNK_BYTES_MAX / 2;
+    for (let counter = 1; counter <= 40; counter += 1) {
+      host.log.push(batchAfter(endOf(host.log), 1, counter, "", bytes));
+    }
+    const { sender, histories } = senderOf(host);
+    const done = sender.send({ kind: "diff", after: endOf([]) });
+    await settled();
+    sender.credit(1);
+    await settled();
+    // A batch is some bytes more than its content.
+    expect(histories()).toBe(1 + 2 * HISTORY_CHUNKS_IN_FLIGHT_MAX - 1);
+    for (let answered = 2; answered <= 40; answered += 1) {
+      if (answered > histories()) break;
+      sender.credit(answered);
+      await settled();
+    }
+    expect(await done).toEqual(endOf(host.log));
   });
 
   test("refuses progress beyond what was sent, and progress that goes back", async () => {

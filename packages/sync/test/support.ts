@@ -39,9 +39,10 @@ export function batchAfter(
   inEpoch: number,
   counter: number,
   text = "",
+  bytes = 1,
 ): EntryBatch {
   const builder = new BatchBuilder(testHash);
-  builder.add(1, 1n, 1, `/k${text}`, new Uint8Array([counter]));
+  builder.add(1, 1n, 1, `/k${text}`, new Uint8Array(bytes).fill(counter));
   return builder.finish(makeTxnid(inEpoch, counter), previous);
 }
 

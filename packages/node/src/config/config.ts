@@ -59,7 +59,7 @@ export interface NodeConfig extends Members {
 
 const DEFAULTS = {
   cluster: "quorate",
-  checkpointBytes: 64 * 1024 * 1024,
+  checkpointBytes: 32 * 1024 * 1024,
   trustEmpty: false,
   log: { level: "info", format: "auto" },
 } as const;

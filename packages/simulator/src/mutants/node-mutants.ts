@@ -8,6 +8,39 @@ const VOTES = "packages/election/src/vote-order.ts";
 /** What a node may get wrong, whatever its role. */
 export const nodeMutants: readonly Mutant[] = [
   {
+    // G26
+    name: "snapshot loaded over a state before it is current",
+    edits: [
+      {
+        file: "packages/server/src/loaded-ahead.ts",
+        find: "if (!replica.isEmpty) return;",
+        replace: "",
+      },
+      {
+        file: REPLICA,
+        find: 'assert(this.isEmpty, "there is no state that the rows have replaced");',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "state not emptied before a snapshot is loaded",
+    edits: [
+      {
+        file: REPLICA,
+        find: `    this.#beforeLoad ??= this.appliedState();
+    this.#deps.stateMachine.reset();`,
+        replace: "    this.#beforeLoad ??= this.appliedState();",
+      },
+      {
+        file: REPLICA,
+        find: `    this.#deps.stateMachine.reset();
+    this.#beforeLoad = null;`,
+        replace: "    this.#beforeLoad = null;",
+      },
+    ],
+  },
+  {
     name: "commit out of order",
     edits: [
       {
