@@ -5,12 +5,21 @@ const REPLICA = "packages/server/src/replica.ts";
 const CORE = "packages/server/src/node-core.ts";
 const VOTES = "packages/election/src/vote-order.ts";
 
+/** Alone it would be harmless. */
+const OFTEN_A_SNAPSHOT = {
+  file: "packages/sync/src/plan-history.ts",
+  find: 'if (leaderFloor === null) return { kind: "snapshot" };',
+  replace:
+    "if (leaderFloor === null || followerLast.txnid % 2n === 1n)" + ' return { kind: "snapshot" };',
+};
+
 /** What a node may get wrong, whatever its role. */
 export const nodeMutants: readonly Mutant[] = [
   {
     // G26
     name: "snapshot loaded over a state before it is current",
     edits: [
+      OFTEN_A_SNAPSHOT,
       {
         file: "packages/server/src/loaded-ahead.ts",
         find: "if (!replica.isEmpty) return;",
@@ -20,23 +29,6 @@ export const nodeMutants: readonly Mutant[] = [
         file: REPLICA,
         find: 'assert(this.isEmpty, "there is no state that the rows have replaced");',
         replace: "",
-      },
-    ],
-  },
-  {
-    name: "state not emptied before a snapshot is loaded",
-    edits: [
-      {
-        file: REPLICA,
-        find: `    this.#beforeLoad ??= this.appliedState();
-    this.#deps.stateMachine.reset();`,
-        replace: "    this.#beforeLoad ??= this.appliedState();",
-      },
-      {
-        file: REPLICA,
-        find: `    this.#deps.stateMachine.reset();
-    this.#beforeLoad = null;`,
-        replace: "    this.#beforeLoad = null;",
       },
     ],
   },
