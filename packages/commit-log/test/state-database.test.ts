@@ -89,6 +89,32 @@ describe("layers", () => {
     state.close();
   });
 
+  test("keys of one end, and of one hash with that, are told from each other", () => {
+    const state = opened();
+    const end = "/the-same-end-of-many-a-key";
+    const expected = new Map<string, string>();
+    const layer = (count: number, valueOf: (i: number) => string | null | undefined) => {
+      const rows: StateRow[] = [];
+      for (let i = 0; i < count; i += 1) {
+        const value = valueOf(i);
+        if (value === undefined) continue;
+        const key = `${i.toString(36).padStart(4, "0")}${i % 2 === 0 ? end : ""}`;
+        rows.push(row(key, value));
+        if (value === null) expected.delete(key);
+        else expected.set(key, value);
+      }
+      return rows;
+    };
+    const changed = (step: number, value: string) => (i: number) =>
+      i % step === 0 ? value : i % 7 === 1 ? null : undefined;
+    checkpoint(state, true, layer(4000, () => "1"));
+    checkpoint(state, false, layer(6000, changed(3, "2")));
+    const third = checkpoint(state, false, layer(8000, changed(5, "3")));
+    const sorted = [...expected].sort(([a], [b]) => (a < b ? -1 : 1));
+    expect(read(state, third, 5000)).toEqual(sorted);
+    state.close();
+  });
+
   test("what is pinned is read as it was, whatever is written meanwhile", () => {
     const state = opened();
     const first = checkpoint(state, true, [row("a", "1")]);
