@@ -107,7 +107,11 @@ describe("layers", () => {
     };
     const changed = (step: number, value: string) => (i: number) =>
       i % step === 0 ? value : i % 7 === 1 ? null : undefined;
-    checkpoint(state, true, layer(4000, () => "1"));
+    checkpoint(
+      state,
+      true,
+      layer(4000, () => "1"),
+    );
     checkpoint(state, false, layer(6000, changed(3, "2")));
     const third = checkpoint(state, false, layer(8000, changed(5, "3")));
     const sorted = [...expected].sort(([a], [b]) => (a < b ? -1 : 1));
