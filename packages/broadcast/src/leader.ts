@@ -32,7 +32,7 @@ import { CustomRequests } from "./custom-requests.js";
 import { HeartbeatRounds } from "./heartbeat-rounds.js";
 import type { JoiningFollower, LeaderDeps, LeaderOptions } from "./leader-options.js";
 import { observerIdOf, type ObserverQueue } from "./observer-queue.js";
-import { memberOf, PeerList, type Member } from "./peer-list.js";
+import { memberOf, PeerList, type Member, type PeerLag } from "./peer-list.js";
 import { ProposalMaker } from "./proposal-maker.js";
 import { ReadIndexQueue, type ReadOrigin } from "./read-index-queue.js";
 import { queueIsFull, stoppedLeading } from "./refusal-errors.js";
@@ -113,9 +113,10 @@ export class Leader {
     return 1 + this.#peers.followerCount();
   }
 
-  /** Entries that a joined follower has not accepted; null of a watcher and before it joins. */
-  lagOf(pipe: PeerPipe): number | null {
-    return this.#peers.lagOf(pipe, this.#outstanding.at(-1)?.last ?? this.#tracker.mark);
+  /** Null before it joins. */
+  lagOf(pipe: PeerPipe): PeerLag | null {
+    const end = this.#outstanding.at(-1)?.last ?? this.#tracker.mark;
+    return this.#peers.lagOf(pipe, end, this.#deps.clock.now());
   }
 
   // ---- membership ----
@@ -485,7 +486,7 @@ export class Leader {
       }
       if (this.#roll.dropSuspended()) this.#scheduleFlush();
       this.#touches.complete();
-      this.#beginRound();
+      this.#peers.probe(this.#beginRound(), clock.now());
       this.#scheduleHeartbeat();
     });
   }

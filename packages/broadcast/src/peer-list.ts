@@ -13,13 +13,24 @@ export interface Member {
   acceptedUpTo: Txnid;
   /** The latest heartbeat round that it answered. */
   answeredRound: number;
+  /** A round whose answer is waited for, since when; the next one when that has come. */
+  probe: { readonly round: number; readonly sentAt: number } | null;
+}
+
+/** How far a member is behind. */
+export interface PeerLag {
+  /** Entries that it lacks on its disk; null of a watcher. */
+  readonly entries: number | null;
+  /** Milliseconds for which it owes the answer to a heartbeat: what it serves may be as old. */
+  readonly answerMs: number;
 }
 
 /** A follower, or without an identity a watcher, that joins after this history. */
 export function memberOf(pipe: PeerPipe, identity: Identity | null, upTo: LogPosition): Member {
   const isWatcher = identity === null;
   const acceptedUpTo = upTo.txnid;
-  return { id: pipe.peer, pipe, isWatcher, identity, acceptedUpTo, answeredRound: 0 };
+  const heard = { answeredRound: 0, probe: null };
+  return { id: pipe.peer, pipe, isWatcher, identity, acceptedUpTo, ...heard };
 }
 
 interface Observer {
@@ -42,17 +53,22 @@ export class PeerList {
     return this.#members.get(pipe.pipeId);
   }
 
-  /**
-   * How many entries of a log that ends there a follower lacks on its disk. It joined with all that
-   * is of earlier epochs, and counters have no gaps, so the difference is their number.
-   */
-  lagOf(pipe: PeerPipe, logEnd: Txnid): number | null {
+  /** Null of who has not joined. */
+  lagOf(pipe: PeerPipe, logEnd: Txnid, now: number): PeerLag | null {
     const member = this.get(pipe);
-    if (member === undefined || member.isWatcher) return null;
-    const { acceptedUpTo } = member;
-    if (acceptedUpTo >= logEnd) return 0;
-    const isSameEpoch = epochOf(acceptedUpTo) === epochOf(logEnd);
-    return counterOf(logEnd) - (isSameEpoch ? counterOf(acceptedUpTo) : 0);
+    if (member === undefined) return null;
+    const { probe, answeredRound, isWatcher } = member;
+    const isOwed = probe !== null && answeredRound < probe.round;
+    const answerMs = isOwed ? now - probe.sentAt : 0;
+    return { entries: isWatcher ? null : entriesBetween(member.acceptedUpTo, logEnd), answerMs };
+  }
+
+  /** A round was sent to all members just now: whoever owes no answer owes one to this. */
+  probe(round: number, now: number): void {
+    for (const member of this.#members.values()) {
+      const { probe, answeredRound } = member;
+      if (probe === null || answeredRound >= probe.round) member.probe = { round, sentAt: now };
+    }
   }
 
   add(member: Member): void {
@@ -108,4 +124,14 @@ export class PeerList {
       if (isWatcher === toWatchers) queue.push(message, bytes);
     }
   }
+}
+
+/**
+ * How many entries of a log that ends there a follower lacks on its disk. It joined with all that
+ * is of earlier epochs, and counters have no gaps, so the difference is their number.
+ */
+function entriesBetween(acceptedUpTo: Txnid, logEnd: Txnid): number {
+  if (acceptedUpTo >= logEnd) return 0;
+  const isSameEpoch = epochOf(acceptedUpTo) === epochOf(logEnd);
+  return counterOf(logEnd) - (isSameEpoch ? counterOf(acceptedUpTo) : 0);
 }

@@ -93,20 +93,46 @@ describe("ordering writes", () => {
   test("tells how much of its log each follower has not accepted, counted or not", () => {
     const { join, write, accept, persist, leader, observe } = leaderOf(3);
     const [two, three] = [join(2), join(3, false)];
-    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([0, 0]);
+    const entriesOf = (...pipes: FakePipe[]) => pipes.map((pipe) => leader.lagOf(pipe)?.entries);
+    expect(entriesOf(two, three)).toEqual([0, 0]);
     write(1, 2, 3);
     write(4);
     persist();
     // What it joined with is of an earlier epoch.
-    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([4, 4]);
+    expect(entriesOf(two, three)).toEqual([4, 4]);
     accept(two, txnid(3));
     accept(three, txnid(4));
-    expect([leader.lagOf(two), leader.lagOf(three)]).toEqual([1, 0]);
+    expect(entriesOf(two, three)).toEqual([1, 0]);
     // Who has not joined yet, and a watcher, say nothing of their disks.
     const [joining, watcher] = [new FakePipe(4), new FakePipe(9)];
     observe(joining, new ObserverQueue());
     leader.addWatcher(watcher, { txnid: txnid(4), chain: 0n as never });
-    expect([leader.lagOf(joining), leader.lagOf(watcher)]).toEqual([null, null]);
+    expect(leader.lagOf(joining)).toBeNull();
+    expect(entriesOf(watcher)).toEqual([null]);
+  });
+
+  test("tells for how long each owes the answer to a heartbeat, however often it answers", () => {
+    const { leader, clock, join } = leaderOf(3);
+    const [two, three] = [join(2), join(3)];
+    const { heartbeatMs } = DEFAULT_TIMINGS;
+    const answer = (pipe: FakePipe, round: number) =>
+      leader.onMessage(pipe, { kind: "heartbeat", round, answer: true, touches: [] });
+    const owed = () => [two, three].map((pipe) => leader.lagOf(pipe)?.answerMs);
+    for (let round = 1; round <= 5; round += 1) {
+      clock.advance(heartbeatMs);
+      answer(two, round);
+      // Behind by more and more.
+      if (round > 1) answer(three, Math.ceil(round / 2));
+      expect(owed()[0]).toBe(0);
+    }
+    // It has answered round 3, which was asked for since: the next one is asked for with round 6.
+    expect(owed()[1]).toBe(0);
+    for (let round = 6; round <= 13; round += 1) {
+      clock.advance(heartbeatMs);
+      answer(two, round);
+      answer(three, Math.min(5, Math.ceil(round / 2)));
+    }
+    expect(owed()).toEqual([0, 7 * heartbeatMs]);
   });
 
   test("an accept that is no batch boundary closes the pipe and harms nobody", () => {

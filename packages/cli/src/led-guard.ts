@@ -26,7 +26,7 @@ let killAt: number | null = null;
  * Waits for a word from here before it becomes the command: if this process is killed before its
  * parent knows of the command, nobody could end it, so it must never begin.
  */
-const BEGIN = 'read -r word <&3 && exec 3<&- && exec /bin/sh -c "$0"';
+const BEGIN = '(read -r word <&3) && exec 3<&- && exec /bin/sh -c "$0"';
 
 const command = spawn("/bin/sh", ["-c", BEGIN, process.argv[2] ?? ""], {
   stdio: ["ignore", "inherit", "inherit", "pipe"],
@@ -37,20 +37,24 @@ const command = spawn("/bin/sh", ["-c", BEGIN, process.argv[2] ?? ""], {
 let isFailureTold = false;
 
 // The parent ends the command if this process is killed. If the parent is gone, so will the input.
-tellParent(String(command.pid ?? ""));
-const word = command.stdio[3] as Writable;
+const isTold = tellParent(String(command.pid ?? ""));
+// None where no process could be made, which is told below.
+const pipes: readonly unknown[] | undefined = command.stdio;
+const word = pipes?.[3] as Writable | undefined;
 // It was ended before it read.
-word.on("error", () => undefined);
-word.end("begin\n");
+word?.on("error", () => undefined);
+word?.end(isTold ? "begin\n" : "");
 
-/** At once: what comes later, this process may not live to say. */
-function tellParent(text: string): void {
+/** At once: what comes later, this process may not live to say. False when it cannot be said. */
+function tellParent(text: string): boolean {
   try {
     writeSync(PARENT_FD, `${text}\n`);
+    return true;
   } catch (error) {
     // If the parent is gone, so will be the input. Whatever it is, the command must be guarded on.
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "EPIPE") process.stderr.write(`quorate: the parent is not told: ${code}\n`);
+    return false;
   }
 }
 

@@ -11,6 +11,7 @@ export interface RowReader {
 /** 4 Mi bits: with 400,000 keys above the base, one in ten others shares the bit of one of them. */
 const MAYBE_WORDS = 128 * 1024;
 const HASHED_BYTES = 24;
+const NO_WORDS = new Uint32Array(0);
 
 const NOTHING = new ArrayBuffer(0);
 const NO_ROWS = new Uint8Array(0);
@@ -27,7 +28,7 @@ export class BlockReader implements RowReader {
   #number = -1;
   #seen: Set<string> | null = null;
   /** A bit for each hash of a key that was seen: most keys of the oldest were not. */
-  readonly #maybeSeen = new Uint32Array(MAYBE_WORDS);
+  #maybeSeen = NO_WORDS;
   #isOldest: boolean;
   /** Of a block that was more than was asked for: packed rows that count. */
   #rest: Uint8Array = NO_ROWS;
@@ -97,6 +98,7 @@ export class BlockReader implements RowReader {
     const key = bytes.toString("latin1", from, to);
     if (isMaybeSeen && this.#seen?.has(key) === true) return false;
     if (this.#isOldest) return true;
+    if (this.#seen === null) this.#maybeSeen = new Uint32Array(MAYBE_WORDS);
     (this.#seen ??= new Set()).add(key);
     this.#maybeSeen[word] = (this.#maybeSeen[word] ?? 0) | bit;
     return true;

@@ -44,6 +44,11 @@ export const BATCH_BYTES_MAX = 2 * MIB;
 export const FRAME_BYTES_MAX = 4 * MIB;
 /** Messages in one peer frame. */
 export const FRAME_MESSAGES_MAX = 10_000;
+/**
+ * Times `followerTimeoutMs` that a peer may take to answer a heartbeat. Beyond it: pipe closed, and
+ * the peer serves nobody until it has caught up.
+ */
+export const LATE_TIMEOUTS_MAX = 2;
 /** Bytes queued towards one peer. Beyond it the pipe is closed and the peer syncs again. */
 export const PIPE_QUEUE_BYTES_MAX = 64 * MIB;
 /** Pipes that wait for a role before any has taken them. The oldest is closed. */

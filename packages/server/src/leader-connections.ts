@@ -1,6 +1,7 @@
 import { ObserverQueue, observerIdOf, type Leader } from "@quorate/broadcast";
 import {
   assert,
+  LATE_TIMEOUTS_MAX,
   QuorateError,
   type Clock,
   type Epoch,
@@ -294,17 +295,25 @@ export class LeaderConnections {
     return [...this.#connections.values()].map(({ pipe, queue }) => ({
       peer: pipe.peer,
       queueBytes: pipe.queuedBytes + queue.byteLength,
-      lagEntries: this.#leader?.lagOf(pipe) ?? null,
+      lagEntries: this.#leader?.lagOf(pipe)?.entries ?? null,
     }));
   }
 
-  /** Closes who is silent; keeps who still synchronises from thinking the same of the leader. */
+  /**
+   * Closes who is silent, and who answers late: it says something all the time, but what it hears,
+   * and what its clients read, is old. Keeps who still synchronises from thinking that the leader
+   * is silent.
+   */
   tick(now: number): void {
-    const { timings } = this.#options;
+    const { followerTimeoutMs } = this.#options.timings;
     for (const connection of [...this.#connections.values()]) {
-      if (now - connection.lastHeard > timings.followerTimeoutMs) {
-        const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", "the peer is silent");
-        connection.pipe.close(reason);
+      const { lastHeard, pipe } = connection;
+      const isLate =
+        (this.#leader?.lagOf(pipe)?.answerMs ?? 0) > LATE_TIMEOUTS_MAX * followerTimeoutMs;
+      if (isLate || now - lastHeard > followerTimeoutMs) {
+        const text = isLate ? "the peer answers too late" : "the peer is silent";
+        const reason = new QuorateError("ERR_PROTOCOL_TIMEOUT", text);
+        pipe.close(reason);
         this.#disconnect(connection, reason);
       } else if (!connection.hasJoined) {
         connection.pipe.send(this.#deps.factory.createHeartbeat(0, false));

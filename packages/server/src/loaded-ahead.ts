@@ -1,3 +1,4 @@
+import { QuorateError } from "@quorate/protocol";
 import type { StagedSnapshot, StateMachine, StateRows } from "@quorate/protocol";
 import type { Replica } from "./replica.js";
 
@@ -5,6 +6,8 @@ export interface LoadedAheadDeps {
   readonly stateMachine: StateMachine;
   /** The state machine holds a part of a state from here on, or does not any more. */
   onLoad?(phase: "begun" | "done"): void;
+  /** Rows that are damaged, or a state of the host's that threw: nobody knows what it is now. */
+  onFailed(error: QuorateError): void;
 }
 
 /**
@@ -32,17 +35,12 @@ export class LoadedAhead {
     if (!replica.isEmpty) return;
     this.#of = staged;
     this.#deps.onLoad?.("begun");
-    replica.beginLoading();
+    this.#change(() => replica.beginLoading());
   }
 
   add(staged: StagedSnapshot, rows: StateRows): void {
     if (this.#of !== staged) return;
-    try {
-      this.#deps.stateMachine.restore(rows);
-    } catch {
-      // Whoever loads them from the disk meets the same, and it is told there.
-      this.drop(staged);
-    }
+    this.#change(() => this.#deps.stateMachine.restore(rows));
   }
 
   /** Whether all of its rows are in the state machine: `Replica.load` is next. */
@@ -55,7 +53,17 @@ export class LoadedAhead {
   drop(staged: StagedSnapshot): void {
     if (this.#of !== staged) return;
     this.#of = null;
-    this.#replica().resetLoading();
+    this.#change(() => this.#replica().resetLoading());
     this.#deps.onLoad?.("done");
+  }
+
+  #change(change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.#of = null;
+      this.#deps.onFailed(error);
+    }
   }
 }

@@ -111,7 +111,8 @@ export class ServerAction implements NodeState {
       onBarrierFailed: (error) => this.#fail(error),
     });
     this.#staged = new StagedHistory(deps.store, this.#ledger);
-    this.#ahead = new LoadedAhead(deps, () => this.#replica);
+    const onFailed = (error: QuorateError): void => this.#fail(error);
+    this.#ahead = new LoadedAhead({ ...deps, onFailed }, () => this.#replica);
     this.#members = new MemberTables(recovered.members, (table) => {
       this.#ledger.open(deps.store.setIdentityTable(table));
     });

@@ -68,10 +68,14 @@ test("G27: a voter admitted while it synchronises anew counts as soon as it join
     },
   );
   const joined: JoiningFollower[] = [];
+  let answerMs = 0;
+  let closed: string | null = null;
   const leader: Partial<Leader> = {
     addObserver: () => undefined,
+    removeObserver: () => undefined,
+    removeMember: () => undefined,
     addFollower: (follower) => void joined.push(follower),
-    lagOf: (of) => (of === pipe && joined.length > 0 ? 3 : null),
+    lagOf: (of) => (of === pipe && joined.length > 0 ? { entries: 3, answerMs } : null),
   };
   connections.established(leader as Leader);
   connections.epochReady(EPOCH);
@@ -83,7 +87,7 @@ test("G27: a voter admitted while it synchronises anew counts as soon as it join
     queuedBytes: 12,
     attach: (to) => void (events = to),
     send: ({ kind }) => void sent.push(kind),
-    close: (reason) => expect.fail(reason.message),
+    close: ({ message }) => void (closed = message),
   };
   connections.accept(pipe);
   const receive = (message: PeerMsg): void => events?.onMessages([message]);
@@ -108,4 +112,15 @@ test("G27: a voter admitted while it synchronises anew counts as soon as it join
   receive(defaultMsgFactory.createNewLeaderAck(EPOCH));
   expect(joined).toMatchObject([{ identity, isCounted: true }]);
   expect(connections.pressure()).toEqual([{ peer: id(3), queueBytes: 12, lagEntries: 3 }]);
+  // It says something all the time, and what it hears is old.
+  const late = 2 * DEFAULT_TIMINGS.followerTimeoutMs;
+  for (const [ms, text] of [
+    [late, null],
+    [late + 1, "the peer answers too late"],
+  ] as const) {
+    answerMs = ms;
+    connections.tick(0);
+    expect(closed).toBe(text);
+  }
+  expect(connections.pressure()).toEqual([]);
 });

@@ -100,4 +100,11 @@ export const regressions: readonly Regression[] = [
     holds: "while the state is loaded nothing is told of it, and the connection closes",
     mutant: "watches set while the state is loaded",
   },
+  {
+    seed: 572,
+    broke:
+      "a follower behind a slow link served a state of five seconds ago, and its clients' ends",
+    holds: "a leader gives up a peer that owes the answer to a heartbeat for too long",
+    mutant: "late peer kept",
+  },
 ];

@@ -139,7 +139,10 @@ export class HistorySender {
       next = readOn(source);
       rowCount += rows.length;
       const chunk = factory.createSnapshotChunk(index, rows);
-      if (!(await this.#sendWithinWindow(chunk, HISTORY_CHUNK_BYTES_MAX))) return false;
+      if (await this.#sendWithinWindow(chunk, HISTORY_CHUNK_BYTES_MAX)) continue;
+      // It is not closed while it is read.
+      await next.catch(() => undefined);
+      return false;
     }
     if (this.#isStopped()) return false;
     pipe.send(factory.createSnapshotEnd(rowCount));

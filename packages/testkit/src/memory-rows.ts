@@ -106,18 +106,21 @@ export class MemoryCheckpoint implements CheckpointWriter {
   }
 }
 
+interface SnapshotHost {
+  /** Of rows in one read. */
+  readonly bytesMax: number;
+  pause(): Promise<void>;
+  close(): void;
+}
+
 export class MemorySnapshot implements SnapshotSource {
   readonly info: SnapshotInfo;
   readonly #rows: readonly StateRow[];
-  readonly #host: { pause(): Promise<void>; close(): void };
+  readonly #host: SnapshotHost;
   #at = 0;
   #closed = false;
 
-  constructor(
-    info: SnapshotInfo,
-    rows: readonly StateRow[],
-    host: { pause(): Promise<void>; close(): void },
-  ) {
+  constructor(info: SnapshotInfo, rows: readonly StateRow[], host: SnapshotHost) {
     this.info = info;
     this.#rows = rows;
     this.#host = host;
@@ -126,7 +129,8 @@ export class MemorySnapshot implements SnapshotSource {
   async read(bytesMax: number): Promise<readonly StateRow[]> {
     assert(!this.#closed, "a snapshot is read before it is closed");
     const from = this.#at;
-    for (let bytes = 0; this.#at < this.#rows.length && bytes < bytesMax; this.#at += 1) {
+    const most = Math.min(bytesMax, this.#host.bytesMax);
+    for (let bytes = 0; this.#at < this.#rows.length && bytes < most; this.#at += 1) {
       const row = this.#rows[this.#at];
       bytes += (row?.key.length ?? 0) + (row?.value?.length ?? 0);
     }

@@ -8,6 +8,8 @@ export interface MemoryStoreOptions {
   readonly latencyMs: () => number;
   /** The same for one read or one slice of checkpoint rows. Default 0. */
   readonly readLatencyMs?: () => number;
+  /** Bytes of checkpoint rows read at a time, at most. Default: as many as are asked for. */
+  readonly rowBytesPerRead?: number;
   /**
    * How many of the waiting writes the next transaction takes, at least 1. A writer thread may
    * look while a turn is still asking: default all, which never splits a turn.

@@ -252,6 +252,7 @@ class MemoryStore implements DurableStore, DiskUser {
     this.#pins.add(pin);
     await this.#readPause();
     return new MemorySnapshot({ position, digest, members }, sortedRows(rows), {
+      bytesMax: this.#options.rowBytesPerRead ?? Infinity,
       pause: () => this.#readPause(),
       close: () => this.#pins.delete(pin),
     });

@@ -70,9 +70,12 @@ export interface StagedSnapshot {
 /** A finished checkpoint being read; its rows and the log above it stay until `close`. */
 export interface SnapshotSource {
   readonly info: SnapshotInfo;
-  /** The next rows, each key once, about `bytesMax` of them; empty at the end. */
+  /**
+   * The next rows, each key once, about `bytesMax` of them; empty at the end. One read at a time,
+   * perhaps while the rows of the one before are still in use: they stay as they are.
+   */
   read(bytesMax: number): Promise<StateRows>;
-  /** Idempotent. */
+  /** Idempotent. Not while it is read. */
   close(): void;
 }
 

@@ -76,7 +76,7 @@ export class NodeService implements Service {
   }
 
   get sessionCount(): number {
-    return this.#machine?.sessions?.count ?? 0;
+    return this.#isWhole() ? (this.#machine?.sessions?.count ?? 0) : 0;
   }
 
   attach(listener: ServiceListener): () => void {
@@ -103,8 +103,9 @@ export class NodeService implements Service {
     else this.#catchUps.add(done);
   }
 
+  /** Of a state that is being loaded nobody is told: a session may come later than its nodes. */
   session(id: bigint): SessionInfo | undefined {
-    return this.#machine?.sessions?.get(id);
+    return this.#isWhole() ? this.#machine?.sessions?.get(id) : undefined;
   }
 
   takeOver(session: bigint, password: Uint8Array | null): void {

@@ -9,6 +9,7 @@ const SEEDS_MAX = 100;
  */
 export const lastFell: ReadonlyMap<string, number> = new Map([
   ["snapshot loaded over a state before it is current", 30],
+  ["late peer kept", 572],
   ["accept before persist", 1],
   ["NewLeaderAck before persist", 1],
   ["EpochAck before persist", 1],

@@ -168,4 +168,14 @@ export const leaderMutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "late peer kept",
+    edits: [
+      {
+        file: "packages/server/src/leader-connections.ts",
+        find: "if (isLate || now - lastHeard > followerTimeoutMs) {",
+        replace: "if (now - lastHeard > followerTimeoutMs) {",
+      },
+    ],
+  },
 ];

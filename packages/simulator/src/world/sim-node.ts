@@ -10,6 +10,8 @@ import { SimDisk, WatchedStore, type PersistTrap } from "./watched-store.js";
 import type { World } from "./world.js";
 
 const FSYNC_MS = [0.3, 2] as const;
+/** So that a state comes in parts. */
+const ROW_BYTES_PER_READ = 512;
 
 /** One machine of the world with the process on it: starts, dies, and is started again. */
 export class SimNode {
@@ -145,6 +147,7 @@ export class SimNode {
         return splits.chance(0.3) ? 1 + splits.below(waiting) : waiting;
       },
       readLatencyMs: () => this.#random.next(),
+      rowBytesPerRead: ROW_BYTES_PER_READ,
       retainedTailBytes: this.#world.options.retainedTailBytes,
       diskTimeoutMs: this.#world.timings.diskTimeoutMs,
     });

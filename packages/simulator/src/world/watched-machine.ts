@@ -10,6 +10,7 @@ export function watchMachine(
   isCurrent: () => boolean,
 ): StateMachine {
   checker.reset(node);
+  let isRestored = false;
   return {
     get sessions() {
       return inner.sessions;
@@ -26,6 +27,9 @@ export function watchMachine(
     },
     discardPrepared: () => inner.discardPrepared(),
     apply: (entry) => {
+      // Not with each part of it: only the whole has a digest.
+      if (isRestored && isCurrent()) checker.restored(node, inner.digest());
+      isRestored = false;
       const answer = inner.apply(entry);
       if (isCurrent()) checker.applied(node, entry, inner.digest());
       return answer;
@@ -35,11 +39,12 @@ export function watchMachine(
     beginChanges: (options) => inner.beginChanges(options),
     reset: () => {
       inner.reset();
+      isRestored = false;
       if (isCurrent()) checker.reset(node);
     },
     restore: (rows) => {
       inner.restore(rows);
-      if (isCurrent()) checker.restored(node, inner.digest());
+      isRestored = true;
     },
   };
 }

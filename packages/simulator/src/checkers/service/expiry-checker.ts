@@ -6,8 +6,11 @@ import { name, type ModelEvents, type ModelSession, type ServiceModel } from "./
 const FASTEST_CLOCK = 1.25;
 /** The slowest clock of a node: for it a part of a timeout takes so much longer. */
 const SLOWEST_CLOCK = 0.8;
-/** For a node to notice that its leader is gone, with late timers and a slow clock. */
-const NOTICES_MS_MAX = 3500;
+/**
+ * For a leader with late timers and a slow clock to notice that a node answers late, and for what
+ * is on a slow link by then to arrive: before that, the node may serve what is so old.
+ */
+const LATE_MS_MAX = 5000;
 /** A node that serves nobody keeps idle connections for so much of their sessions' timeouts. */
 const KEPT_OPEN_SHARE = 2 / 3;
 /** For what is on its way within the node. */
@@ -114,7 +117,7 @@ export class ExpiryChecker implements ModelEvents {
     if (isServing) {
       this.serves(node, nowMs);
       const lateMs = nowMs - Math.max(known.closedAtMs, goesOnSinceMs);
-      this.#expectTold(lateMs <= NOTICES_MS_MAX, known, node, lateMs);
+      this.#expectTold(lateMs <= LATE_MS_MAX, known, node, lateMs);
       return;
     }
     const found = this.#alone.get(key);
