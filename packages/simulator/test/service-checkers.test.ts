@@ -420,11 +420,11 @@ describe("Invariant 10: a session", () => {
       return history.found;
     };
 
-    it("is told to its client as soon as its node has noticed that it is alone", () => {
-      expect(spoken([[3400, true]])).toEqual([]);
-      expect(spoken([[3600, true]])).toEqual(["endIsTold"]);
+    it("is told to its client when its node has noticed that it is alone or late", () => {
+      expect(spoken([[4900, true]])).toEqual([]);
+      expect(spoken([[5100, true]])).toEqual(["endIsTold"]);
       // It stood still.
-      expect(spoken([[5100, true]], 5000)).toEqual([]);
+      expect(spoken([[5600, true]], 5000)).toEqual([]);
     });
 
     it("is not kept from its client for longer than two thirds of its timeout by one that is", () => {
