@@ -238,6 +238,22 @@ describe("the comparison of two traces", () => {
     expect(compare([exists], [reply(0)]).unknown).toHaveLength(1);
   });
 
+  it("knows an ACL in another order, and no other ACL", () => {
+    const reply = (...ids: readonly string[]): NormalItem => {
+      const acl = ids.map((id) => ({ perms: 31, id: { scheme: "digest", id } }));
+      const fields = { op: ZkOp.getAcl, err: 0, body: { acl, stat: {} } };
+      return { connection: 0, kind: "reply", text: JSON.stringify(fields), fields };
+    };
+    const value = { path: "/a" };
+    const getAcl: Step = { do: "request", connection: 0, type: ZkOp.getAcl, value };
+    const compare = (left: NormalItem, right: NormalItem) =>
+      compareNormal([getAcl], [[left]], [[right]], knownDifferences);
+    const same = compare(reply("a", "b"), reply("b", "a"));
+    expect([...same.known]).toEqual([["order of what `auth` stands for", 1]]);
+    expect(same.unknown).toEqual([]);
+    expect(compare(reply("a", "b"), reply("b", "c")).unknown).toHaveLength(1);
+  });
+
   it("counts what is known by name, and only that", () => {
     const decoded = decodeTrace(other);
     const at = decoded.findIndex((items) => items.some(({ kind }) => kind === "event"));
