@@ -123,7 +123,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     name: "order of what `auth` stands for",
-    what: "an ACL of `auth` has the caller's identities in the order of a hash table; here as proved",
+    what: "an ACL of `auth` has the caller's identities in hash order; here as they were proved",
     reason: "whom an ACL lets in does not depend on it",
     explains({ left, right }) {
       if (left?.kind !== "reply" || right?.kind !== "reply") return false;
