@@ -2,7 +2,7 @@ import { ZkOp, type AclEntry, type MultiOp } from "@quorate/zookeeper";
 import type { Access } from "./access.js";
 import type { Difference } from "./compare.js";
 import type { NormalItem } from "./normalise.js";
-import { requestIn } from "./steps.js";
+import { requestIn, type Step } from "./steps.js";
 
 /** A difference that has a reason; `explains` must fit it and nothing else. */
 export interface KnownDifference {
@@ -168,8 +168,12 @@ export const notCompared: readonly { readonly what: string; readonly reason: str
     reason: "it is up to a clock; both sides are told to look once an hour",
   },
   {
-    what: "reads on a connection whose session has moved to another server",
-    reason: "ZooKeeper's leader ends such a connection at once, its followers at the next write",
+    what:
+      "reads, and creates with flags that no node has, on a connection whose session has moved to " +
+      "another server",
+    reason:
+      "ZooKeeper's leader ends such a connection at once, its followers at the next write whose " +
+      "flags are right",
   },
   {
     what: "the order of children, of a session's ephemeral nodes, and of the events of its end",
@@ -218,6 +222,14 @@ function withoutStats(body: unknown, ops: readonly MultiOp[]): unknown {
 
 const FLAGS_WITH_STAT_MIN = 4;
 const FLAGS_WITHOUT_TTL_MAX = 4;
+
+/** Refused for its flags alone, whatever else is wrong with it. */
+export function isCreateOfNoMode(step: Step): boolean {
+  if (step.do !== "request" || !createTypes.has(step.type)) return false;
+  return hasImpossibleFlags({ type: step.type, request: step.value } as MultiOp);
+}
+
+const createTypes = new Set<number>([ZkOp.create, ZkOp.create2, ZkOp.createContainer]);
 
 /** No node has them, or only one with a time to live, which only its own operation tells. */
 function hasImpossibleFlags({ type, request }: MultiOp): boolean {

@@ -1,4 +1,5 @@
 import { ConnectResponse, JuteReader, ReplyHeader, ZkOp, ZkXid } from "@quorate/zookeeper";
+import { isCreateOfNoMode } from "./known-differences.js";
 import { ATTEMPTS_MAX, Monitors, PATIENCE_MS } from "./monitors.js";
 import { ANSWER_MS } from "./plain-client.js";
 import { noPassword, RawConnection, type Arrival, type Awaited } from "./raw-connection.js";
@@ -120,7 +121,12 @@ export class SequenceRunner {
     return how === "silent" ? [...items, silent] : items;
   }
 
-  #ofMoved({ connection }: Step, how: Awaited | null): Outcome {
+  #ofMoved(step: Step, how: Awaited | null): Outcome {
+    const { connection } = step;
+    if (isCreateOfNoMode(step)) {
+      this.#drain(connection);
+      return [];
+    }
     if (how === "closed" || how === "silent") return [{ connection, what: how }];
     return this.#drain(connection).filter(
       ({ connection: one, what }) => one === connection && typeof what !== "string",
