@@ -169,8 +169,8 @@ export const notCompared: readonly { readonly what: string; readonly reason: str
   },
   {
     what:
-      "reads, and creates with flags that no node has, on a connection whose session has moved to " +
-      "another server",
+      "reads, and creates with flags that no node has, on a connection whose session has " +
+      "moved to another server",
     reason:
       "ZooKeeper's leader ends such a connection at once, its followers at the next write whose " +
       "flags are right",
