@@ -240,7 +240,8 @@ describe("the comparison of two traces", () => {
 
   it("knows an ACL in another order, and no other ACL", () => {
     const reply = (...ids: readonly string[]): NormalItem => {
-      const acl = ids.map((id) => ({ perms: 31, id: { scheme: "digest", id } }));
+      // Each of `c` has permissions of its own, as one that `auth` did not make.
+      const acl = ids.map((id) => ({ perms: id === "c" ? 1 : 31, id: { scheme: "digest", id } }));
       const fields = { op: ZkOp.getAcl, err: 0, body: { acl, stat: {} } };
       return { connection: 0, kind: "reply", text: JSON.stringify(fields), fields };
     };
@@ -251,7 +252,8 @@ describe("the comparison of two traces", () => {
     const same = compare(reply("a", "b"), reply("b", "a"));
     expect([...same.known]).toEqual([["order of what `auth` stands for", 1]]);
     expect(same.unknown).toEqual([]);
-    expect(compare(reply("a", "b"), reply("b", "c")).unknown).toHaveLength(1);
+    expect(compare(reply("a", "b"), reply("b", "d")).unknown).toHaveLength(1);
+    expect(compare(reply("a", "c"), reply("c", "a")).unknown).toHaveLength(1);
   });
 
   it("counts what is known by name, and only that", () => {

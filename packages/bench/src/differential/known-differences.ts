@@ -195,11 +195,19 @@ function stepHasNullId(value: unknown): boolean {
   return acl?.some(({ id }) => id.scheme !== null && id.id === null) === true;
 }
 
-/** A reply's body with the entries of its ACL sorted; null when there are none of digests. */
+/** A reply's body, with digests of its ACL sorted that stand together with equal permissions. */
 function sortedAcl(body: unknown): unknown {
   const { acl, ...rest } = (body ?? {}) as { readonly acl?: readonly AclEntry[] };
   if (acl?.some(({ id }) => id.scheme === "digest") !== true) return null;
-  return { ...rest, acl: acl.map((entry) => JSON.stringify(entry)).sort() };
+  // What one entry of `auth` was replaced by has its permissions, and nothing in between.
+  const runs: { readonly kind: string; readonly entries: string[] }[] = [];
+  for (const { perms, id } of acl) {
+    const kind = `${perms} ${id.scheme}`;
+    const last = runs.at(-1);
+    if (last?.kind === kind && id.scheme === "digest") last.entries.push(String(id.id));
+    else runs.push({ kind, entries: [String(id.id)] });
+  }
+  return { ...rest, acl: runs.map(({ kind, entries }) => [kind, ...entries.sort()]) };
 }
 
 /** The body of a multi as 3.8 would give it, which has no Stats; null where nothing changes. */
