@@ -86,7 +86,8 @@ function answer(request: StateRequest): unknown {
     case "open":
       directory = request.directory;
       walBytesMax = request.walBytesMax;
-      scheduleSweep();
+      // A load's reads would wait for what a kill left to be removed: its unpin schedules that.
+      if (request.rows === null) scheduleSweep();
       return open(request.rows);
     case "reset":
       return reset();
