@@ -1,16 +1,21 @@
 import {
+  DEFAULT_TIMINGS,
   encodeCaller,
   OpCode,
   type NodeChangeKind,
   type QuorateError,
   type ServiceListener,
+  type StateMachine,
   type Txnid,
 } from "@quorate/protocol";
 import { CreateMode, encodeCreate, withCaller } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
-import { REQUEST_WAIT_MS } from "../src/request-manager.js";
+import type { NodeState } from "../src/node-state.js";
+import { REQUEST_WAIT_MS, type RequestManager } from "../src/request-manager.js";
+import { NodeService } from "../src/service/node-service.js";
 import { PlainHost } from "./plain-host.js";
 import { createContent, PASSWORD, readContent, ServiceEnsemble } from "./service-support.js";
+import { VirtualClock } from "./support.js";
 
 const ID = (2n << 56n) | 5n;
 
@@ -261,6 +266,41 @@ describe("a state that is replaced", () => {
     await ensemble.caughtUp(3);
     expect(told.filter((one) => one.startsWith("created"))).toHaveLength(3);
   });
+});
+
+test("a state that is being loaded has no sessions yet, for nobody", () => {
+  const session = { id: ID, timeoutMs: 5000, password: PASSWORD };
+  // Its rows come in any order: this one is there, and its nodes perhaps not.
+  const machine = { sessions: { count: 1, get: () => session } } as unknown as StateMachine;
+  let at: Txnid | null = 7n;
+  const service = new NodeService({
+    nodeId: 1,
+    clock: new VirtualClock(),
+    timings: DEFAULT_TIMINGS,
+    signal: new AbortController().signal,
+    role: () => null,
+    state: () => ({ lastApplied: () => at }) as unknown as NodeState,
+    requests: {} as unknown as RequestManager,
+  });
+  service.stateLoaded(machine);
+  const { told, listener } = listening();
+  const taken: bigint[] = [];
+  service.attach({ ...listener, onSessionTaken: (id) => void taken.push(id) });
+  const seen = (): unknown => {
+    service.takeOver(ID, PASSWORD);
+    return [service.session(ID)?.timeoutMs, service.sessionCount, taken.length];
+  };
+  expect(seen()).toEqual([5000, 1, 1]);
+  service.stateLoading();
+  at = null;
+  expect(seen()).toEqual([undefined, 0, 1]);
+  // Less than was seen before: a disk was full (ADR 0008).
+  at = 6n;
+  expect(seen()).toEqual([undefined, 0, 1]);
+  at = 8n;
+  service.stateLoaded(machine);
+  expect(seen()).toEqual([5000, 1, 2]);
+  expect(told).toEqual(["replaced"]);
 });
 
 test("over a host's own handler there is no service", async () => {

@@ -143,6 +143,33 @@ describe("sending history", () => {
     expect(closed).toBe(1);
   });
 
+  test("stopped while a snapshot's next rows are read, lets go of it when these are there", async () => {
+    const host = new FakeHost();
+    let closed = 0;
+    const row = { key: new Uint8Array([1]), value: null };
+    let reads = 0;
+    let answer = (): void => undefined;
+    host.snapshot = {
+      info: { position: endOf([]), digest: 0n, members: [] },
+      read: () => {
+        reads += 1;
+        if (reads <= HISTORY_CHUNKS_IN_FLIGHT_MAX + 1) return Promise.resolve([row]);
+        return new Promise((resolve) => (answer = () => resolve([row])));
+      },
+      close: () => void (closed += 1),
+    };
+    const { sender, pipe } = senderOf(host);
+    const done = sender.send({ kind: "snapshot" });
+    await settled();
+    expect(pipe.kinds).toHaveLength(1 + HISTORY_CHUNKS_IN_FLIGHT_MAX);
+    sender.stop();
+    await settled();
+    expect(closed).toBe(0);
+    answer();
+    expect(await done).toBeUndefined();
+    expect(closed).toBe(1);
+  });
+
   test("G8: stops in the middle, sends no more and leaves nothing open", async () => {
     const host = new FakeHost();
     host.log = logOf([1, 10]);

@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { DEFAULT_TIMINGS } from "@quorate/protocol";
 import { freePorts } from "@quorate/testkit/processes";
 import { COMMAND, exampleFile, quorate, TYPESCRIPT } from "./support.js";
@@ -79,6 +79,7 @@ class Talker {
 const talkers: Talker[] = [];
 const directories: string[] = [];
 afterEach(async () => {
+  vi.unstubAllEnvs();
   for (const talker of talkers) talker.signal("SIGCONT");
   for (const talker of talkers) talker.signal("SIGKILL");
   await Promise.all(talkers.splice(0).map((talker) => talker.exited));
@@ -275,6 +276,15 @@ describe("quorate elect", () => {
     });
     const done = await quorate("elect", "--id", "1", "--members", members, "--exec", "true");
     expect(done.code).toBe(0);
+  });
+
+  it("gives its command the environment that it has, and none of the guard's pipes", async () => {
+    // By this name the command's shell waits for the guard's word.
+    vi.stubEnv("word", "mine");
+    const members = await memberList(1);
+    const command = `[ "$word" = mine ] || exit 8; { true >&3; } 2>/dev/null && exit 9; exit 7`;
+    const ended = await quorate("elect", "--id", "1", "--members", members, "--exec", command);
+    expect(ended.err).toContain("with code 7");
   });
 
   it("tells a port in use, and a second process with one id", async () => {
