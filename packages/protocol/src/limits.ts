@@ -83,12 +83,16 @@ export const PENDING_REQUESTS_MAX = 50_000;
  * must not be closed for that.
  */
 export const PENDING_REQUEST_BYTES_MAX = 32 * MIB;
+/** The same for a client with at most CLIENT_REQUESTS_MIN; the pipe's queue holds these, too. */
+export const PENDING_CLIENT_BYTES_MAX = 48 * MIB;
 /**
  * So many of them may wait whatever is answered: what one connection of ZooKeeper's may have on its
  * way. Above it, once more have waited for BACKLOG_MS_MAX than were answered lately:
  * ERR_SERVER_BUSY, except for what keeps sessions.
  */
 export const BACKLOG_REQUESTS_MIN = 1_000;
+/** So many of one client's may wait beyond any backlog: whoever waits for answers makes none. */
+export const CLIENT_REQUESTS_MIN = 16;
 /** How long a backlog may stand. */
 export const BACKLOG_MS_MAX = 100;
 /** Lately: within this window and the one before. */

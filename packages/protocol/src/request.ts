@@ -11,6 +11,8 @@ export type RequestOutcome =
 /** A request that waits, and whom to tell. Called exactly once, on the event loop. */
 export interface RequestHandle {
   readonly request: RequestMsg;
+  /** How many of its client wait, this one included. Default: clients are not told apart. */
+  readonly ofClient?: number;
   complete(outcome: RequestOutcome): void;
 }
 

@@ -405,7 +405,9 @@ export class FollowerServer implements Role {
     this.#lastProgress = Math.max(this.#lastProgress, action.loadProgressAt?.() ?? 0);
     if ((action.oldestAppendAgeMs?.() ?? 0) > timings.diskTimeoutMs) lose("ERR_STORE_TIMEOUT");
     else if (now - this.#lastHeard > timings.followerTimeoutMs) lose("ERR_PROTOCOL_TIMEOUT");
-    else if (!this.#isReady && now - this.#lastProgress > timings.syncTimeoutMs) {
+    // Liveness: one that has acknowledged its history waits for the last gate as long as its leader
+    // does, to whom the progress of others counts. Without its vote that leader would be nobody's.
+    else if (this.#follower === null && now - this.#lastProgress > timings.syncTimeoutMs) {
       lose("ERR_SYNC_TIMEOUT");
     }
   }

@@ -1,5 +1,6 @@
 import {
   ChurnMap,
+  CLIENT_REQUESTS_MIN,
   CONTENT_BYTES_MAX,
   isCustomOpCode,
   isInternalOpCode,
@@ -7,6 +8,7 @@ import {
   isLeaderOpCode,
   isSessionOpCode,
   OP_CODE_MAX,
+  PENDING_CLIENT_BYTES_MAX,
   PENDING_REQUEST_BYTES_MAX,
   PENDING_REQUESTS_MAX,
   QuorateError,
@@ -82,6 +84,7 @@ export class RequestManager implements RequestMgr {
     key: string,
     content: Uint8Array,
     complete: (outcome: RequestOutcome) => void,
+    ofClient?: number,
   ): void {
     const error = checkRequest(op, key, content);
     if (error !== undefined) {
@@ -91,7 +94,8 @@ export class RequestManager implements RequestMgr {
     const reqId = this.#nextId;
     this.#nextId += 1n;
     const request: RequestMsg = { kind: "request", reqId, op, key, content };
-    if (!this.addPendingRequest({ request, complete })) complete({ ok: false, error: this.#busy });
+    const handle = { request, complete, ...(ofClient === undefined ? {} : { ofClient }) };
+    if (!this.addPendingRequest(handle)) complete({ ok: false, error: this.#busy });
   }
 
   onRequest(receiver: ((request: RequestMsg) => void) | null): void {
@@ -106,7 +110,7 @@ export class RequestManager implements RequestMgr {
     const { request } = handle;
     const now = this.#clock.now();
     const isHandlers = isCustomOpCode(request.op) && !this.#isReplicated(request.op);
-    if (!this.#admits(request, now, isHandlers)) return false;
+    if (!this.#admits(handle, now, isHandlers)) return false;
     const pending = { handle, since: now, isHandedOn: false, isHandlers };
     if (isHandlers) this.#handlersCount += 1;
     this.#pending.set(request.reqId, pending);
@@ -150,16 +154,20 @@ export class RequestManager implements RequestMgr {
   }
 
   /**
-   * Who comes or goes is let in beyond a backlog: sessions that are not kept only come again. What
-   * waits for the host's handler, perhaps for long, is no part of one; the leader bounds it.
+   * Who comes or goes is let in beyond a backlog: sessions that are not kept only come again. So is
+   * a client with few requests, which waits and makes none (ADR 0028). What waits for the host's
+   * handler, perhaps for long, is no part of one; the leader bounds it.
    */
-  #admits(request: RequestMsg, now: number, isHandlers: boolean): boolean {
+  #admits({ request, ofClient }: RequestHandle, now: number, isHandlers: boolean): boolean {
     const { size } = this.#pending;
     if (size >= PENDING_REQUESTS_MAX) return false;
     // Of some 30 bytes each: their number bounds them.
     if (isSessionOpCode(request.op)) return true;
-    if (this.#pendingBytes + bytesOf(request) > PENDING_REQUEST_BYTES_MAX) return false;
-    return isHandlers || this.#admission.admits(now, size - this.#handlersCount);
+    const isLight = ofClient !== undefined && ofClient <= CLIENT_REQUESTS_MIN;
+    const bytesMax = isLight ? PENDING_CLIENT_BYTES_MAX : PENDING_REQUEST_BYTES_MAX;
+    if (this.#pendingBytes + bytesOf(request) > bytesMax) return false;
+    if (isHandlers) return true;
+    return this.#admission.admits(now, size - this.#handlersCount) || isLight;
   }
 
   /**

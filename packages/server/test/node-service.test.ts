@@ -1,6 +1,7 @@
 import {
   DEFAULT_TIMINGS,
   encodeCaller,
+  makeTxnid,
   OpCode,
   type NodeChangeKind,
   type QuorateError,
@@ -12,10 +13,10 @@ import { CreateMode, encodeCreate, withCaller } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import type { NodeState } from "../src/node-state.js";
 import { REQUEST_WAIT_MS, type RequestManager } from "../src/request-manager.js";
-import { NodeService } from "../src/service/node-service.js";
+import { NodeService, type NodeServiceDeps } from "../src/service/node-service.js";
 import { PlainHost } from "./plain-host.js";
 import { createContent, PASSWORD, readContent, ServiceEnsemble } from "./service-support.js";
-import { VirtualClock } from "./support.js";
+import { id, VirtualClock } from "./support.js";
 
 const ID = (2n << 56n) | 5n;
 
@@ -268,20 +269,35 @@ describe("a state that is replaced", () => {
   });
 });
 
-test("a state that is being loaded has no sessions yet, for nobody", () => {
-  const session = { id: ID, timeoutMs: 5000, password: PASSWORD };
-  // Its rows come in any order: this one is there, and its nodes perhaps not.
-  const machine = { sessions: { count: 1, get: () => session } } as unknown as StateMachine;
-  let at: Txnid | null = 7n;
-  const service = new NodeService({
-    nodeId: 1,
+/** A service over no more than what is given. */
+function bareService(parts: Partial<NodeServiceDeps>): NodeService {
+  return new NodeService({
+    nodeId: id(1),
     clock: new VirtualClock(),
     timings: DEFAULT_TIMINGS,
     signal: new AbortController().signal,
     role: () => null,
-    state: () => ({ lastApplied: () => at }) as unknown as NodeState,
+    state: () => null,
     requests: {} as unknown as RequestManager,
+    ...parts,
   });
+}
+
+test("a write is judged by how many of its client wait", () => {
+  const seen: unknown[] = [];
+  const submit = (...args: unknown[]): void => void seen.push(args.at(-1));
+  const service = bareService({ requests: { submit } as unknown as RequestManager });
+  service.submit(OpCode.add, "/a", createContent(null), () => undefined, 7);
+  expect(seen).toEqual([7]);
+});
+
+test("a state that is being loaded has no sessions yet, for nobody", () => {
+  const session = { id: ID, timeoutMs: 5000, password: PASSWORD };
+  // Its rows come in any order: this one is there, and its nodes perhaps not.
+  const machine = { sessions: { count: 1, get: () => session } } as unknown as StateMachine;
+  let at: Txnid | null = makeTxnid(1, 7);
+  const state = { lastApplied: () => at } as unknown as NodeState;
+  const service = bareService({ state: () => state });
   service.stateLoaded(machine);
   const { told, listener } = listening();
   const taken: bigint[] = [];
@@ -295,9 +311,9 @@ test("a state that is being loaded has no sessions yet, for nobody", () => {
   at = null;
   expect(seen()).toEqual([undefined, 0, 1]);
   // Less than was seen before: a disk was full (ADR 0008).
-  at = 6n;
+  at = makeTxnid(1, 6);
   expect(seen()).toEqual([undefined, 0, 1]);
-  at = 8n;
+  at = makeTxnid(1, 8);
   service.stateLoaded(machine);
   expect(seen()).toEqual([5000, 1, 2]);
   expect(told).toEqual(["replaced"]);

@@ -1,10 +1,12 @@
 import {
   BACKLOG_MS_MAX,
   BACKLOG_REQUESTS_MIN,
+  CLIENT_REQUESTS_MIN,
   CONTENT_BYTES_MAX,
   CUSTOM_OP_CODE_MIN,
   KEY_BYTES_MAX,
   OpCode,
+  PENDING_CLIENT_BYTES_MAX,
   PENDING_REQUEST_BYTES_MAX,
   PENDING_REQUESTS_MAX,
   QuorateError,
@@ -20,8 +22,9 @@ function managerOf() {
   const manager = new RequestManager({ clock, random: seededRandom(1) });
   const outcomes: RequestOutcome[] = [];
   const handed: RequestMsg[] = [];
-  const submit = (key = "/a", op = 1, bytes = 0) => {
-    manager.submit(op, key, new Uint8Array(bytes), (outcome) => void outcomes.push(outcome));
+  const submit = (key = "/a", op = 1, bytes = 0, ofClient?: number) => {
+    const complete = (outcome: RequestOutcome): void => void outcomes.push(outcome);
+    manager.submit(op, key, new Uint8Array(bytes), complete, ofClient);
   };
   const take = () => manager.onRequest((request) => void handed.push(request));
   return { clock, manager, outcomes, handed, submit, take };
@@ -114,6 +117,33 @@ describe("requests of this node's clients", () => {
     submit(key, OpCode.add, CONTENT_BYTES_MAX);
     expect(outcomes).toHaveLength(3);
     expect(manager.pendingCount).toBe(count + 1);
+  });
+
+  test("joins a backlog that stands where few of its client wait, and none beyond", async () => {
+    const { clock, manager, outcomes, submit, take } = managerOf();
+    take();
+    for (let i = 0; i <= BACKLOG_REQUESTS_MIN; i += 1) submit();
+    await clock.pass(BACKLOG_MS_MAX);
+    const before = manager.pendingCount;
+    for (let i = 1; i <= CLIENT_REQUESTS_MIN; i += 1) submit("/a", OpCode.add, 1, i);
+    expect(outcomes).toEqual([]);
+    submit("/a", OpCode.add, 1, CLIENT_REQUESTS_MIN + 1);
+    submit("/a", OpCode.add, 1);
+    expect(outcomes).toMatchObject([
+      refusal("ERR_SERVER_BUSY", true),
+      refusal("ERR_SERVER_BUSY", true),
+    ]);
+    expect(manager.pendingCount).toBe(before + CLIENT_REQUESTS_MIN);
+  });
+
+  test("has a bound in bytes of its own for a client with few", () => {
+    const { outcomes, submit, take } = managerOf();
+    take();
+    const count = Math.floor(PENDING_CLIENT_BYTES_MAX / CONTENT_BYTES_MAX);
+    for (let i = 0; i < count; i += 1) submit("", OpCode.add, CONTENT_BYTES_MAX, 1);
+    expect(outcomes).toEqual([]);
+    submit("/big", OpCode.add, CONTENT_BYTES_MAX, 1);
+    expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
   });
 
   test("does not join a backlog that stands, unless it keeps a session", async () => {

@@ -42,6 +42,18 @@ describe("the order of one connection", () => {
     expect(xids(client.settled())).toEqual([10, 11, 12, 13, 14]);
   });
 
+  test("each write is submitted with how many of its client wait for their outcome", () => {
+    const harness = new Harness();
+    const [client, other] = [harness.client(), harness.client()];
+    harness.service.isAutomatic = false;
+    harness.service.submitted.length = 0;
+    for (const one of [client, client, other, client]) one.post(ZkOp.setData, set("/", "1"));
+    harness.service.applyAll();
+    client.post(ZkOp.getData, get("/"));
+    client.post(ZkOp.setData, set("/", "2"));
+    expect(harness.service.submitted.map(({ ofClient }) => ofClient)).toEqual([1, 2, 1, 3, 1]);
+  });
+
   test("a read behind a write waits for it, one behind reads waits for nobody", () => {
     const { harness, client } = held();
     client.post(ZkOp.getData, get("/a"), 1);

@@ -75,12 +75,15 @@ export interface Service {
    * One write. Writes are proposed in the order submitted. The outcome comes once, never from
    * within a successful submit, and after everything that it depends on was applied here; waits for
    * a role at most 1 s (ERR_SERVER_NOT_READY, without effect).
+   * @param ofClient how many of its client's wait for their outcome, this one included: where few
+   *   do, it joins a backlog that others' are refused for (ERR_SERVER_BUSY).
    */
   submit(
     op: number,
     key: string,
     content: Uint8Array,
     complete: (outcome: RequestOutcome) => void,
+    ofClient?: number,
   ): void;
   /**
    * Calls back once the applied state is as new as any write acknowledged anywhere before the call

@@ -93,9 +93,10 @@ export class NodeService implements Service {
     key: string,
     content: Uint8Array,
     complete: (outcome: RequestOutcome) => void,
+    ofClient?: number,
   ): void {
     if (this.#deps.signal.aborted) complete({ ok: false, error: closedError() });
-    else this.#deps.requests.submit(op, key, content, complete);
+    else this.#deps.requests.submit(op, key, content, complete, ofClient);
   }
 
   catchUp(done: (error: QuorateError | null) => void): void {

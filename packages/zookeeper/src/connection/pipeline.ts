@@ -307,12 +307,13 @@ export class Pipeline {
     const { service, caller } = this.#link;
     const content = hasCaller ? withCaller(caller, request.content) : request.content;
     this.#inFlight += 1;
-    service.submit(request.op, request.key, content, (outcome) => {
+    const complete = (outcome: RequestOutcome): void => {
       this.#inFlight -= 1;
       pending.reply = replyOf(request, outcome, this.#isDue(pending));
       pending.txnid = outcome.ok ? outcome.txnid : null;
       this.#settled();
-    });
+    };
+    service.submit(request.op, request.key, content, complete, this.#inFlight);
   }
 
   #settled(): void {

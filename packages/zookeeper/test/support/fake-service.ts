@@ -22,6 +22,7 @@ interface Submitted {
   readonly key: string;
   readonly content: Uint8Array;
   readonly complete: (outcome: RequestOutcome) => void;
+  readonly ofClient: number | undefined;
 }
 
 /**
@@ -84,8 +85,9 @@ export class FakeService implements Service {
     key: string,
     content: Uint8Array,
     complete: (outcome: RequestOutcome) => void,
+    ofClient?: number,
   ): void {
-    this.submitted.push({ op, key, content, complete });
+    this.submitted.push({ op, key, content, complete, ofClient });
     const refusal = this.#refusals.shift();
     if (refusal !== undefined) {
       complete({ ok: false, error: refusal });
