@@ -15,6 +15,7 @@ import {
   type LogPosition,
   type Txnid,
 } from "@quorate/protocol";
+import { isHeldHere } from "./commit-log.js";
 import { FactTable, type Facts, type Members } from "./facts.js";
 import { readHighWater, type HighWater } from "./high-water.js";
 import { LogReader } from "./log-reader.js";
@@ -233,7 +234,8 @@ function openReadOnly(directory: string, file: string): Database.Database {
   }
   const db = new Database(join(directory, file), { readonly: true, timeout: 5000 });
   try {
-    checkHeader(db);
+    // It reads the plain file, and closing that would take the locks of a store of this process.
+    if (!isHeldHere(directory)) checkHeader(db);
     const problem = schemaProblem(file, schemaVersionOf(db));
     if (problem !== null) throw problem;
     return db;

@@ -60,7 +60,7 @@ export function openLogFiles(
       return { ...open(), highWater, highWaterFound: found };
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      throwIfRefused(error, directory);
+      throwIfRefused(error, join(directory, LOG_FILE));
     }
     problems.push("log.db is corrupt");
     quarantine(directory, LOG_FILE);

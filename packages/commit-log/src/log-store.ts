@@ -407,8 +407,9 @@ export class LogStore implements DurableStore {
     this.#lanes.end(closedError());
     // A thread that hangs in a disk cannot be ended; the process must not hang with it.
     const ended = Promise.all([this.#log.terminate(), this.#state.terminate(closedError())]);
-    if (outcome === "late") this.#options.onAbandoned(ended);
-    else await ended;
+    const isLate = outcome === "late";
+    this.#options.onEnding(ended, isLate);
+    if (!isLate) await ended;
   }
 
   async #closeOrderly(): Promise<void> {

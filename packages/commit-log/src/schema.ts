@@ -84,7 +84,8 @@ const FORMAT_VERSION_MAX = 2;
 
 /**
  * A format version that does not exist makes SQLite treat the file as read-only, for good: damage
- * that would look like a disk that refuses to write.
+ * that would look like a disk that refuses to write. No other connection of this process may have
+ * the file open: closing a descriptor of it drops their locks.
  * @throws SQLITE_CORRUPT.
  */
 export function checkHeader(db: Database.Database): void {

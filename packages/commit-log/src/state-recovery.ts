@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Migrations } from "./migrations.js";
 import { StateDatabase } from "./state-database.js";
 import { isUnreadable, storeErrorOf, throwIfRefused } from "./store-errors.js";
@@ -5,7 +6,7 @@ import { quarantine, STATE_FILE } from "./store-files.js";
 import type { RowsRef } from "./worker-messages.js";
 
 export interface OpenedState {
-  /** Null when it cannot be opened at all. */
+  /** Null when it cannot be opened, or not be read. */
   readonly state: StateDatabase | null;
   /** Null when the rows are as log.db says. */
   readonly problem: string | null;
@@ -24,8 +25,9 @@ export function openState(
     return { state, problem: state.verify() };
   } catch (error) {
     if (!isUnreadable(error) && storeErrorOf(error).code !== "ERR_STORE_DAMAGED") throw error;
-    throwIfRefused(error, directory);
-    return { state, problem: storeErrorOf(error).message };
+    state?.close();
+    throwIfRefused(error, join(directory, STATE_FILE));
+    return { state: null, problem: storeErrorOf(error).message };
   }
 }
 

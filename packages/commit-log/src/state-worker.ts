@@ -73,7 +73,7 @@ function swept(): boolean {
   try {
     return database().sweep();
   } catch (error) {
-    const failure = readErrorOf(error, directory);
+    const failure = readErrorOf(error);
     const { code, message, retryable } = failure;
     // Removing needs room as well; whoever writes the next checkpoint meets it, and says it.
     if (code !== "ERR_STORE_FULL") post({ kind: "failed", code, message, retryable });
@@ -140,7 +140,7 @@ port.on("message", ({ id, request }: ToStateWorker) => {
     post({ kind: "answer", id, answer: value }, moved);
   } catch (error) {
     const isOpening = request.op === "open" || request.op === "reset";
-    const failure = isOpening ? openErrorOf(error, directory) : readErrorOf(error, directory);
+    const failure = isOpening ? openErrorOf(error, directory) : readErrorOf(error);
     const { code, message: text, retryable } = failure;
     post({ kind: "refused", id, code, message: text, retryable });
   }

@@ -1,5 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, openSync, readSync, statfsSync } from "node:fs";
 import { errorCodeOf, QuorateError, type ErrorCode } from "@quorate/protocol";
 
 /** SQLite's extended result code of an error, or "". */
@@ -50,33 +49,46 @@ function isOutOfRoom(error: unknown): boolean {
 }
 
 /**
- * An error of a database in this directory. SQLite says "corrupt" also when the disk refuses to
- * read: then the bytes may be as they were, and nothing may be thrown away for it.
+ * An error of a database that is open. SQLite says "corrupt" also when the disk refuses to read,
+ * and here nobody can look which it was (see {@link throwIfRefused}): the next open does.
  */
-export function readErrorOf(error: unknown, directory: string): QuorateError {
-  const unreadable = isCorruption(error) ? firstUnreadable(directory) : null;
-  if (unreadable === null) return storeErrorOf(error);
-  return new QuorateError("ERR_STORE_IO", "the disk refuses to read a database", {
-    cause: unreadable,
-    details: { directory },
+export function readErrorOf(error: unknown): QuorateError {
+  if (!isCorruption(error)) return storeErrorOf(error);
+  const text = error instanceof Error ? error.message : "unknown";
+  return new QuorateError("ERR_STORE_IO", `a database cannot be read: ${text}`, {
+    cause: error,
+    details: { sqlite: sqliteCodeOf(error) },
   });
 }
 
-/** @throws ERR_STORE_IO when it was the disk that refused to read. */
-export function throwIfRefused(error: unknown, directory: string): void {
-  const failure = readErrorOf(error, directory);
-  if (failure.code === "ERR_STORE_IO" && isCorruption(error)) throw failure;
+/**
+ * SQLite says "corrupt" also when the disk refuses to read: then the bytes may be as they were, and
+ * nothing may be thrown away for it. So the files of the database are read as plain bytes.
+ *
+ * No connection of this process may have it open: with the first descriptor of a file that a
+ * process closes, the kernel drops all locks that the process has on that file.
+ * @throws ERR_STORE_IO when it was the disk that refused to read.
+ */
+export function throwIfRefused(error: unknown, database: string): void {
+  const cause = isCorruption(error) ? firstUnreadable(database) : null;
+  if (cause === null) return;
+  throw new QuorateError("ERR_STORE_IO", "the disk refuses to read a database", {
+    cause,
+    details: { database },
+  });
 }
 
 const READ_BYTES = 1024 * 1024;
+/** Of a database; its index of the write-ahead log is made anew. */
+const READ_SUFFIXES = ["", "-wal", "-journal"];
 
-/** What reading the files of the directory, as plain bytes, ends with. */
-function firstUnreadable(directory: string): unknown {
+/** What reading the files of a database, as plain bytes, ends with. */
+function firstUnreadable(database: string): unknown {
   const part = new Uint8Array(READ_BYTES);
   try {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      if (!entry.isFile() || entry.name.endsWith("-shm")) continue;
-      const fd = openSync(join(directory, entry.name), "r");
+    for (const suffix of READ_SUFFIXES) {
+      if (!existsSync(database + suffix)) continue;
+      const fd = openSync(database + suffix, "r");
       try {
         while (readSync(fd, part) > 0);
       } finally {
@@ -97,8 +109,9 @@ const ROOM_BYTES_MIN = 256 * 1024;
  * calls it an I/O error when it finds no room for a file of its own, so the disk is asked.
  */
 export function openErrorOf(error: unknown, directory: string): QuorateError {
-  const failure = readErrorOf(error, directory);
-  if (failure.code !== "ERR_STORE_IO" || !existsSync(directory)) return failure;
+  const failure = readErrorOf(error);
+  const isOfDisk = failure.code === "ERR_STORE_IO" && !isCorruption(error);
+  if (!isOfDisk || !existsSync(directory)) return failure;
   const { bavail, bsize } = statfsSync(directory);
   if (bavail * bsize >= ROOM_BYTES_MIN) return failure;
   return new QuorateError("ERR_STORE_FULL", `there is no room: ${failure.message}`, {

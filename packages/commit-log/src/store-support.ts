@@ -5,8 +5,10 @@ export interface LogStoreOptions {
   readonly meter: Meter;
   readonly logger: Logger;
   readonly diskTimeoutMs: number;
-  /** A close did not wait for its threads any longer; they hold the files until this settles. */
-  onAbandoned(ended: Promise<unknown>): void;
+  /**
+   * Its threads hold the files until this settles. When it is late, the close did not wait for it.
+   */
+  onEnding(ended: Promise<unknown>, isLate: boolean): void;
 }
 
 /** What the threads have found. */

@@ -20,7 +20,10 @@ export interface Timings {
   readonly connectRetryMsMax: number;
   /** For the whole of reaching a freshly elected leader. */
   readonly connectTimeoutMs: number;
-  /** For the two gates of discovery, from the start of the role. */
+  /**
+   * For the two gates of discovery, from the start of the role; anew when the first is open and
+   * with each promise that becomes durable. A promise that is being written has diskTimeoutMs.
+   */
   readonly discoveryTimeoutMs: number;
   /** Without any progress in making histories equal. */
   readonly syncTimeoutMs: number;

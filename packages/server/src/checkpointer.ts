@@ -10,6 +10,7 @@ import type {
   Clock,
   DurableStore,
   Logger,
+  Meter,
   SnapshotInfo,
   StateMachine,
   Txnid,
@@ -20,6 +21,7 @@ export interface CheckpointerDeps {
   readonly stateMachine: StateMachine;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly meter?: Meter;
   /** Log bytes applied since the start; grows only. */
   appliedBytes(): number;
   /** The applied state as of now. */
@@ -100,6 +102,9 @@ export class Checkpointer {
   /**
    * Writes checkpoints, again and again, until the log is well within its bound: what is logged and
    * not applied yet counts as soon as the node leads, and would end that role at once.
+   *
+   * Liveness: it waits for room alone. A replicated state that cannot be saved fails here for ever,
+   * and on all nodes alike: a log that grows is a lesser evil than an ensemble without a leader.
    */
   async shortenLog(isOver: () => boolean): Promise<void> {
     while (!this.#isRunning && this.#bytesAbove > this.#bytesMax / 2 && !isOver()) {
@@ -108,6 +113,7 @@ export class Checkpointer {
       } catch (error) {
         if (isOver()) return;
         this.#failed(error);
+        if (!this.#isOutOfRoom) return;
         await new Promise<void>((resolve) => {
           this.#deps.clock.setTimer(RETRY_PAUSE_MS, resolve);
         });
@@ -136,13 +142,19 @@ export class Checkpointer {
 
   /** The log is kept, and the next one tried sooner. */
   #failed(error: unknown): void {
-    const { logger } = this.#deps;
+    const { logger, meter } = this.#deps;
     this.#bytesAtLast -= this.#intervalBytes * (1 - RETRY_SHARE);
-    this.#isOutOfRoom = errorCodeOf(error) === "ERR_STORE_FULL";
-    const fields = { bytes: this.#bytesAbove, bytesMax: this.#bytesMax };
+    const code = errorCodeOf(error) ?? "ERR_SERVER_INTERNAL";
+    this.#isOutOfRoom = code === "ERR_STORE_FULL";
+    const fields = { code, bytes: this.#bytesAbove, bytesMax: this.#bytesMax };
+    if (code === "ERR_STORE_CLOSED") {
+      logger.warn("checkpoint failed; the log is kept", fields, error);
+      return;
+    }
+    meter?.count("checkpoint_failures");
     if (this.#isOutOfRoom) {
       logger.error("no room for a checkpoint; the log grows until there is", fields, error);
-    } else logger.warn("checkpoint failed; the log is kept", fields, error);
+    } else logger.error("a checkpoint failed; the log grows until one is written", fields, error);
   }
 
   /** Of the log above the last finished checkpoint. */

@@ -15,7 +15,7 @@ import {
   type StateRow,
   type StateRows,
 } from "@quorate/protocol";
-import { changeOfHost, isBytes, readOfHost } from "./host-code.js";
+import { changeOfHost, isBytes, readOfHost, savedByHost } from "./host-code.js";
 
 /** No path of the tree begins with it. */
 const ROW_KEY = new Uint8Array([0]);
@@ -102,7 +102,7 @@ export class CombinedMachine implements StateMachine {
 
   /**
    * @throws ERR_ARG_TOO_LARGE when the host saves too much, ERR_SERVER_CUSTOM_FAILED when it saves
-   * what is no bytes, and what its `save` throws: then there is no checkpoint.
+   * what is no bytes, or throws: then there is no checkpoint.
    */
   beginChanges(options: { readonly full: boolean }): StateChanges {
     const row = options.full || this.#isChanged ? this.#row() : null;
@@ -138,10 +138,7 @@ export class CombinedMachine implements StateMachine {
   }
 
   #row(): StateRow {
-    const saved: unknown = this.#custom.save();
-    if (!isBytes(saved)) {
-      throw new QuorateError("ERR_SERVER_CUSTOM_FAILED", "save must return a Uint8Array");
-    }
+    const saved = savedByHost(() => this.#custom.save());
     if (saved.length > CUSTOM_STATE_BYTES_MAX) {
       throw new QuorateError("ERR_ARG_TOO_LARGE", "the custom state is too large to be saved");
     }

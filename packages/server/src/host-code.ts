@@ -63,6 +63,19 @@ export function changeOfHost<T>(what: string, change: () => T): T {
   }
 }
 
+/** @throws ERR_SERVER_CUSTOM_FAILED when it throws, or returns what is no bytes. */
+export function savedByHost(save: () => unknown): Uint8Array {
+  let saved: unknown;
+  try {
+    saved = save();
+  } catch (cause) {
+    const text = `saving the host's own state threw: ${textOf(cause)}`;
+    throw new QuorateError("ERR_SERVER_CUSTOM_FAILED", text, { cause });
+  }
+  if (isBytes(saved)) return saved;
+  throw new QuorateError("ERR_SERVER_CUSTOM_FAILED", "save must return a Uint8Array");
+}
+
 export function textOf(error: unknown): string {
   return error instanceof Error && error.message !== "" ? error.message : String(error);
 }

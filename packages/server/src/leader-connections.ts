@@ -44,6 +44,8 @@ export interface LeaderConnectionsDeps {
   onGateOpened(gate: Gate): void;
   /** A peer that synchronises has moved on. */
   onProgress(): void;
+  /** A voter's promise of the epoch is durable. Once for each. */
+  onPromise(): void;
   /** What a peer said ends the term. */
   onEnd(end: RoleEnd): void;
 }
@@ -67,6 +69,8 @@ export class LeaderConnections {
   readonly #options: LeaderConnectionsOptions;
   readonly #deps: LeaderConnectionsDeps;
   readonly #connections = new Map<number, Connection>();
+  /** Voters that have answered the offered epoch in this term. */
+  readonly #promised = new Set<NodeId>();
   /** Voters that have been at the last gate in this term. */
   readonly #acknowledged = new Set<NodeId>();
   #leader: Leader | null = null;
@@ -202,7 +206,14 @@ export class LeaderConnections {
   #noteProgress({ pipe, proxy }: Connection, message: PeerMsg): void {
     if (!proxy.canFollowerVote() || this.#acknowledged.has(pipe.peer)) return;
     if (message.kind === "newLeaderAck") this.#acknowledged.add(pipe.peer);
+    if (message.kind === "epochAck") this.#notePromise(pipe.peer, message.uncounted);
     this.#deps.onProgress();
+  }
+
+  #notePromise(voter: NodeId, isUncounted: boolean): void {
+    if (this.#promised.has(voter)) return;
+    this.#promised.add(voter);
+    if (!isUncounted) this.#deps.onPromise();
   }
 
   #received(connection: Connection, messages: readonly PeerMsg[]): void {
@@ -283,6 +294,16 @@ export class LeaderConnections {
   countedVoters(): readonly NodeId[] {
     const counted = [...this.#connections.values()].filter(({ proxy }) => proxy.canFollowerVote());
     return counted.map(({ pipe }) => pipe.peer);
+  }
+
+  /** A voter whose word counts was offered the epoch, and its disk has not promised it yet. */
+  get awaitsPromise(): boolean {
+    return [...this.#connections.values()].some(
+      ({ pipe, proxy }) =>
+        proxy.canFollowerVote() &&
+        proxy.stage === "updateCurrentEpochAfterQuorum" &&
+        !this.#promised.has(pipe.peer),
+    );
   }
 
   joined(): readonly LeaderSyncProxy[] {

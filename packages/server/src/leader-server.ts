@@ -83,7 +83,8 @@ export class LeaderServer implements Role {
   #lastProgress: number;
   /** When the connected voters were last a quorum, judged at each tick. */
   #lastQuorum: number;
-  readonly #startedAt: number;
+  /** When discovery last got on: a promise became durable, the own one included. */
+  #lastPromise: number;
   #hasEnded = false;
 
   constructor(options: LeaderServerOptions, deps: LeaderServerDeps) {
@@ -105,9 +106,10 @@ export class LeaderServer implements Role {
       currentEpoch: action.getCurrentEpoch(),
       lastLogged: this.#initialEnd.txnid,
     };
-    this.#startedAt = clock.now();
-    this.#lastProgress = this.#startedAt;
-    this.#lastQuorum = this.#startedAt;
+    const now = clock.now();
+    this.#lastProgress = now;
+    this.#lastPromise = now;
+    this.#lastQuorum = now;
     this.#connections = this.#createConnections();
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
@@ -218,6 +220,9 @@ export class LeaderServer implements Role {
         onProgress: () => {
           this.#lastProgress = this.#deps.clock.now();
         },
+        onPromise: () => {
+          this.#lastPromise = this.#deps.clock.now();
+        },
         onEnd: (end) => {
           this.#end(end);
         },
@@ -233,6 +238,7 @@ export class LeaderServer implements Role {
     const { epoch } = this.#consent;
     assert(epoch !== null, "a gate opened without an epoch");
     if (gate === "acceptedEpoch") {
+      this.#lastPromise = this.#lastProgress;
       this.#acceptedTicket = action.notifyNewAcceptedEpoch(epoch, this.#self);
       return;
     }
@@ -261,6 +267,7 @@ export class LeaderServer implements Role {
   #offerEpoch(): void {
     const { epoch } = this.#consent;
     assert(epoch !== null, "an epoch was persisted that is not known");
+    this.#lastPromise = this.#deps.clock.now();
     if (this.#consent.voteEpochAck(this.#self)) this.#gateOpened("epochAck");
     this.#connections.epochReady(epoch);
   }
@@ -355,13 +362,12 @@ export class LeaderServer implements Role {
       });
       return;
     }
-    const isDiscovered = this.#consent.isOpen("epochAck");
     // Liveness: those who left while histories were made equal do not find back to a leader that
     // no quorum names yet. It must not wait for them as long as for a slow disk.
     const counted = [this.#self, ...this.#connections.countedVoters()];
     if (this.#electorate.hasQuorumOf(counted)) this.#lastQuorum = now;
     if (
-      (!isDiscovered && now - this.#startedAt > timings.discoveryTimeoutMs) ||
+      this.#isDiscoveryLate(now) ||
       (this.#leader === null && now - this.#lastProgress > timings.syncTimeoutMs) ||
       (this.#leader === null && now - this.#lastQuorum > timings.connectTimeoutMs)
     ) {
@@ -371,6 +377,18 @@ export class LeaderServer implements Role {
     }
     this.#connections.tick(now);
     this.#sessions?.tick(now);
+  }
+
+  /**
+   * Liveness: promises become durable one after the other, the leader's own first, and each on a
+   * disk that an established term would bear with. Each counts once, so this is bounded.
+   */
+  #isDiscoveryLate(now: number): boolean {
+    if (this.#consent.isOpen("epochAck")) return false;
+    const { discoveryTimeoutMs, diskTimeoutMs } = this.#options.timings;
+    const isWritten = this.#acceptedTicket !== null || this.#connections.awaitsPromise;
+    const ms = isWritten ? Math.max(discoveryTimeoutMs, diskTimeoutMs) : discoveryTimeoutMs;
+    return now - this.#lastPromise > ms;
   }
 
   #whatIsMissing(): string {

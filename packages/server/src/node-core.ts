@@ -282,6 +282,7 @@ export class NodeCore {
           requests: this.requests,
           clock,
           logger,
+          meter: this.#deps.meter,
           feed: this.committed,
           ...(lazy === null ? {} : { lazy }),
         },

@@ -2,6 +2,7 @@ import type {
   Clock,
   DurableStore,
   Logger,
+  Meter,
   NodeId,
   QuorumVerifier,
   StateMachine,
@@ -25,6 +26,7 @@ export interface ServerActionDeps {
   readonly requests: RequestManager;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly meter?: Meter;
   readonly feed?: AppliedFeed;
   /** A snapshot is about to take the place of the state, or has done so. */
   onLoad?(phase: "begun" | "done"): void;

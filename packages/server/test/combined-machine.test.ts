@@ -1,5 +1,6 @@
 import {
   CUSTOM_STATE_BYTES_MAX,
+  LOG_INTERVALS_MAX,
   LOG_START,
   makeTxnid,
   type CustomState,
@@ -9,7 +10,7 @@ import {
 import { ZnodeMachine, ZnodeOp } from "@quorate/znode";
 import { describe, expect, test } from "vitest";
 import { CombinedMachine } from "../src/combined-machine.js";
-import { createOf, Ensemble } from "./support.js";
+import { createOf, Ensemble, id } from "./support.js";
 
 const ADD = 60;
 const SUM = 61;
@@ -113,6 +114,10 @@ describe("a state of the host's own beside the tree", () => {
     expect(readAll(machine, true).filter(isOwn)).toHaveLength(1);
     counter.savedBytes += 1;
     expect(() => machine.beginChanges({ full: true })).toThrow(/too large/);
+    counter.savedBytes = -1;
+    expect(() => machine.beginChanges({ full: true })).toThrow(
+      expect.objectContaining({ code: "ERR_SERVER_CUSTOM_FAILED" }),
+    );
     const bad = (writes: number[], reads: number[]) => () =>
       new CombinedMachine(new ZnodeMachine(), Object.assign(new Counter(), { writes, reads }));
     expect(bad([1], [])).toThrow(/operation 1/);
@@ -165,5 +170,45 @@ describe("a state of the host's own beside the tree", () => {
     await clock.until(() => all.every((node) => node.status().lastApplied >= newest));
     expect(new Set(all.map((node) => node.status().digest)).size).toBe(1);
     expect([1, 2, 3].map((node) => counters.get(node)?.sum)).toEqual([9, 9, 9]);
+  });
+
+  test("that cannot be saved is told of, and keeps nobody from electing", async () => {
+    const checkpointBytes = 2000;
+    const counters: Counter[] = [];
+    const createCustomState = (): Counter => {
+      const counter = Object.assign(new Counter(), { savedBytes: CUSTOM_STATE_BYTES_MAX + 1 });
+      counters.push(counter);
+      return counter;
+    };
+    const ensemble = new Ensemble(3, { checkpointBytes, deps: () => ({ createCustomState }) });
+    const { clock } = ensemble;
+    await ensemble.start(1, 2, 3);
+    await clock.until(() => ensemble.allReady());
+    const [one, data] = [new Uint8Array([1]), new Uint8Array(500)];
+    await ensemble.settle(ensemble.server(2).submit(ADD, "k", one));
+    const writes = Math.ceil((checkpointBytes * LOG_INTERVALS_MAX) / data.length);
+    for (let i = 0; i < writes; i += 1) {
+      await ensemble.settle(ensemble.server(2).submit(ZnodeOp.create, `/n${i}`, createOf(data)));
+    }
+    const told = (): string[] => ensemble.lines.filter((line) => /checkpoint failed/.test(line));
+    for (const node of [1, 2, 3]) {
+      expect(told()).toContainEqual(
+        expect.stringMatching(new RegExp(`^${node} a checkpoint failed.*"ERR_ARG_TOO_LARGE"`)),
+      );
+    }
+    const before = ensemble.leader?.status().id ?? id(3);
+    await ensemble.settle(ensemble.server(before).stop());
+    ensemble.servers.delete(before);
+    await clock.until(() => ensemble.leader !== undefined && ensemble.allReady());
+    const next = ensemble.server(ensemble.leader?.status().id ?? 0);
+    const { content } = await ensemble.settle(next.submit(ADD, "k", one));
+    expect(content).toEqual(new Uint8Array([2]));
+    // It is over as soon as it can be saved.
+    for (const counter of counters) counter.savedBytes = 4;
+    const isSaved = (): boolean => ensemble.lines.some((line) => /checkpoint written/.test(line));
+    for (let i = 0; i < writes && !isSaved(); i += 1) {
+      await ensemble.settle(next.submit(ADD, "k", one));
+    }
+    await clock.until(isSaved);
   });
 });

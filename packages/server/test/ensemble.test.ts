@@ -209,6 +209,19 @@ describe("an ensemble", () => {
     },
   );
 
+  test.each([1200, 2400])(
+    "a leader is established with disks whose sync takes %i ms: discovery bears with it",
+    async (latencyMs) => {
+      const ensemble = new Ensemble(3, { writeLatencyMs: () => latencyMs });
+      await ensemble.start(1, 2, 3);
+      await ensemble.clock.until(() => ensemble.leader !== undefined, 10 * latencyMs);
+      await ensemble.clock.until(() => ensemble.allReady());
+      const elections = ensemble.lines.filter((line) => line.includes("role ended"));
+      expect(elections).toEqual([]);
+      await ensemble.settle(ensemble.server(1).submit(ZnodeOp.create, "/a", create));
+    },
+  );
+
   test("G32: a disk that failed with an unknown outcome ends the server", async () => {
     const ensemble = new Ensemble(1);
     await ensemble.start(1);

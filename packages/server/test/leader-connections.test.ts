@@ -64,6 +64,7 @@ test("G27: a voter admitted while it synchronises anew counts as soon as it join
       factory: defaultMsgFactory,
       onGateOpened: () => undefined,
       onProgress: () => undefined,
+      onPromise: () => undefined,
       onEnd: () => undefined,
     },
   );

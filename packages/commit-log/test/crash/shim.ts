@@ -81,30 +81,17 @@ export function runUnderShim(
   const images = join(base, "images");
   const journal = join(base, "journal");
   const control = join(base, "control");
-  const tsx = createRequire(import.meta.url).resolve("tsx");
-  const child = spawn(
-    process.execPath,
-    [
-      "--conditions=@quorate/source",
-      "--import",
-      pathToFileURL(tsx).href,
-      join(here, script),
-      directory,
-      journal,
-      kind,
-    ],
-    {
-      stdio: ["pipe", "pipe", "inherit"],
-      env: {
-        ...process.env,
-        LD_PRELOAD: library,
-        SYNC_SHIM_DIR: directory,
-        SYNC_SHIM_LOG: journal,
-        SYNC_SHIM_CONTROL: control,
-        ...(withImages ? { SYNC_SHIM_IMAGES: images } : {}),
-      },
+  const child = spawn(process.execPath, scriptArguments(script, directory, journal, kind), {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: {
+      ...process.env,
+      LD_PRELOAD: library,
+      SYNC_SHIM_DIR: directory,
+      SYNC_SHIM_LOG: journal,
+      SYNC_SHIM_CONTROL: control,
+      ...(withImages ? { SYNC_SHIM_IMAGES: images } : {}),
     },
-  );
+  });
   const seen: string[] = [];
   const waiting = new Set<() => void>();
   createInterface({ input: child.stdout }).on("line", (line) => {
@@ -126,6 +113,12 @@ export function runUnderShim(
     child.on("exit", (code, signal) => resolve(code ?? signal ?? "unknown"));
   });
   return { child, directory, images, journal, control, noted, ended };
+}
+
+/** What Node is given to run a script beside this file from its source. */
+export function scriptArguments(script: string, ...args: readonly string[]): string[] {
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+  return ["--conditions=@quorate/source", "--import", tsx, join(here, script), ...args];
 }
 
 export function linesOf(path: string): string[] {

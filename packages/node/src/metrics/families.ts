@@ -27,6 +27,7 @@ export const HELP: Readonly<Record<string, string>> = {
   active_ensemble: "Voters connected and synchronised, the leader included; on the leader.",
   ballot_dropped: "Ballot datagrams that were not believed, by reason.",
   ballot_socket_errors: "Errors of the ballots' UDP socket.",
+  checkpoint_failures: "Checkpoints that were not written; the log grows until one is.",
   commit_seconds: "From handing a batch to the log until it is committed and applied here.",
   elections: "Times that this node began to elect.",
   epoch: "The current epoch.",
