@@ -63,15 +63,17 @@ const SEEN: Readonly<Record<string, readonly string[]>> = {
     version server_state ephemerals_count num_alive_connections avg_latency
     outstanding_requests znode_count global_sessions packets_sent packets_received
     watch_count auth_failed_count min_latency approximate_data_size local_sessions
-    uptime max_latency connection_rejected
+    uptime max_latency connection_rejected last_client_response_size max_client_response_size
+    min_client_response_size
   `),
   observers: ["synced_observers", "observers"],
   ruok: [],
-  server_stats: ["version", "read_only", "server_stats", "node_count"],
+  server_stats: ["version", "read_only", "server_stats", "client_response", "node_count"],
   stats: [
     "version",
     "read_only",
     "server_stats",
+    "client_response",
     "node_count",
     "connections",
     "secure_connections",
@@ -81,7 +83,10 @@ const SEEN: Readonly<Record<string, readonly string[]>> = {
   watches: ["session_id_to_watched_paths"],
   watches_by_path: ["path_to_session_ids"],
   watch_summary: ["num_connections", "num_paths", "num_total_watches"],
-  zabstate: ["voting", "zabstate"],
+  zabstate: words(`
+    myid is_leader quorum_address election_address client_address voting last_zxid zab_epoch
+    zab_counter zabstate
+  `),
 };
 
 describe("the commands of ZooKeeper's AdminServer", () => {
@@ -129,7 +134,28 @@ describe("the commands of ZooKeeper's AdminServer", () => {
       watch_count: 1,
     });
     expect(await ask("conf")).toMatchObject({ tick_time: 1000, server_id: 1, peer_type: 0 });
-    expect(await ask("zabstate")).toMatchObject({ voting: true, zabstate: "broadcast" });
+    expect(await ask("voting_view")).toMatchObject({
+      current_config: {
+        1: {
+          server_addresses: [expect.stringMatching(/^127\.0\.0\.1:/)],
+          election_addresses: [expect.stringMatching(/^127\.0\.0\.1:/)],
+          client_address: expect.stringMatching(/^127\.0\.0\.1:/) as string,
+          learner_type: "participant",
+        },
+      },
+    });
+    expect(await ask("zabstate")).toMatchObject({
+      myid: 1,
+      is_leader: true,
+      quorum_address: { all_host_strings: ["127.0.0.1"] },
+      election_address: { all_host_strings: ["127.0.0.1"] },
+      client_address: expect.stringMatching(/^127\.0\.0\.1:/) as string,
+      voting: true,
+      last_zxid: expect.stringMatching(/^0x[1-9a-f][0-9a-f]{8,}$/) as string,
+      zab_epoch: 1,
+      zab_counter: expect.any(Number) as number,
+      zabstate: "broadcast",
+    });
     expect(await ask("lead")).toMatchObject({ is_leader: true, leader_id: 1 });
     const { logdir_size: bytes } = await ask("dirs");
     expect(bytes).toBeGreaterThan(0);

@@ -4,8 +4,15 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { errorCodeOf, QuorateError, type CustomState, type LogEntryMsg } from "@quorate/protocol";
+import {
+  errorCodeOf,
+  OpCode,
+  QuorateError,
+  type CustomState,
+  type LogEntryMsg,
+} from "@quorate/protocol";
 import { embed, embedEnsemble, type EmbeddedNode } from "../src/index.js";
+import { RawClient, until } from "./support.js";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 const string = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -92,6 +99,23 @@ describe("an embedded node", () => {
     await expect(back.client.create("/greeting")).rejects.toMatchObject({
       code: "ERR_ZNODE_NODE_EXISTS",
     });
+  });
+
+  it("lists more children to its own program than fit a frame of native clients", async () => {
+    const node = await one();
+    await node.ready();
+    const names = Array.from({ length: 160 }, (_, i) => String(i).padStart(20_000, "n"));
+    await Promise.all(names.map((name) => node.client.create(`/${name}`)));
+    const { children } = await node.client.children("/");
+    expect(children).toHaveLength(names.length + 1);
+    using client = await RawClient.connect(`127.0.0.1:${node.requestAddress.port}`);
+    client.send({ id: 1, op: OpCode.children, key: "/", content: new Uint8Array(0) });
+    client.send({ id: 2, op: OpCode.exists, key: "/", content: new Uint8Array(0) });
+    await until(() => client.replies.length === 2);
+    expect(client.replies).toMatchObject([
+      { id: 1, ok: false, error: { code: "ERR_ARG_TOO_LARGE" } },
+      { id: 2, ok: true },
+    ]);
   });
 
   it("lets a read see the writes that were asked for before it", async () => {

@@ -92,7 +92,7 @@ describe("a node's metrics", () => {
       },
       connections: 9,
       zookeeper: [
-        ["version", "3.9.5-quorate"],
+        ["version", "3.9.5-quorate, built on 2026-01-01 00:00 UTC"],
         ["znode_count", 12],
         ["avg_latency", 0.25],
       ],

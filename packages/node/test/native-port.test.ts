@@ -212,6 +212,18 @@ describe("a bad client of the native port", () => {
     expect(new Set(client.replies.map((reply) => reply.id)).size).toBe(total);
   });
 
+  it("is refused an answer that no frame holds, and goes on", async () => {
+    await using setup = await openTestPort();
+    using client = await RawClient.connect(setup.url);
+    client.send({ id: 1, op: FakeOp.big, key: "/over" });
+    client.send({ id: 2, op: FakeOp.big });
+    await until(() => client.replies.length === 2);
+    expect(client.replies).toMatchObject([
+      { id: 1, ok: false, error: { code: "ERR_ARG_TOO_LARGE" } },
+      { id: 2, ok: true },
+    ]);
+  });
+
   it("may read slowly and still hears every answer", async () => {
     await using setup = await openTestPort();
     using client = await RawClient.connect(setup.url);

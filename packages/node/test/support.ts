@@ -16,6 +16,7 @@ import { WebSocket } from "ws";
 import {
   decodeNativeReplies,
   encodeNativeRequests,
+  NATIVE_ANSWER_BYTES_MAX,
   NATIVE_SUBPROTOCOL,
   type NativeChange,
   type NativeEvents,
@@ -113,7 +114,8 @@ export class FakeServer implements ServerHandle {
 
   read(op: number, key: string, content: Uint8Array, options: { linearizable?: boolean } = {}) {
     this.reads.push({ key, linearizable: options.linearizable ?? false });
-    return Promise.resolve(op === FakeOp.big ? new Uint8Array(1024 * 1024) : content);
+    const length = key === "/over" ? NATIVE_ANSWER_BYTES_MAX + 1 : NATIVE_ANSWER_BYTES_MAX / 3;
+    return Promise.resolve(op === FakeOp.big ? new Uint8Array(length) : content);
   }
 
   status(): NodeStatus {

@@ -47,6 +47,13 @@ describe("what ZooKeeper's clients are granted", () => {
     });
   });
 
+  it("is longer requests, but no longer data, with a raised juteMaxBuffer", () => {
+    const warnings = (juteMaxBuffer: number): readonly string[] =>
+      buildConfig({ ...minimal, zookeeper: { juteMaxBuffer } }).warnings;
+    expect(warnings(0xfffff)).toEqual([]);
+    expect(warnings(0x100000)).toEqual([expect.stringContaining("at most 1048575 bytes")]);
+  });
+
   it("follows the tick where nothing else is said", () => {
     expect(zookeeperOf({ tickMs: 500, maxSessionTimeoutMs: 60_000 })).toMatchObject({
       minSessionTimeoutMs: 1000,

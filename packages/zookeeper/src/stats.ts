@@ -32,9 +32,30 @@ export class Latency {
   }
 }
 
+/** Newest, least and greatest of sizes in bytes; -1 as long as there is none, as in ZooKeeper. */
+export class Sizes {
+  last = -1;
+  min = -1;
+  max = -1;
+
+  add(bytes: number): void {
+    this.last = bytes;
+    if (this.min === -1 || bytes < this.min) this.min = bytes;
+    if (bytes > this.max) this.max = bytes;
+  }
+
+  reset(): void {
+    this.last = -1;
+    this.min = -1;
+    this.max = -1;
+  }
+}
+
 /** Counts of the whole front end since its start, or since `srst`. */
 export class ServerStats {
   readonly latency = new Latency();
+  /** Of replies, without the length in front of them. */
+  readonly replies = new Sizes();
   packetsReceived = 0;
   packetsSent = 0;
   connectionsRejected = 0;
@@ -42,6 +63,7 @@ export class ServerStats {
 
   reset(): void {
     this.latency.reset();
+    this.replies.reset();
     this.packetsReceived = 0;
     this.packetsSent = 0;
   }

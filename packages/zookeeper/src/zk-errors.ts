@@ -25,7 +25,6 @@ export const ZkError = {
   authRequired: -124,
   quotaExceeded: -125,
   throttled: -127,
-  tooManyEphemerals: -128,
 } as const;
 
 /** The one table between this project's codes and ZooKeeper's numbers. */
@@ -48,7 +47,8 @@ const numbers: ReadonlyMap<ErrorCode, number> = new Map<ErrorCode, number>([
   ["ERR_ZNODE_NO_WATCHER", ZkError.noWatcher],
   ["ERR_ZNODE_RECONFIG_DISABLED", ZkError.reconfigDisabled],
   ["ERR_ZNODE_QUOTA_EXCEEDED", ZkError.quotaExceeded],
-  ["ERR_ZNODE_TOO_MANY_EPHEMERALS", ZkError.tooManyEphemerals],
+  // No number of its own: clients die of those that their release does not know.
+  ["ERR_ZNODE_TOO_MANY_EPHEMERALS", ZkError.badArguments],
   ["ERR_SESSION_EXPIRED", ZkError.sessionExpired],
   ["ERR_SESSION_MOVED", ZkError.sessionMoved],
   ["ERR_SESSION_AUTH_FAILED", ZkError.authFailed],

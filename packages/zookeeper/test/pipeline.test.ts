@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { encodeCaller, OpCode } from "@quorate/protocol";
+import { CHILDREN_BYTES_MAX } from "@quorate/znode";
 import { ZkOp } from "../src/jute/op-codes.js";
 import {
   OUTSTANDING_PER_CONNECTION_MAX,
@@ -328,6 +329,30 @@ describe("bounds", () => {
       client.post(ZkOp.ping);
     }
     expect(client.channel.isClosed).toBe(true);
+  });
+
+  test("a list of children as long as may be closes no connection, nor do events behind it", () => {
+    const harness = new Harness();
+    const client = harness.client();
+    const other = harness.client();
+    other.call(ZkOp.create, create("/p"));
+    const count = Math.floor(CHILDREN_BYTES_MAX / 20_002);
+    const name = (i: number): string => `/p/${String(i).padStart(20_000, "n")}`;
+    for (let i = 0; i < count; i += 1) other.call(ZkOp.create, create(name(i)));
+    client.channel.isTaking = false;
+    client.post(ZkOp.getChildren, get("/p", true));
+    harness.clock.settle();
+    other.call(ZkOp.create, create("/p/m"));
+    harness.clock.settle();
+    expect(client.channel.isClosed).toBe(false);
+    client.channel.take();
+    const [list, event] = client.settled();
+    const { children } = (list as { body: { children: string[] } }).body;
+    expect(children).toHaveLength(count);
+    expect(event).toMatchObject({ kind: "event", path: "/p" });
+    for (let i = count; i < count + 2; i += 1) other.call(ZkOp.create, create(name(i)));
+    expect(client.call(ZkOp.getChildren2, get("/p")).err).toBe(-8);
+    expect(client.call(ZkOp.exists, get("/p")).err).toBe(0);
   });
 
   test("events for a client that does not read are bounded; others are unharmed", () => {

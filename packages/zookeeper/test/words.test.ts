@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ZkOp } from "../src/jute/op-codes.js";
 import type { ZkOptions } from "../src/options.js";
+import { TextLines } from "../src/words/text-lines.js";
 import { WORDS } from "../src/words/words.js";
 import { create, Harness, MemoryChannel } from "./support/harness.js";
 
@@ -62,7 +63,7 @@ describe("the answers, in the format of a ZooKeeper 3.8", () => {
   test("srvr and stat", () => {
     const { harness } = lived();
     const srvr = [
-      "Zookeeper version: 3.9.5-quorate",
+      "Zookeeper version: 3.9.5-quorate, built on 2026-01-01 00:00 UTC",
       "Latency min/avg/max: 0/0.0/0",
       "Received: 6",
       "Sent: 5",
@@ -76,7 +77,7 @@ describe("the answers, in the format of a ZooKeeper 3.8", () => {
     expect(ask(harness, "srvr").split("\n")).toEqual(srvr);
     const [version, ...rest] = ask(harness, "stat").split("\n");
     expect([version, ...rest.slice(0, 5)]).toEqual([
-      "Zookeeper version: 3.9.5-quorate",
+      "Zookeeper version: 3.9.5-quorate, built on 2026-01-01 00:00 UTC",
       "Clients:",
       " /127.0.0.1:40000[1](queued=0,recved=5,sent=5)",
       " /127.0.0.1:40000[0](queued=0,recved=1,sent=0)",
@@ -143,7 +144,7 @@ describe("the answers, in the format of a ZooKeeper 3.8", () => {
         .map((line) => line.split("\t") as [string, string]),
     );
     expect(Object.fromEntries(mntr)).toMatchObject({
-      zk_version: "3.9.5-quorate",
+      zk_version: "3.9.5-quorate, built on 2026-01-01 00:00 UTC",
       zk_server_state: "follower",
       zk_num_alive_connections: "2",
       zk_avg_latency: "0.0",
@@ -151,9 +152,18 @@ describe("the answers, in the format of a ZooKeeper 3.8", () => {
       zk_znode_count: "7",
       zk_global_sessions: "1",
       zk_watch_count: "2",
+      zk_last_client_response_size: "24",
+      zk_min_client_response_size: "16",
+      zk_max_client_response_size: "88",
       zk_open_file_descriptor_count: "42",
       zk_uptime: "2000",
     });
+  });
+
+  test("conf ends with the members of an ensemble", () => {
+    const ensembleText = "server.1=a:2888:3888:participant;a:2181\nversion=0";
+    const harness = new Harness({ ...ALL, ensembleText });
+    expect(ask(harness, "conf")).toMatch(/serverId=3\nmembership: \nserver.1=a:.*\nversion=0$/);
   });
 
   test("a node that does not serve says so, but that it is there", () => {
@@ -175,5 +185,41 @@ describe("the answers, in the format of a ZooKeeper 3.8", () => {
       "READ-ONLY mode; serving only read-only clients\nLatency",
     );
     expect(ask(harness, "srvr")).toContain("\nMode: read-only\n");
+  });
+});
+
+describe("long answers", () => {
+  const MIB = 2 ** 20;
+
+  /** As many connections, each of which takes a line of a little more than 1 MiB. */
+  function crowded(count: number): Harness {
+    const harness = new Harness(ALL);
+    for (let i = 0; i < count; i += 1) harness.accept("x".repeat(MIB));
+    return harness;
+  }
+
+  test("are whole up to their bound", () => {
+    const cons = ask(crowded(15), "cons");
+    expect(cons.length).toBeGreaterThan(15 * MIB);
+    expect(cons).not.toContain("(cut off)");
+    expect(ask(crowded(17), "cons")).toMatch(/\n\(cut off\)\n$/);
+  });
+
+  test("of stat lose clients, and nothing behind them", () => {
+    const stat = ask(crowded(17), "stat");
+    expect(stat.slice(stat.indexOf("(cut off)"))).toMatch(
+      /^\(cut off\)\n\nLatency min\/avg\/max: .*\nMode: follower\nNode count: 7\n$/s,
+    );
+  });
+
+  test("are bounded in bytes, of which a character may have several", () => {
+    const lines = new TextLines(32);
+    lines.list(["abc", "ü", "d"], 24);
+    lines.line("e");
+    expect(lines.isFull).toBe(false);
+    lines.line("ü".repeat(7));
+    expect(lines.isFull).toBe(true);
+    const text = "abc\nü\n(cut off)\ne\n(cut off)\n";
+    expect(Buffer.from(lines.bytes()).toString()).toBe(text);
   });
 });

@@ -10,8 +10,13 @@ export const NATIVE_FRAME_BYTES_SOFT_MAX = 256 * 1024;
 /** Bytes of one frame of requests. A larger one closes the connection, unread. */
 export const NATIVE_FRAME_BYTES_MAX =
   NATIVE_FRAME_BYTES_SOFT_MAX + CONTENT_BYTES_MAX + KEY_BYTES_MAX + 1024;
-/** Bytes of one frame of replies: the longest answer is a list of children. */
+/** Bytes of one frame of replies. A client closes the connection on a larger one. */
 export const NATIVE_REPLY_FRAME_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * Bytes of the answer to a read. A longer one is not sent: ERR_ARG_TOO_LARGE. The rest of its frame
+ * is for what else is answered in that turn, of which each character may take three bytes.
+ */
+export const NATIVE_ANSWER_BYTES_MAX = NATIVE_REPLY_FRAME_BYTES_MAX - 1024 * 1024;
 /** Request ids are chosen by the client, unique among those unanswered on one connection. */
 export const NATIVE_REQUEST_ID_MAX = 0xffff_ffff;
 /** Characters of an error's message in a reply; the rest is cut. */

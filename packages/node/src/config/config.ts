@@ -7,10 +7,11 @@ import {
   type NodeId,
   type Timings,
 } from "@quorate/protocol";
+import { ZNODE_DATA_BYTES_MAX } from "@quorate/znode";
 import { formatAddress } from "./address.js";
 import { checkSettings, placeOf, withPlace } from "./check.js";
 import { readLayers, type ConfigSources, type Layers } from "./layers.js";
-import { locateObject, type RawSettings } from "./located.js";
+import { locateObject, type LocatedObject, type RawSettings } from "./located.js";
 import {
   hostSetting,
   membersOf,
@@ -114,7 +115,12 @@ export function configOf(layers: Layers): NodeConfig {
       level: input.log?.level ?? DEFAULTS.log.level,
       format: input.log?.format ?? DEFAULTS.log.format,
     },
-    warnings: [...layers.warnings, ...warnings, ...passwordWarnings(input)],
+    warnings: [
+      ...layers.warnings,
+      ...warnings,
+      ...passwordWarnings(input),
+      ...packetWarnings(input, settings),
+    ],
   });
 }
 
@@ -122,6 +128,14 @@ export function configOf(layers: Layers): NodeConfig {
 function passwordWarnings({ zookeeper }: ConfigInput): readonly string[] {
   const file = zookeeper?.saslPasswordsFile;
   return file === undefined ? [] : publicWarnings("the file of passwords", file);
+}
+
+/** Whoever raises the bound of packets wants longer data, and would learn only from a refusal. */
+function packetWarnings({ zookeeper }: ConfigInput, settings: LocatedObject): readonly string[] {
+  if ((zookeeper?.juteMaxBuffer ?? 0) <= ZNODE_DATA_BYTES_MAX) return [];
+  const place = placeOf(settings, ["zookeeper", "juteMaxBuffer"]);
+  const bound = `the data of a node has at most ${ZNODE_DATA_BYTES_MAX} bytes all the same`;
+  return [`jute.maxbuffer lets longer requests in, but ${bound}${place}`];
 }
 
 /** For the start-up message: everything but the secret. */

@@ -32,6 +32,7 @@ import type { ServiceDesk } from "./service-desk.js";
 import { isInTurn, isSessionRequest, SessionRequests } from "./session-requests.js";
 import { CLOSE_MS, PORT_BYTES_MAX, SEND_PAUSE_BYTES, STALLED_SWEEPS_MAX } from "./limits.js";
 import { operatorOnly, type Operator } from "./operator.js";
+import { readAnswer } from "./read-answer.js";
 import { isNodesOwn, isSubscriptionOp, wholeOf } from "./request-kinds.js";
 import { Turns, type Settle } from "./turns.js";
 
@@ -339,7 +340,7 @@ export class NativeConnection {
       return;
     }
     this.#deps.server.read(op, key, whole, { linearizable }).then(
-      (content) => settle({ id, ok: true, txnid: TXNID_ZERO, content }),
+      (content) => settle(readAnswer(id, content)),
       (error: unknown) => settle(this.#failureOf(request, error)),
     );
   }
@@ -356,7 +357,7 @@ export class NativeConnection {
     const readNow = (service: Service): void => {
       const result = service.readNow(op, key, whole);
       if (result.ok) {
-        settle({ id, ok: true, txnid: TXNID_ZERO, content: result.content.slice() });
+        settle(readAnswer(id, result.content.slice()));
       } else {
         settle({ id, ok: false, error: new QuorateError(result.code, result.message) });
       }

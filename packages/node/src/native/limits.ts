@@ -30,7 +30,7 @@ export const PORT_BYTES_MAX = 128 * MIB;
 export const SEND_PAUSE_BYTES = 1 * MIB;
 /** Reply bytes that a connection's reader has not taken. Above it the connection is closed. All
  * the answers that may be outstanding fit in it. */
-export const SEND_QUEUE_BYTES_MAX = 80 * MIB;
+export const SEND_QUEUE_BYTES_MAX = 112 * MIB;
 /** A reader that takes none of its waiting replies over this many sweeps is closed. */
 export const STALLED_SWEEPS_MAX = 2;
 /** Between two looks at all connections: a silent one is pinged, and closed at the next look. */

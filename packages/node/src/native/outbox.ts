@@ -2,6 +2,7 @@ import type { WebSocket } from "ws";
 import type { Clock, Meter } from "@quorate/protocol";
 import {
   encodeNativeReplies,
+  NATIVE_ERROR_CHARS_MAX,
   NATIVE_FRAME_BYTES_SOFT_MAX,
   NATIVE_FRAME_MESSAGES_MAX,
   type NativeChange,
@@ -152,5 +153,6 @@ export class Outbox {
 
 function bytesOf(one: NativeReply | NativeChange): number {
   if ("change" in one) return MESSAGE_OVERHEAD_BYTES + one.path.length;
-  return MESSAGE_OVERHEAD_BYTES + (one.ok ? one.content.length : 0);
+  if (one.ok) return MESSAGE_OVERHEAD_BYTES + one.content.length;
+  return MESSAGE_OVERHEAD_BYTES + Math.min(one.error.message.length, NATIVE_ERROR_CHARS_MAX);
 }

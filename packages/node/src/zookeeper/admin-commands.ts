@@ -1,11 +1,11 @@
-import type { Service } from "@quorate/protocol";
+import { counterOf, epochOf, type Service } from "@quorate/protocol";
 import type { ZkConnection, ZkFrontEnd } from "@quorate/zookeeper";
-import { formatAddress } from "../config/address.js";
+import { formatAddress, type Address } from "../config/address.js";
 import { LISTEN_BACKLOG } from "../native/limits.js";
 import type { NodeConfig } from "../config/config.js";
 import type { NodeStatus } from "../server-handle.js";
 import type { Json } from "./admin-json.js";
-import type { NodeFacts } from "./node-facts.js";
+import { zabPhase, type NodeFacts } from "./node-facts.js";
 
 type Fields = Readonly<Record<string, Json>>;
 
@@ -243,9 +243,12 @@ function leader({ status, config }: AdminSubject): Fields {
 function serverStats({ frontEnd, service, facts, wallTime }: AdminSubject): Fields {
   const { stats, connections, outstanding, isServing } = frontEnd;
   const { data, log } = facts.directoryBytes();
+  const { last, min, max } = stats.replies;
+  const clientResponse = { last_buffer_size: last, min_buffer_size: min, max_buffer_size: max };
   return {
     version: facts.version,
     read_only: !isServing,
+    client_response: clientResponse,
     server_stats: {
       packets_sent: stats.packetsSent,
       packets_received: stats.packetsReceived,
@@ -260,25 +263,56 @@ function serverStats({ frontEnd, service, facts, wallTime }: AdminSubject): Fiel
       num_alive_client_connections: connections.size,
       uptime: Math.max(0, Math.round(wallTime() - facts.startedAtWallTime)),
       auth_failed_count: stats.authFailed,
+      client_response_stats: clientResponse,
+      provider_null: false,
     },
     node_count: facts.znodeCount(),
   };
 }
 
-/** The voters, in the form of a server line. */
+/** ZooKeeper's QuorumServerView of each voter. */
 function votingView({ config }: AdminSubject): Fields {
   const voters = config.members.filter(({ role }) => role === "voter");
-  const lines = voters.map(({ id, message, election, request }) => [
+  const views = voters.map(({ id, message, election, request }) => [
     String(id),
-    `${formatAddress(message)}:${election.port}:participant;${formatAddress(request)}`,
+    {
+      server_addresses: [formatAddress(message)],
+      election_addresses: [formatAddress(election)],
+      client_address: formatAddress(request),
+      learner_type: "participant",
+    },
   ]);
-  return { current_config: Object.fromEntries(lines) as Fields };
+  return { current_config: Object.fromEntries(views) as Fields };
 }
 
 function zabState({ config, status }: AdminSubject): Fields {
-  const { role, ready } = status();
-  const phase = role === "electing" ? "election" : ready ? "broadcast" : "synchronization";
-  return { voting: config.voters.includes(config.nodeId), zabstate: phase };
+  const now = status();
+  const { nodeId, host, voters } = config;
+  const own = config.members.find(({ id }) => id === nodeId) ?? host;
+  return {
+    myid: nodeId,
+    is_leader: now.role === "leading",
+    quorum_address: addressesOf(own.message),
+    election_address: addressesOf(own.election),
+    client_address: formatAddress(host.request),
+    voting: voters.includes(nodeId),
+    last_zxid: `0x${now.lastApplied.toString(16)}`,
+    zab_epoch: epochOf(now.lastApplied),
+    zab_counter: counterOf(now.lastApplied),
+    zabstate: zabPhase(now),
+  };
+}
+
+/** ZooKeeper's MultipleAddresses, but for what it finds out by asking the network. */
+function addressesOf(address: Address): Fields {
+  return {
+    empty: false,
+    all_addresses: [formatAddress(address)],
+    all_ports: [address.port],
+    all_host_strings: [address.host],
+    one: formatAddress(address),
+    wildcard_addresses: [`0.0.0.0:${address.port}`],
+  };
 }
 
 function watchesOf<K, I>(

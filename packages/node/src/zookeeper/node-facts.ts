@@ -6,14 +6,19 @@ import type { ZnodeMachine } from "@quorate/znode";
 import type { ServerFacts } from "@quorate/zookeeper";
 import { formatAddress } from "../config/address.js";
 import type { NodeConfig } from "../config/config.js";
-import type { ServerHandle } from "../server-handle.js";
+import { LISTEN_BACKLOG } from "../native/limits.js";
+import type { NodeStatus, ServerHandle } from "../server-handle.js";
+import { fileDescriptors } from "./descriptors.js";
 
-/** Clients read the three numbers: what they may expect. */
-const VERSION = "3.9.5-quorate";
+/**
+ * Clients read the three numbers: what they may expect. Exporters take a version without a date for
+ * none, so it has one, always the same, which says nothing of when this was built.
+ */
+const VERSION = "3.9.5-quorate, built on 2026-01-01 00:00 UTC";
 
 type FactsConfig = Pick<
   NodeConfig,
-  "nodeId" | "role" | "dataDir" | "host" | "members" | "voters" | "zookeeper"
+  "nodeId" | "role" | "dataDir" | "host" | "members" | "voters" | "zookeeper" | "tls"
 >;
 
 type Lines = [name: string, value: string][];
@@ -41,7 +46,7 @@ export class NodeFacts implements ServerFacts {
     const { role } = this.#server.status();
     if (role === "watching") return "observer";
     if (role === "following") return "follower";
-    return this.#config.members.length === 1 ? "standalone" : "leader";
+    return this.#isAlone ? "standalone" : "leader";
   }
 
   znodeCount(): number {
@@ -92,16 +97,19 @@ export class NodeFacts implements ServerFacts {
   }
 
   configuration(): Lines {
-    const { host, dataDir } = this.#config;
+    const { host, dataDir, tls } = this.#config;
     return [
       ["clientPort", String(host.request.port)],
       ["clientPortAddress", formatAddress(host.request)],
+      ["clientPortListenBacklog", String(LISTEN_BACKLOG)],
+      ...secureLines(tls),
       ["dataDir", dataDir],
       ["dataDirSize", String(this.#bytesOf("state"))],
       ["dataLogDir", dataDir],
       ["dataLogSize", String(this.#bytesOf("log"))],
       ["maxCnxns", String(this.#config.zookeeper.maxCnxns)],
       ["peerType", this.#config.role === "voter" ? "0" : "1"],
+      ...(this.#isAlone ? [] : peerLines(host)),
     ];
   }
 
@@ -119,8 +127,13 @@ export class NodeFacts implements ServerFacts {
 
   /** As there: what a leader alone knows is told by the leader alone. */
   monitor(): [name: string, value: string | number][] {
-    const rows: [string, number][] = [["quorum_size", this.#config.voters.length]];
-    if (this.#server.status().role !== "leading") return rows;
+    const status = this.#server.status();
+    const rows: [string, string | number][] = [
+      ["quorum_size", this.#config.voters.length],
+      ...fileDescriptors(),
+    ];
+    if (!this.#isAlone) rows.push(["peer_state", peerState(status)]);
+    if (status.role !== "leading") return rows;
     const { peers } = this.#server.pressure();
     const observers = this.watchersBelow().length;
     const synced = peers.filter(({ lagEntries }) => lagEntries !== null);
@@ -130,6 +143,11 @@ export class NodeFacts implements ServerFacts {
       ["synced_followers", new Set(synced.map(({ peer }) => peer)).size],
       ["synced_observers", observers],
     ];
+  }
+
+  /** One member alone is no ensemble: ZooKeeper's operators know it as standalone. */
+  get #isAlone(): boolean {
+    return this.#config.members.length === 1;
   }
 
   #bytesOf(prefix: string): number {
@@ -146,4 +164,38 @@ export class NodeFacts implements ServerFacts {
       return [];
     }
   }
+}
+
+function secureLines(tls: FactsConfig["tls"]): Lines {
+  if (tls === null) return [];
+  return [
+    ["secureClientPort", String(tls.address.port)],
+    ["secureClientPortAddress", formatAddress(tls.address)],
+  ];
+}
+
+function peerLines({ election, message }: FactsConfig["host"]): Lines {
+  return [
+    ["electionPort", String(election.port)],
+    ["quorumPort", String(message.port)],
+  ];
+}
+
+const PEER_STATES: Readonly<Record<NodeStatus["role"], string>> = {
+  electing: "looking",
+  leading: "leading",
+  following: "following",
+  watching: "observing",
+};
+
+function peerState(status: NodeStatus): string {
+  const phase = zabPhase(status);
+  const state = PEER_STATES[status.role];
+  return phase === "election" ? state : `${state} - ${phase}`;
+}
+
+/** As ZooKeeper names what a peer is busy with. */
+export function zabPhase({ role, ready }: Pick<NodeStatus, "role" | "ready">): string {
+  if (role === "electing") return "election";
+  return ready ? "broadcast" : "synchronization";
 }

@@ -4,6 +4,8 @@ import { JuteWriter } from "../jute/writer.js";
 /** Room for what left last time, so that a busy connection's buffer need not grow each time. */
 const ROOM_BYTES_MIN = 256;
 const ROOM_BYTES_MAX = 64 * 1024;
+/** xid, zxid, error. */
+const HEADER_BYTES = 16;
 
 /** What goes to the client: gathered through a turn, sent in one piece. */
 export class Outbox {
@@ -16,6 +18,7 @@ export class Outbox {
   #bufferedBytesMost = 0;
   #untakenSince: number | null = null;
   #room = ROOM_BYTES_MIN;
+  #replyBytes = 0;
 
   constructor(channel: ByteChannel, now: () => number) {
     this.#channel = channel;
@@ -56,6 +59,11 @@ export class Outbox {
     return this.#untakenSince;
   }
 
+  /** Of the newest reply, without its length. */
+  get replyBytes(): number {
+    return this.#replyBytes;
+  }
+
   /** A reply whose header is known; without `body` nothing follows it. */
   frame(xid: number, zxid: bigint, err: number, body?: (writer: JuteWriter) => void): void {
     const { writer } = this;
@@ -93,6 +101,7 @@ export class Outbox {
       writer.patchInt(bodyAt - 4, err);
     }
     writer.patchLong(bodyAt - 12, zxid);
+    this.#replyBytes = writer.length - bodyAt + HEADER_BYTES;
     writer.endFrame(frame);
     return zxid;
   }

@@ -423,6 +423,7 @@ export class ZkConnection implements PipelineLink {
     this.#countSent();
     this.stats.answered({ operation: operationName(op), xid, zxid, now, ms: now - startedAt });
     this.#host.stats.latency.add(now - startedAt);
+    this.#host.stats.replies.add(this.#outbox.replyBytes);
   }
 
   #flush(): void {

@@ -1,7 +1,7 @@
 import { OpCode, encodeCaller, type Clock, type Service } from "@quorate/protocol";
 import { decodePaths, type WatchTable } from "@quorate/znode";
 import type { ZkConnection } from "../connection/zk-connection.js";
-import { WORD_BYTES_MAX } from "../limits.js";
+import { WORD_BYTES_MAX, WORD_RESERVE_BYTES } from "../limits.js";
 import type { ZkOptions } from "../options.js";
 import type { ServerFacts } from "../server-facts.js";
 import type { ServerStats } from "../stats.js";
@@ -137,6 +137,9 @@ export class WordAnswers {
     lines.line(`minSessionTimeout=${options.sessionMsMin}`);
     lines.line(`maxSessionTimeout=${options.sessionMsMax}`);
     lines.line(`serverId=${this.#service.nodeId}`);
+    if (options.ensembleText === "") return;
+    lines.line("membership: ");
+    lines.text(options.ensembleText);
   }
 
   #srvr(lines: TextLines, withClients: boolean): void {
@@ -145,7 +148,8 @@ export class WordAnswers {
     if (!isServing) lines.line("READ-ONLY mode; serving only read-only clients");
     if (withClients) {
       lines.line("Clients:");
-      for (const one of connections) lines.line(connectionLine(one, true));
+      // What monitoring reads is behind them.
+      lines.list(briefLines(connections), WORD_RESERVE_BYTES);
       lines.line("");
     }
     const { min, mean, max } = stats.latency;
@@ -242,4 +246,8 @@ export class WordAnswers {
       typeof watcher === "number" ? this.#subject.connectionOfWatcher(watcher) : undefined;
     return hex(connection?.session ?? 0n);
   }
+}
+
+function* briefLines(connections: Iterable<ZkConnection>): Iterable<string> {
+  for (const one of connections) yield connectionLine(one, true);
 }

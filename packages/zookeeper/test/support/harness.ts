@@ -285,7 +285,7 @@ function nextRandom(state: bigint): bigint {
 
 export function factsOf(service: FakeService): ServerFacts {
   return {
-    version: "3.9.5-quorate",
+    version: "3.9.5-quorate, built on 2026-01-01 00:00 UTC",
     startedAtWallTime: 1_700_000_000_000,
     mode: () => "follower",
     znodeCount: () => 7,
