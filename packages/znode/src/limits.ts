@@ -8,10 +8,10 @@ import { CONTENT_BYTES_MAX } from "@quorate/protocol";
 export const ZNODE_DATA_BYTES_MAX = 0xfffff;
 
 /**
- * Bytes of a list of children. A longer one is not given out: ERR_ARG_TOO_LARGE. As long as fits
- * what a client of ZooKeeper's may leave untaken, whose names have two bytes more each.
+ * Bytes of a list of children. A longer one is not given out: ERR_ARG_TOO_LARGE. It is made within
+ * one turn of the event loop: of 200,000 names in 0.4 s, of which a leader's lease has 1.
  */
-export const CHILDREN_BYTES_MAX = 8 * 1024 * 1024;
+export const CHILDREN_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Nodes whose hash may be out of date; at the bound all are hashed, a few ms of work. */
 export const UNHASHED_NODES_MAX = 4096;
