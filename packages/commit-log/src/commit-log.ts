@@ -1,4 +1,3 @@
-import { existsSync, realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   assert,
@@ -8,6 +7,7 @@ import {
   type Logger,
   type Meter,
 } from "@quorate/protocol";
+import { beginUse, isUsedHere } from "./directory-uses.js";
 import { sha256Chain } from "./chain.js";
 import { LogLink, linkLost } from "./log-link.js";
 import { LogStore } from "./log-store.js";
@@ -35,9 +35,6 @@ export interface CommitLogOptions {
 /** By directory: threads of a closed store that hang in a disk and still hold its files. */
 const abandoned = new Map<string, Promise<unknown>>();
 
-/** Directories whose files are open here, each as often as it was opened. */
-const held: string[] = [];
-
 const MIB = 1024 * 1024;
 const RETAINED_TAIL_BYTES = 32 * MIB;
 const WAL_BYTES_MAX = 4 * MIB;
@@ -57,16 +54,22 @@ export async function openCommitLog(options: CommitLogOptions): Promise<DurableS
   const { meter, logger, diskTimeoutMs = DISK_TIMEOUT_MS } = options;
   const directory = resolve(options.directory);
   await untilLetGo(directory, diskTimeoutMs);
-  held.push(directory);
+  if (isUsedHere(directory, "reading")) {
+    throw new QuorateError(
+      "ERR_STORE_LOCKED",
+      "this process reads the store's log: end that first",
+    );
+  }
+  const use = beginUse(directory, "opening");
   const onEnding = (ended: Promise<unknown>, isLate: boolean): void => {
     if (isLate) abandoned.set(directory, ended);
-    const letGo = (): void => void held.splice(held.indexOf(directory), 1);
-    ended.then(letGo, letGo);
+    ended.then(use.end, use.end);
   };
   const log = new LogLink();
   const state = new StateLink();
   try {
     const opened = await openAndRepair(options, log, state);
+    use.become("open");
     return new LogStore(log, state, opened, { meter, logger, diskTimeoutMs, onEnding });
   } catch (error) {
     const closed = new QuorateError("ERR_STORE_CLOSED", "the store did not open", { cause: error });
@@ -75,13 +78,6 @@ export async function openCommitLog(options: CommitLogOptions): Promise<DurableS
     onEnding(ended, (await withDeadline(ended, diskTimeoutMs)) === "late");
     throw error;
   }
-}
-
-/** Whether a store that was opened on the calling thread has the directory's files open. */
-export function isHeldHere(directory: string): boolean {
-  if (!existsSync(directory)) return false;
-  const path = realpathSync(directory);
-  return held.some((one) => existsSync(one) && realpathSync(one) === path);
 }
 
 /** The lock belongs to a thread: this process would shut itself out. */

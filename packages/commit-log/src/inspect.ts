@@ -15,7 +15,7 @@ import {
   type LogPosition,
   type Txnid,
 } from "@quorate/protocol";
-import { isHeldHere } from "./commit-log.js";
+import { beginUse, isUsedHere } from "./directory-uses.js";
 import { FactTable, type Facts, type Members } from "./facts.js";
 import { readHighWater, type HighWater } from "./high-water.js";
 import { LogReader } from "./log-reader.js";
@@ -61,7 +61,9 @@ const CHECKPOINT_ATTEMPTS_MAX = 5;
 /**
  * Checks what an open would check, and changes nothing.
  * @throws (rejects) ERR_STORE_DAMAGED when the facts of the log cannot be read at all,
- *   ERR_STORE_SCHEMA when a newer release wrote it, ERR_ARG_VALUE when there is no store.
+ *   ERR_STORE_SCHEMA when a newer release wrote it, ERR_ARG_VALUE when there is no store,
+ *   ERR_STORE_LOCKED while this process opens it. Of a store that another thread of this process
+ *   has open nobody knows here: read that from another process, or its locks are lost.
  */
 export function verifyCommitLog(directory: string): Promise<CommitLogReport> {
   return attempted(() => {
@@ -79,7 +81,8 @@ export function verifyCommitLog(directory: string): Promise<CommitLogReport> {
 /**
  * The entries of the log in order, decoded; `after` defaults to the log's start.
  * @throws (rejects) ERR_STORE_COMPACTED when the log starts above `after`, ERR_STORE_DAMAGED at
- *   the first batch that is not what was written.
+ *   the first batch that is not what was written, ERR_STORE_LOCKED as {@link verifyCommitLog}. An
+ *   open of the store in this process is refused with that until the last entry was taken.
  */
 export async function* dumpCommitLog(
   directory: string,
@@ -95,6 +98,7 @@ export async function* dumpCommitLog(
   });
   const upTo = options.upTo ?? end.txnid;
   const reader = new LogReader(directory);
+  const use = beginUse(directory, "reading");
   try {
     for (let after = options.after ?? start.txnid; ;) {
       const { bytes, blocks } = reader.read(after, upTo, READ_BYTES);
@@ -110,6 +114,7 @@ export async function* dumpCommitLog(
     }
   } finally {
     reader.close();
+    use.end();
   }
 }
 
@@ -232,10 +237,12 @@ function openReadOnly(directory: string, file: string): Database.Database {
       details: { directory },
     });
   }
+  if (isUsedHere(directory, "opening")) {
+    throw new QuorateError("ERR_STORE_LOCKED", "this process is about to open the store");
+  }
   const db = new Database(join(directory, file), { readonly: true, timeout: 5000 });
   try {
-    // It reads the plain file, and closing that would take the locks of a store of this process.
-    if (!isHeldHere(directory)) checkHeader(db);
+    if (!isUsedHere(directory, "open")) checkHeader(db);
     const problem = schemaProblem(file, schemaVersionOf(db));
     if (problem !== null) throw problem;
     return db;

@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { silentLogger, silentMeter } from "@quorate/protocol";
 import { History, row, snapshotInfo, StoreDriver, testHash } from "@quorate/testkit";
-import { openCommitLog, verifyCommitLog } from "../src/index.js";
+import { dumpCommitLog, openCommitLog, verifyCommitLog } from "../src/index.js";
 import { linesOf, makeTempDirectory, scriptArguments } from "./crash/shim.js";
 
 const run = promisify(execFile);
@@ -81,6 +81,21 @@ describe.skipIf(process.platform !== "linux")("the locks of a store", () => {
     await driver.store.close();
     expect(lockedFiles(directory)).toEqual([]);
     expect(await openedElsewhere(directory)).toMatch(/^opened/);
+  });
+
+  test("F21: are not lost to a look during an open, nor to an open during a look", async () => {
+    const { directory } = await written();
+    const opening = opened(directory);
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(verifyCommitLog(directory)).rejects.toMatchObject({ code: "ERR_STORE_LOCKED" });
+    const driver = await opening;
+    expect(lockedFiles(directory)).toEqual(LOCKED);
+    await driver.store.close();
+    const dump = dumpCommitLog(directory)[Symbol.asyncIterator]();
+    expect((await dump.next()).done).toBe(false);
+    await expect(opened(directory)).rejects.toMatchObject({ code: "ERR_STORE_LOCKED" });
+    await dump.return?.();
+    await (await opened(directory)).store.close();
   });
 
   test("F21: are held when its own process looks at it", async () => {

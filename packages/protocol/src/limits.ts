@@ -68,8 +68,11 @@ export const OBSERVER_QUEUE_BYTES_MAX = 64 * MIB;
 /** A peer further behind than this is streamed from the log before live registration. */
 export const OBSERVER_QUEUE_LAG_BYTES = 1 * MIB;
 
-/** Requests waiting in the leader for a batch. Beyond it: ERR_SERVER_BUSY. */
-export const LEADER_QUEUE_REQUESTS_MAX = 20_000;
+/**
+ * Requests waiting in the leader for a batch. Beyond it: ERR_SERVER_BUSY. Above what waits where
+ * each node judges its own clients' (ADR 0025), so that those it lets in are not refused here.
+ */
+export const LEADER_QUEUE_REQUESTS_MAX = 100_000;
 /** Bytes of requests waiting in the leader for a batch. Beyond it: ERR_SERVER_BUSY. */
 export const LEADER_QUEUE_BYTES_MAX = 64 * MIB;
 /** Proposed, uncommitted entries. At the bound the queue above fills. */
@@ -83,8 +86,6 @@ export const PENDING_REQUESTS_MAX = 50_000;
  * must not be closed for that.
  */
 export const PENDING_REQUEST_BYTES_MAX = 32 * MIB;
-/** The same for a client with at most CLIENT_REQUESTS_MIN; the pipe's queue holds these, too. */
-export const PENDING_CLIENT_BYTES_MAX = 48 * MIB;
 /**
  * So many of them may wait whatever is answered: what one connection of ZooKeeper's may have on its
  * way. Above it, once more have waited for BACKLOG_MS_MAX than were answered lately:

@@ -8,7 +8,6 @@ import {
   isLeaderOpCode,
   isSessionOpCode,
   OP_CODE_MAX,
-  PENDING_CLIENT_BYTES_MAX,
   PENDING_REQUEST_BYTES_MAX,
   PENDING_REQUESTS_MAX,
   QuorateError,
@@ -24,6 +23,8 @@ import type {
 } from "@quorate/protocol";
 import { Admission } from "./admission.js";
 
+const REQUEST_BYTES = 32;
+
 /** Requests wait this long for a role that serves; then they are refused, retryable. */
 export const REQUEST_WAIT_MS = 1000;
 
@@ -33,6 +34,8 @@ interface Pending {
   isHandedOn: boolean;
   /** The host's handler answers it when it likes, beside the order of all others. */
   readonly isHandlers: boolean;
+  /** It is no part of the backlog that others are judged by. */
+  readonly isBeside: boolean;
 }
 
 export interface RequestManagerDeps {
@@ -54,7 +57,7 @@ export class RequestManager implements RequestMgr {
   readonly #isReplicated: (op: number) => boolean;
   readonly #pending = new ChurnMap<bigint, Pending>();
   #pendingBytes = 0;
-  #handlersCount = 0;
+  #besideCount = 0;
   readonly #admission = new Admission();
   /** One for all, of whom there may be tens of thousands a second: each would record its stack. */
   readonly #busy = new QuorateError("ERR_SERVER_BUSY", "too many requests wait", {
@@ -111,8 +114,9 @@ export class RequestManager implements RequestMgr {
     const now = this.#clock.now();
     const isHandlers = isCustomOpCode(request.op) && !this.#isReplicated(request.op);
     if (!this.#admits(handle, now, isHandlers)) return false;
-    const pending = { handle, since: now, isHandedOn: false, isHandlers };
-    if (isHandlers) this.#handlersCount += 1;
+    const isBeside = isHandlers || isOfFew(handle);
+    const pending = { handle, since: now, isHandedOn: false, isHandlers, isBeside };
+    if (isBeside) this.#besideCount += 1;
     this.#pending.set(request.reqId, pending);
     this.#pendingBytes += bytesOf(request);
     if (this.#receiver !== null) {
@@ -155,19 +159,18 @@ export class RequestManager implements RequestMgr {
 
   /**
    * Who comes or goes is let in beyond a backlog: sessions that are not kept only come again. So is
-   * a client with few requests, which waits and makes none (ADR 0028). What waits for the host's
-   * handler, perhaps for long, is no part of one; the leader bounds it.
+   * a client with few requests, which waits and makes none (ADR 0028). Neither these nor what waits
+   * for the host's handler, perhaps for long, are a part of one; the leader bounds the latter.
    */
-  #admits({ request, ofClient }: RequestHandle, now: number, isHandlers: boolean): boolean {
+  #admits(handle: RequestHandle, now: number, isHandlers: boolean): boolean {
+    const { request } = handle;
     const { size } = this.#pending;
     if (size >= PENDING_REQUESTS_MAX) return false;
     // Of some 30 bytes each: their number bounds them.
     if (isSessionOpCode(request.op)) return true;
-    const isLight = ofClient !== undefined && ofClient <= CLIENT_REQUESTS_MIN;
-    const bytesMax = isLight ? PENDING_CLIENT_BYTES_MAX : PENDING_REQUEST_BYTES_MAX;
-    if (this.#pendingBytes + bytesOf(request) > bytesMax) return false;
-    if (isHandlers) return true;
-    return this.#admission.admits(now, size - this.#handlersCount) || isLight;
+    if (this.#pendingBytes + bytesOf(request) > PENDING_REQUEST_BYTES_MAX) return false;
+    if (isHandlers || isOfFew(handle)) return true;
+    return this.#admission.admits(now, size - this.#besideCount);
   }
 
   /**
@@ -182,7 +185,7 @@ export class RequestManager implements RequestMgr {
   #settle(reqId: bigint, pending: Pending, outcome: RequestOutcome): void {
     this.#pending.delete(reqId);
     this.#pendingBytes -= bytesOf(pending.handle.request);
-    if (pending.isHandlers) this.#handlersCount -= 1;
+    if (pending.isBeside) this.#besideCount -= 1;
     if (this.#isHandingOn) this.#clock.defer(() => pending.handle.complete(outcome));
     else pending.handle.complete(outcome);
   }
@@ -219,8 +222,13 @@ export class RequestManager implements RequestMgr {
   }
 }
 
+/** No less than a pipe counts for it: what waits here may all be in one. */
 function bytesOf({ key, content }: RequestMsg): number {
-  return key.length + content.length;
+  return REQUEST_BYTES + 3 * key.length + content.length;
+}
+
+function isOfFew({ ofClient }: RequestHandle): boolean {
+  return ofClient !== undefined && ofClient <= CLIENT_REQUESTS_MIN;
 }
 
 function checkRequest(op: number, key: string, content: Uint8Array): QuorateError | undefined {

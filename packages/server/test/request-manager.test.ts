@@ -6,7 +6,6 @@ import {
   CUSTOM_OP_CODE_MIN,
   KEY_BYTES_MAX,
   OpCode,
-  PENDING_CLIENT_BYTES_MAX,
   PENDING_REQUEST_BYTES_MAX,
   PENDING_REQUESTS_MAX,
   QuorateError,
@@ -104,12 +103,13 @@ describe("requests of this node's clients", () => {
     const { manager, outcomes, handed, submit, take } = managerOf();
     take();
     const key = "/big";
-    const count = Math.floor(PENDING_REQUEST_BYTES_MAX / CONTENT_BYTES_MAX);
+    const each = CONTENT_BYTES_MAX + 32;
+    const count = Math.floor(PENDING_REQUEST_BYTES_MAX / each);
     for (let i = 0; i < count; i += 1) submit("", OpCode.add, CONTENT_BYTES_MAX);
     submit(key, OpCode.add, CONTENT_BYTES_MAX);
     expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
     // To the last byte; who keeps a session is let in all the same.
-    submit("", OpCode.add, PENDING_REQUEST_BYTES_MAX - count * CONTENT_BYTES_MAX);
+    submit("", OpCode.add, PENDING_REQUEST_BYTES_MAX - count * each - 32);
     submit("", OpCode.resumeSession, 28);
     expect(outcomes).toHaveLength(1);
     manager.completeRequest(handed[0]?.reqId ?? 0n, { ok: false, error: lost });
@@ -136,13 +136,17 @@ describe("requests of this node's clients", () => {
     expect(manager.pendingCount).toBe(before + CLIENT_REQUESTS_MIN);
   });
 
-  test("has a bound in bytes of its own for a client with few", () => {
-    const { outcomes, submit, take } = managerOf();
+  test("others have their room beside clients with few", async () => {
+    const { clock, outcomes, submit, take } = managerOf();
     take();
-    const count = Math.floor(PENDING_CLIENT_BYTES_MAX / CONTENT_BYTES_MAX);
-    for (let i = 0; i < count; i += 1) submit("", OpCode.add, CONTENT_BYTES_MAX, 1);
+    for (let i = 0; i < 3 * BACKLOG_REQUESTS_MIN; i += 1) submit("/a", OpCode.add, 1, 1);
+    await clock.pass(BACKLOG_MS_MAX);
+    for (let i = 0; i < BACKLOG_REQUESTS_MIN; i += 1) submit();
+    await clock.pass(BACKLOG_MS_MAX);
     expect(outcomes).toEqual([]);
-    submit("/big", OpCode.add, CONTENT_BYTES_MAX, 1);
+    submit();
+    await clock.pass(BACKLOG_MS_MAX);
+    submit();
     expect(outcomes).toMatchObject([refusal("ERR_SERVER_BUSY", true)]);
   });
 

@@ -1,9 +1,9 @@
 import { writeText } from "@quorate/protocol";
 import type { AclEntry } from "./acl.js";
 import { spellAcl } from "./acl.js";
-import { CHILDREN_BYTES_MAX } from "./limits.js";
+import { CHILDREN_BYTES_MAX, CHILDREN_MAX } from "./limits.js";
 import { PartList } from "./part-list.js";
-import { nameOf, pathBytes, ROOT } from "./paths.js";
+import { nameOf, ROOT } from "./paths.js";
 import { Slab } from "./slab.js";
 import { STAT_BYTES } from "./stat.js";
 import { writeStat, type Znode } from "./znode.js";
@@ -41,19 +41,19 @@ export class AnswerWriter {
 
   /** Null when the list exceeds its bound. */
   children(node: Znode): Uint8Array | null {
-    // A name takes three bytes of the list at least: do not gather what cannot be given out.
-    if (node.childCount * 3 > CHILDREN_BYTES_MAX) return null;
+    // What cannot be given out is not gathered, let alone sorted: clients ask for it again.
+    if (node.childCount > CHILDREN_MAX) return null;
+    const parentBytes = node.path === ROOT ? 1 : node.pathBytes + 1;
     const paths: string[] = [];
+    let length = 4;
     for (let child = node.firstChild; child !== null; child = child.nextSibling) {
+      length += 2 + child.pathBytes - parentBytes;
+      if (length > CHILDREN_BYTES_MAX) return null;
       paths.push(child.path);
     }
     // They may be hundreds of thousands. As paths they go in the order of their names, which are
     // slices and take three times as long to sort; an array for each takes longer than all else.
     paths.sort();
-    const parentBytes = node.path === ROOT ? 1 : node.pathBytes + 1;
-    let length = 4;
-    for (const path of paths) length += 2 + pathBytes(path) - parentBytes;
-    if (length > CHILDREN_BYTES_MAX) return null;
     const at = this.#begin(node, length);
     const { bytes, view } = this.#slab;
     view.setUint32(at + STAT_BYTES, paths.length);

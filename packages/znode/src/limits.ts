@@ -12,6 +12,8 @@ export const ZNODE_DATA_BYTES_MAX = 0xfffff;
  * one turn of the event loop: of 200,000 names in 0.4 s, of which a leader's lease has 1.
  */
 export const CHILDREN_BYTES_MAX = 4 * 1024 * 1024;
+/** Their number; effect as above. */
+export const CHILDREN_MAX = 250_000;
 
 /** Nodes whose hash may be out of date; at the bound all are hashed, a few ms of work. */
 export const UNHASHED_NODES_MAX = 4096;

@@ -73,6 +73,6 @@ export const REMOVED_WATCHES_PER_TURN = 5_000;
 /** Session ids tried, should one exist already. Then the connection closes. */
 export const SESSION_ID_TRIES_MAX = 3;
 /** Bytes of a four-letter word's answer. The rest is cut off, and the answer says so. */
-export const WORD_BYTES_MAX = 16 * MIB;
+export const WORD_BYTES_MAX = 4 * MIB;
 /** Bytes of it that a list leaves to what follows. A longer list is cut off before them. */
 export const WORD_RESERVE_BYTES = 4 * KIB;
