@@ -236,6 +236,8 @@ function takeFiring(table: Map<string, Set<Mode>>, { type, path }: Trigger): boo
   if (isHere || !isToldRecursive) return isHere;
   return [...table].some(([above, its]) => {
     const prefix = above === "/" ? "/" : `${above}/`;
+    // It is above no node: neither side takes it for the root.
+    if (above === "") return false;
     return its.has("recursive") && path !== above && path.startsWith(prefix);
   });
 }
