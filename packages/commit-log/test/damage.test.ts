@@ -1,25 +1,17 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { silentLogger, silentMeter, toNodeId, TXNID_ZERO } from "@quorate/protocol";
-import { History, row, snapshotInfo, StoreDriver, testHash } from "@quorate/testkit";
-import { dumpCommitLog, openCommitLog, verifyCommitLog } from "../src/index.js";
+import { toNodeId, TXNID_ZERO } from "@quorate/protocol";
+import { History, row, snapshotInfo } from "@quorate/testkit";
+import { dumpCommitLog, verifyCommitLog } from "../src/index.js";
 import { openLogFiles } from "../src/log-recovery.js";
 import { makeTempDirectory } from "./crash/shim.js";
+import { openStore } from "./open-store.js";
 
 function fixture() {
   const directory = makeTempDirectory();
   onTestFinished(() => rmSync(directory, { recursive: true }));
-  const open = async () => {
-    const store = await openCommitLog({
-      directory,
-      chainHash: testHash,
-      logger: silentLogger,
-      meter: silentMeter,
-    });
-    return new StoreDriver(store);
-  };
-  return { directory, open };
+  return { directory, open: () => openStore(directory) };
 }
 
 describe("a damaged directory", () => {

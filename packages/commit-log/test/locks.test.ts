@@ -11,32 +11,22 @@ import {
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { silentLogger, silentMeter } from "@quorate/protocol";
-import { History, row, snapshotInfo, StoreDriver, testHash } from "@quorate/testkit";
-import { dumpCommitLog, openCommitLog, verifyCommitLog } from "../src/index.js";
+import { History, row, snapshotInfo } from "@quorate/testkit";
+import { dumpCommitLog, verifyCommitLog } from "../src/index.js";
 import { linesOf, makeTempDirectory, scriptArguments } from "./crash/shim.js";
+import { openStore } from "./open-store.js";
 
 const run = promisify(execFile);
 const PAGE_BYTES = 4096;
 /** Of a running store: its own lock, and those by which SQLite tells others of its connections. */
 const LOCKED = ["lock.db", "log.db", "log.db-shm", "state.db", "state.db-shm"];
 
-async function opened(directory: string): Promise<StoreDriver> {
-  const store = await openCommitLog({
-    directory,
-    chainHash: testHash,
-    logger: silentLogger,
-    meter: silentMeter,
-  });
-  return new StoreDriver(store);
-}
-
 /** A closed store with a log and a checkpoint. */
 async function written(): Promise<{ readonly directory: string; readonly history: History }> {
   const base = makeTempDirectory();
   onTestFinished(() => rmSync(base, { recursive: true }));
   const directory = join(base, "store");
-  const driver = await opened(directory);
+  const driver = await openStore(directory);
   const history = new History();
   await driver.log(history.many(5));
   await driver.checkpoint(snapshotInfo(history.end), [row("a", "1")]);
@@ -73,7 +63,7 @@ describe.skipIf(process.platform !== "linux")("the locks of a store", () => {
   test.each(["state.db", "log.db"])("F21: are held when %s was found damaged", async (file) => {
     const { directory } = await written();
     damage(join(directory, file));
-    const driver = await opened(directory);
+    const driver = await openStore(directory);
     expect(driver.store.recovered.damage).not.toBeNull();
     await driver.log([new History(driver.store.recovered.lastLogged).next()]);
     expect(await openedElsewhere(directory)).toBe("not opened ERR_STORE_LOCKED");
@@ -85,7 +75,7 @@ describe.skipIf(process.platform !== "linux")("the locks of a store", () => {
 
   test("F21: are not lost to a look during an open, nor to an open during a look", async () => {
     const { directory } = await written();
-    const opening = opened(directory);
+    const opening = openStore(directory);
     await new Promise((resolve) => setImmediate(resolve));
     await expect(verifyCommitLog(directory)).rejects.toMatchObject({ code: "ERR_STORE_LOCKED" });
     const driver = await opening;
@@ -93,14 +83,14 @@ describe.skipIf(process.platform !== "linux")("the locks of a store", () => {
     await driver.store.close();
     const dump = dumpCommitLog(directory)[Symbol.asyncIterator]();
     expect((await dump.next()).done).toBe(false);
-    await expect(opened(directory)).rejects.toMatchObject({ code: "ERR_STORE_LOCKED" });
+    await expect(openStore(directory)).rejects.toMatchObject({ code: "ERR_STORE_LOCKED" });
     await dump.return?.();
-    await (await opened(directory)).store.close();
+    await (await openStore(directory)).store.close();
   });
 
   test("F21: are held when its own process looks at it", async () => {
     const { directory, history } = await written();
-    const driver = await opened(directory);
+    const driver = await openStore(directory);
     await driver.log([history.next()]);
     expect((await verifyCommitLog(directory)).problems).toEqual([]);
     expect(await openedElsewhere(directory)).toBe("not opened ERR_STORE_LOCKED");

@@ -1,6 +1,6 @@
-import { formatTxnid, silentLogger, silentMeter, toEpoch, toNodeId } from "@quorate/protocol";
-import { History, row, snapshotInfo, StoreDriver, testHash } from "@quorate/testkit";
-import { openCommitLog } from "../../src/index.js";
+import { formatTxnid, toEpoch, toNodeId } from "@quorate/protocol";
+import { History, row, snapshotInfo } from "@quorate/testkit";
+import { openStore } from "../open-store.js";
 
 /** What a reader of the store finds, in a form that is written down beside the recorded files. */
 export interface StoreContent {
@@ -14,19 +14,9 @@ export interface StoreContent {
   readonly rows: readonly (readonly [string, string | null])[];
 }
 
-async function open(directory: string): Promise<StoreDriver> {
-  const store = await openCommitLog({
-    directory,
-    chainHash: testHash,
-    logger: silentLogger,
-    meter: silentMeter,
-  });
-  return new StoreDriver(store);
-}
-
 /** One of everything that a store keeps. */
 export async function fillStore(directory: string): Promise<void> {
-  const driver = await open(directory);
+  const driver = await openStore(directory);
   const { store } = driver;
   const history = new History();
   store.setAcceptedEpoch({ epoch: toEpoch(3), leader: toNodeId(2) });
@@ -44,7 +34,7 @@ export async function fillStore(directory: string): Promise<void> {
 
 /** @throws when the store says that it is damaged. */
 export async function contentOf(directory: string): Promise<StoreContent> {
-  const driver = await open(directory);
+  const driver = await openStore(directory);
   const { recovered } = driver.store;
   if (recovered.damage !== null) throw new Error(recovered.damage);
   const { acceptedEpoch, lastLogged, checkpoint } = recovered;
